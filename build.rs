@@ -1,0 +1,32 @@
+//! Compiles the protos with protox: a fresh machine needs no protoc.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use prost_build::Config;
+
+const PUBLIC: &[&str] = &[
+    "trustflow/v1/admin_service.proto",
+    "trustflow/v1/insight_service.proto",
+    "trustflow/v1/profile_service.proto",
+    "trustflow/v1/scoring_service.proto",
+];
+const STORAGE: &[&str] = &["trustflow/storage/v1/storage.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    println!("cargo:rerun-if-changed=policy/default");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+
+    let public = protox::compile(PUBLIC, ["proto"])?;
+    std::fs::write(out.join("trustflow_descriptor.bin"), prost::Message::encode_to_vec(&public))?;
+    let mut config = Config::new();
+    config
+        .extern_path(".google.rpc", "::tonic_types::pb")
+        .btree_map(["."]);
+    tonic_prost_build::configure().compile_fds_with_config(public, config)?;
+
+    let storage = protox::compile(STORAGE, ["proto"])?;
+    Config::new().compile_fds(storage)?;
+    Ok(())
+}

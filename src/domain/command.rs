@@ -1,0 +1,242 @@
+//! Commands: what the one ordered log holds, and what applying one comes to.
+
+use super::{
+    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, MerchantId, Profile, ProfileKey, Subject, Timestamp,
+    Violation,
+};
+
+/// Version of the meaning of commands that this program writes.
+pub const SEMANTICS: u32 = 1;
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// When the writer took it; state time moves to it.
+    pub stamp: Timestamp,
+    /// The node that wrote it.
+    pub node: u32,
+    /// Version of its meaning.
+    pub semantics: u32,
+    /// For deduplication; none means it is never a duplicate.
+    pub request: Option<RequestKey>,
+    /// What to do.
+    pub body: Body,
+}
+
+/// Identifies a write request: repeating it answers the first outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestKey {
+    /// Who sent it; empty for anonymous callers.
+    pub identity: String,
+    /// The method called.
+    pub method: String,
+    /// The caller's id for it, at most 128 bytes.
+    pub request_id: String,
+    /// Hash of the payload: the same id with another payload is refused.
+    pub payload_hash: u128,
+}
+
+/// What a command does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Nothing but moving time.
+    Tick,
+    /// Creates or updates profiles.
+    UpsertProfiles {
+        /// The profiles, each with the revision it must still have.
+        profiles: Vec<Upsert>,
+        /// Fields to change; none replaces all.
+        mask: Option<FieldMask>,
+    },
+    /// Removes a profile.
+    DeleteProfile {
+        /// Which.
+        key: ProfileKey,
+        /// The revision it must still have, if any.
+        expected_revision: Option<u64>,
+    },
+    /// Records facts.
+    RecordFacts {
+        /// Target-days.
+        rows: Vec<FactRow>,
+    },
+    /// Records a violation. Its decision field is what `apply` makes it.
+    RecordViolation(Violation),
+    /// Revokes a violation.
+    RevokeViolation {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which.
+        violation_id: u64,
+    },
+    /// Replaces the rights of a merchant.
+    SetRights {
+        /// Whose.
+        merchant: MerchantId,
+        /// All of them.
+        rights: Vec<HeldRight>,
+    },
+    /// One chunk of an import.
+    ImportChunk {
+        /// Names the import.
+        import_id: String,
+        /// Position in it, from 1.
+        sequence: u64,
+        /// Profiles to create or replace.
+        profiles: Vec<Profile>,
+        /// Facts, applied after the profiles.
+        rows: Vec<FactRow>,
+    },
+    /// Begins to move the windows to end with a day.
+    CloseDay {
+        /// The day.
+        day: Day,
+    },
+    /// Begins to replace the policy.
+    PublishPolicy {
+        /// The whole text.
+        text: PolicyText,
+    },
+    /// Makes what `CloseDay` or `PublishPolicy` began current.
+    Activate {
+        /// Revision of the command that began it.
+        began: u64,
+    },
+}
+
+/// A profile to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upsert {
+    /// The profile; its revision field is not read.
+    pub profile: Profile,
+    /// The revision the stored profile must still have, if any.
+    pub expected_revision: Option<u64>,
+}
+
+/// Facts of one subject on one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactRow {
+    /// Whom they are about.
+    pub subject: Subject,
+    /// The day.
+    pub day: Day,
+    /// The counters.
+    pub facts: DayFacts,
+}
+
+/// The files of a policy: path inside the folder and content, sorted by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyText {
+    /// `embedded`, or the folder it was read from.
+    pub source: String,
+    /// The files.
+    pub files: Vec<(String, String)>,
+}
+
+/// What applying a command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done as asked.
+    Done,
+    /// A batch: one result per item.
+    Items(Vec<Result<(), Rejection>>),
+    /// A violation was recorded.
+    Violation(Decision),
+    /// An import chunk was taken.
+    Chunk(ChunkOutcome),
+    /// Nothing was changed.
+    Rejected(Rejection),
+}
+
+/// What became of an import chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChunkOutcome {
+    /// It had been taken before and was skipped.
+    pub skipped: bool,
+    /// Profiles that were refused, by position in the chunk's list.
+    pub profiles: Vec<(u32, Rejection)>,
+    /// Rows of facts that were refused, by position.
+    pub rows: Vec<(u32, Rejection)>,
+}
+
+/// Why `apply` refused something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No such profile or violation.
+    #[error("{what} {id} is not registered")]
+    NotFound {
+        /// `merchant`, `product`, ...
+        what: String,
+        /// Its id.
+        id: u64,
+    },
+    /// The profile changed since it was read.
+    #[error("changed since it was read: its revision is {actual}")]
+    EtagMismatch {
+        /// The revision it has now; 0 if it is not registered.
+        actual: u64,
+    },
+    /// A counter id that the policy's dictionary does not have.
+    #[error("counter {} is not in the dictionary", counter.0)]
+    UnknownCounter {
+        /// The id.
+        counter: CounterId,
+    },
+    /// Facts of a day that is too far ahead.
+    #[error("day {day} is after tomorrow ({latest})")]
+    DayInFuture {
+        /// The day.
+        day: Day,
+        /// The last day facts may be of.
+        latest: Day,
+    },
+    /// A violation id was used before.
+    #[error("violation {id} is recorded already")]
+    ViolationExists {
+        /// The id.
+        id: u64,
+    },
+    /// A violation cannot occur after state time.
+    #[error("occurred_at is after the present state time")]
+    OccursInFuture,
+    /// The request id came with another payload before.
+    #[error("request id was used with another payload")]
+    RequestIdReused,
+    /// The day to close is not over.
+    #[error("day {day} is not over")]
+    DayNotOver {
+        /// The day.
+        day: Day,
+    },
+    /// The day is closed already.
+    #[error("day {day} is closed already; the last closed day is {last}")]
+    DayAlreadyClosed {
+        /// The day.
+        day: Day,
+        /// The last closed day.
+        last: Day,
+    },
+    /// Another day or policy is being made current.
+    #[error("another change of day or policy is still being prepared")]
+    TransitionPending,
+    /// `Activate` of something that is not being prepared.
+    #[error("nothing that began at revision {began} is being prepared")]
+    NothingToActivate {
+        /// The revision named.
+        began: u64,
+    },
+    /// A chunk came out of order.
+    #[error("chunk {sequence} does not follow chunk {committed}")]
+    ImportGap {
+        /// The chunk sent.
+        sequence: u64,
+        /// The last one taken.
+        committed: u64,
+    },
+    /// The policy text does not compile.
+    #[error("policy does not compile: {problem}")]
+    BadPolicy {
+        /// The first problem.
+        problem: String,
+    },
+}

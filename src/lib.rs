@@ -1,0 +1,4 @@
+//! Trustflow (信流): trust scores and support traffic for a live-stream e-commerce platform.
+
+pub mod domain;
+pub mod proto;

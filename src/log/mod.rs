@@ -1,0 +1,63 @@
+//! The one ordered log of commands: durable order, nothing else.
+
+mod embedded;
+
+use crate::domain::Command;
+
+pub use embedded::EmbeddedLog;
+
+/// Where a command stands in the log. The first is 1.
+pub type Revision = u64;
+
+/// A durable, ordered log. One writer; appends come back durable or not at all.
+pub trait Log: Send {
+    /// Appends commands in order and makes them durable with one sync. The first gets revision `last() + 1`.
+    ///
+    /// # Errors
+    /// When the append or the sync failed: what was appended may or may not be there after a restart, and the log
+    /// must not be written again.
+    fn append(&mut self, commands: &[Command]) -> Result<(), LogError>;
+
+    /// The last revision in the log; 0 when it is empty.
+    fn last(&self) -> Revision;
+
+    /// The commands after a revision, in order.
+    ///
+    /// # Errors
+    /// Each item fails when its entry cannot be read or decoded, or when a revision is missing.
+    fn read_after<'a>(
+        &'a self,
+        revision: Revision,
+    ) -> Box<dyn Iterator<Item = Result<(Revision, Command), LogError>> + 'a>;
+
+    /// Forgets commands up to and including a revision; their rows are durable in the store.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    fn trim(&mut self, upto: Revision) -> Result<(), LogError>;
+}
+
+/// Why the log failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The database refused.
+    #[error("log: {0}")]
+    Database(#[from] fjall::Error),
+    /// An entry does not decode: the data folder is damaged or of another program version.
+    #[error("log entry {revision} does not decode: {problem}; restore the data folder from a backup")]
+    Damaged {
+        /// Which entry.
+        revision: Revision,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An entry is missing.
+    #[error("log entry {revision} is missing; restore the data folder from a backup")]
+    Missing {
+        /// Which entry.
+        revision: Revision,
+    },
+    /// Any other cause, from implementations beside fjall.
+    #[error("log: {0}")]
+    Other(String),
+}
