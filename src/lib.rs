@@ -2,3 +2,6 @@
 
 pub mod domain;
 pub mod proto;
+pub mod state;
+pub mod traffic;
+pub mod trust;

@@ -1,0 +1,23 @@
+//! Facts → layers → trust score, with its explanation (DESIGN section 6). No I/O, no clock, no protobuf.
+//!
+//! Read in this order: `signal` (what is declared), `facts` (window sums), `score` (how it becomes a score).
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+pub mod consumer_rights;
+mod curve;
+pub mod experience;
+mod facts;
+pub mod governance;
+mod predicate;
+mod score;
+mod signal;
+mod view;
+mod window;
+
+pub use curve::{Curve, CurveError};
+pub use facts::{Anchors, FactsLayout, FirstSale, Level, MerchantFacts, MerchantFactsParts};
+pub use predicate::{Comparison, Condition, ConditionResult, FlagColumn, ListColumn, NumberColumn, Predicate, Step, Test, TextColumn};
+pub use score::{LayerScore, ScoreModel, SignalRow, SignalState, Tier, Trust, score};
+pub use signal::{Derived, Dimension, Input, Layer, Signal, SignalKind};
+pub use view::{MerchantView, TrustView};
+pub use window::{Anchor, DayRange, LevelId, Span, SumId, Window};
