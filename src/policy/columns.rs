@@ -16,8 +16,8 @@ pub(super) struct Scope<'a> {
     pub(super) signals: Option<&'a [String]>,
     /// Ids of the tiers.
     pub(super) tiers: &'a [String],
-    /// Ids of the rights.
-    pub(super) rights: &'a [String],
+    /// Ids of the rights; `None` when the catalogue could not be read.
+    pub(super) rights: Option<&'a [String]>,
     /// Categories without logistics.
     pub(super) no_logistics: &'a [String],
 }
@@ -70,7 +70,7 @@ impl Known {
 const FIXED: [&str; 18] = [
     "merchant.fan_count",
     "merchant.days_since_opening",
-    "merchant.days_since_enrolment",
+    "merchant.days_since_enrolment[\"list\"]",
     "merchant.kind",
     "merchant.region",
     "merchant.origin_belt",
@@ -95,7 +95,7 @@ impl Scope<'_> {
             ["merchant", name] => self.merchant(name).ok_or_else(|| self.unknown(path)),
             ["rights", "held"] => Ok(Column::List {
                 column: ListColumn::Rights,
-                known: Known::OneOf("right", self.rights.to_vec()),
+                known: self.rights.map_or(Known::Any, |rights| Known::OneOf("right", rights.to_vec())),
             }),
             ["trust", name] => {
                 self.signals(path)?;

@@ -93,7 +93,10 @@ impl<'a> Work<'a, '_> {
     }
 
     fn policy(&mut self, text: &PolicyText, version: u64) -> Option<Policy> {
-        let rights = self.read(RIGHTS, rules::rights).unwrap_or_default();
+        let rights = match self.files.contains_key(RIGHTS) {
+            true => self.read(RIGHTS, rules::rights),
+            false => Some(Vec::new()),
+        };
         let waiver = self.read(WAIVER, |file: WaiverFile, report| rules::waiver(&file, report));
         let violations = Violations {
             types: self.read(VIOLATIONS, |file: ViolationsFile, report| rules::violations(file, report)).unwrap_or_default(),
@@ -125,7 +128,7 @@ impl<'a> Work<'a, '_> {
         }
     }
 
-    fn with_score(&mut self, mut file: ScoreFile, rights: Vec<Right>, violations: Violations) -> Option<Policy> {
+    fn with_score(&mut self, mut file: ScoreFile, rights: Option<Vec<Right>>, violations: Violations) -> Option<Policy> {
         let score_text = self.files.get(SCORE).copied().unwrap_or_default();
         let mut report = Report::new(SCORE, score_text, &mut self.problems);
         let counters = declare(std::mem::take(&mut file.counter), self.names, &mut report);
@@ -134,14 +137,15 @@ impl<'a> Work<'a, '_> {
             .map_err(|(message, suggestion)| report.at(file.first_sale_counter.span(), message, suggestion))
             .ok();
         let tier_ids: Vec<String> = file.tier.get_ref().iter().map(|tier| tier.id.get_ref().clone()).collect();
-        let right_ids: Vec<String> = rights.iter().map(|right| right.id.clone()).collect();
+        let right_ids: Option<Vec<String>> =
+            rights.as_ref().map(|rights| rights.iter().map(|right| right.id.clone()).collect());
         let signal_ids: Vec<String> = file.signal.iter().map(|signal| signal.id.get_ref().clone()).collect();
         let no_logistics = std::mem::take(&mut file.no_logistics);
         let scope = Scope {
             counters: &counters,
             signals: None,
             tiers: &tier_ids,
-            rights: &right_ids,
+            rights: right_ids.as_deref(),
             no_logistics: &no_logistics,
         };
         let mut layout = LayoutBuilder::default();
@@ -165,7 +169,7 @@ impl<'a> Work<'a, '_> {
                 layer_priors: frame.layer_priors,
                 tiers: frame.tiers,
                 tilt: frame.tilt?,
-                rights,
+                rights: rights?,
                 violations,
             },
             weight_rules: weight_rules(&programmes, ceiling),

@@ -83,8 +83,8 @@ fn repair(message: &str) -> String {
     if message.starts_with("missing field") {
         return format!("add `{} = ...`", quoted.next().unwrap_or_default());
     }
-    if message.contains("datetime") {
-        return "write dates as texts, e.g. \"2022-03-23\"".to_owned();
+    if message.contains("expected a string") {
+        return "write it in quotes, dates too: \"2022-03-23\"".to_owned();
     }
     "see policy/default for files that are right".to_owned()
 }
