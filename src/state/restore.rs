@@ -21,6 +21,7 @@ pub struct Restore {
     behind: BTreeMap<Day, Vec<u32>>,
     /// Merchants whose sums are of another layout.
     relaid: Vec<u32>,
+    is_compiled: bool,
 }
 
 /// Why the state cannot be taken back.
@@ -40,8 +41,14 @@ pub enum RestoreError {
 }
 
 impl Restore {
-    /// Takes one row. Meta and policies come first; [`Self::policies_done`] follows them.
-    pub fn row(&mut self, row: Row) {
+    /// Takes one row. Meta and policies come before all others.
+    ///
+    /// # Errors
+    /// When the stored policy does not compile.
+    pub fn row(&mut self, row: Row) -> Result<(), RestoreError> {
+        if !self.is_compiled && !matches!(row, Row::Meta(_) | Row::Policy(_)) {
+            self.compile()?;
+        }
         let state = &mut self.state;
         match row {
             Row::Meta(meta) => state.meta = meta,
@@ -70,13 +77,11 @@ impl Restore {
             Row::Import(id, Some(row)) => state.imports.set(&id, row),
             Row::Facts(..) | Row::Profile(_, None) | Row::Request(_, None) | Row::Import(_, None) => {}
         }
+        Ok(())
     }
 
-    /// Compiles the stored policy, once meta and policies are taken.
-    ///
-    /// # Errors
-    /// When it does not compile.
-    pub fn policies_done(&mut self) -> Result<(), RestoreError> {
+    fn compile(&mut self) -> Result<(), RestoreError> {
+        self.is_compiled = true;
         let version = self.state.meta.policy_version;
         if version > 0 {
             let policy = self.state.compile_stored(version);
@@ -125,8 +130,11 @@ impl Restore {
     /// The state: sums brought up to the facts day, every record made.
     ///
     /// # Errors
-    /// When stored facts cannot be read.
+    /// When stored facts cannot be read or the stored policy does not compile.
     pub fn finish(mut self, applied: u64, history: &dyn History) -> Result<State, RestoreError> {
+        if !self.is_compiled {
+            self.compile()?;
+        }
         let layout = self.state.policy.model.layout.clone();
         for (from, slots) in std::mem::take(&mut self.behind) {
             self.catch_up(&layout, &layout, from, slots, history)?;
@@ -177,6 +185,7 @@ impl Restore {
         if older != layout {
             days = vec![DayRange { first: NOTHING_CLOSED.plus(1), last: to }];
         }
+        let new_sums = layout.new_sums(older);
         let chosen: HashMap<u32, (), foldhash::fast::FixedState> = slots.iter().map(|slot| (*slot, ())).collect();
         let mut moved = Vec::new();
         for item in history.rows(days) {
@@ -185,8 +194,7 @@ impl Restore {
             let slot = self.state.slot_of(id);
             let Some(entry) = self.state.entry_mut(slot).filter(|_| chosen.contains_key(&slot)) else { continue };
             let anchors = anchors(entry.profile.as_ref(), &entry.facts);
-            let is_new = |id| layout.is_new(older, id);
-            if entry.facts.move_row(layout, &anchors, (from, to), is_new, key.day, &row) {
+            if entry.facts.move_row(layout, &anchors, (from, to), &new_sums, key.day, &row) {
                 moved.push(slot);
             }
         }

@@ -392,6 +392,9 @@ impl State {
             violations: Vec::new(),
         });
         self.hot.set_merchant_slot(id, slot);
+        if let Some(transition) = &mut self.transition {
+            transition.admit(slot, &self.policy);
+        }
         slot
     }
 

@@ -27,6 +27,8 @@ pub struct Transition {
     /// The facts day it moves to.
     pub facts_day: Day,
     disabled: Vec<bool>,
+    /// Sums that the current layout does not have, by position.
+    new_sums: Vec<bool>,
     table: MerchantTable,
     /// Sums that differ from the current ones: all of them when the layout does.
     forked: HashMap<u32, MerchantFacts, foldhash::fast::FixedState>,
@@ -56,6 +58,13 @@ impl Transition {
             format!("close day {}", self.facts_day)
         } else {
             format!("policy {}", self.policy.version)
+        }
+    }
+
+    /// The sums of a merchant that is new while it is built, where the layout differs from the current one.
+    pub(super) fn admit(&mut self, slot: u32, current: &Policy) {
+        if self.policy.layout_fingerprint != current.layout_fingerprint {
+            self.forked.insert(slot, MerchantFacts::empty(&self.policy.model.layout));
         }
     }
 
@@ -144,6 +153,7 @@ impl State {
             began: row.began,
             facts_day: row.facts_day.unwrap_or(NOTHING_CLOSED),
             disabled: disabled_signals(&policy, &row.unseen_at_close),
+            new_sums: policy.model.layout.new_sums(&self.policy.model.layout),
             policy,
             table: MerchantTable::default(),
             forked: HashMap::default(),
@@ -233,7 +243,7 @@ impl State {
         let facts = transition.forked.entry(slot).or_insert_with(|| entry.facts.laid_out(from, to));
         let days = (self.facts_day(), transition.facts_day);
         let anchors = anchors(entry.profile.as_ref(), facts);
-        if facts.move_row(to, &anchors, days, |id| to.is_new(from, id), key.day, row) {
+        if facts.move_row(to, &anchors, days, &transition.new_sums, key.day, row) {
             transition.reanchor.insert(slot);
         }
     }

@@ -97,7 +97,7 @@ pub fn materialise(
             .map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
         ..MerchantRecord::UNREGISTERED
     };
-    for (programme, member) in programmes.iter().zip(&members).filter(|(_, member)| member.is_member()) {
+    for (programme, _) in programmes.iter().zip(&members).filter(|(_, member)| member.is_member()) {
         record.labels |= programme.labels_of(view, &seen);
         record.programmes |= 1_u64.wrapping_shl(u32::from(programme.bit));
     }
