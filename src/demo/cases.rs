@@ -157,8 +157,7 @@ fn kinds_of_goods() -> Vec<Sheet> {
 }
 
 fn others() -> Vec<Sheet> {
-    let poor =
-        Standing { price_index: 12_400, shopping_experience: 352, repeat_customer_index: 1_300, ..ORDINARY };
+    let poor = Standing { price_index: 12_400, shopping_experience: 352, repeat_customer_index: 1_300, ..ORDINARY };
     vec![
         small(PUBLIC_WELFARE, "Welfare Orchard 公益助农果园", "fresh_food")
             .from("shaanxi", "")
@@ -176,14 +175,16 @@ fn others() -> Vec<Sheet> {
             .room("Granary 粮仓主播")
             .goods("Northeast Rice 5 kg 东北大米", 60, &["daily_sale"])
             .videos(2),
-        merchant(NO_FACTS, "Just Registered 刚入驻店", "womens_wear").opened(1).without_facts().room("Newcomer 新人").goods(
-            "First Item 首件商品",
-            1,
-            &["new_release"],
+        merchant(NO_FACTS, "Just Registered 刚入驻店", "womens_wear")
+            .opened(1)
+            .without_facts()
+            .room("Newcomer 新人")
+            .goods("First Item 首件商品", 1, &["new_release"]),
+        small(FORCE_MAJEURE, "Jilin Snow Foods 吉林雪乡食品", "fresh_food").from("jilin", "").offence_about_order(
+            "overtime_unshipped",
+            "jilin",
+            "guangdong",
         ),
-        small(FORCE_MAJEURE, "Jilin Snow Foods 吉林雪乡食品", "fresh_food")
-            .from("jilin", "")
-            .offence_about_order("overtime_unshipped", "jilin", "guangdong"),
         small(POOR_SERVICE, "Slow and Sloppy 差评店", "appliances")
             .careless()
             .standing(poor)

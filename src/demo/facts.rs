@@ -279,7 +279,11 @@ impl Trade {
             }
             let cells = dictionary.cells(&kept, None);
             if !cells.is_empty() {
-                rows.extend(subjects.iter().map(|&subject| FactRow { subject, day, facts: DayFacts::new(cells.clone()) }));
+                rows.extend(subjects.iter().map(|&subject| FactRow {
+                    subject,
+                    day,
+                    facts: DayFacts::new(cells.clone()),
+                }));
             }
         }
     }

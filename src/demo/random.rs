@@ -1,4 +1,5 @@
-//! Repeatable draws: one ChaCha8 stream per merchant, integers only, so that every machine draws the same.
+//! Repeatable draws: one `ChaCha8` stream per merchant, with `libm` for the one exponential, so that every machine
+//! draws the same.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -60,7 +61,11 @@ impl Draw {
 }
 
 /// The whole part of a number that is finite, not negative and below 2^53.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a range that u64 holds exactly")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to a range that u64 holds exactly"
+)]
 fn whole(number: f64) -> u64 {
     number.clamp(0.0, 9e15) as u64
 }

@@ -231,8 +231,11 @@ impl Sheet {
 
     /// An offence of today about an order sent from one region to another.
     pub(super) fn offence_about_order(mut self, kind: &'static str, sender: &str, recipient: &str) -> Self {
-        let order =
-            OrderContext { sender_region: sender.to_owned(), recipient_region: recipient.to_owned(), is_virtual: false };
+        let order = OrderContext {
+            sender_region: sender.to_owned(),
+            recipient_region: recipient.to_owned(),
+            is_virtual: false,
+        };
         self.offences.push(Offence { kind, days_ago: 0, days: Some(7), short_video: None, order: Some(order) });
         self
     }

@@ -67,6 +67,7 @@ pub(super) struct Goods {
 }
 
 /// Everything about one merchant.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about a merchant, and all combine")]
 pub(super) struct Sheet {
     pub(super) id: u64,
     pub(super) name: String,
@@ -201,7 +202,8 @@ impl Stage {
             .iter()
             .map(|(right, days)| HeldRight {
                 right: (*right).to_owned(),
-                from: opened_at.map_or(self.today.plus(-days).start(), |opened| opened.max(self.today.plus(-days).start())),
+                from: opened_at
+                    .map_or(self.today.plus(-days).start(), |opened| opened.max(self.today.plus(-days).start())),
                 until: None,
             })
             .collect();

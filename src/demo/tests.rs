@@ -148,13 +148,29 @@ fn the_same_now_gives_the_same_and_another_day_only_shifts_it() {
     assert_eq!(first, populate(now, &id, 500));
     let later = populate(now.plus_ms(3 * crate::domain::DAY_MS), &id, 500);
     assert_eq!(first.rows.len(), later.rows.len());
-    assert!(first.rows.iter().zip(&later.rows).all(|(a, b)| (a.subject, a.day.plus(3), &a.facts) == (b.subject, b.day, &b.facts)));
+    assert!(
+        first
+            .rows
+            .iter()
+            .zip(&later.rows)
+            .all(|(a, b)| (a.subject, a.day.plus(3), &a.facts) == (b.subject, b.day, &b.facts))
+    );
     assert!(first.profiles.iter().map(Profile::key).eq(later.profiles.iter().map(Profile::key)));
     let shifted = |a: &super::HeldRight, b: &super::HeldRight| a.from.plus_ms(3 * crate::domain::DAY_MS) == b.from;
-    assert!(first.rights.iter().zip(&later.rights).all(|(a, b)| a.0 == b.0 && a.1.iter().zip(&b.1).all(|(a, b)| shifted(a, b))));
-    assert!(first.violations.iter().zip(&later.violations).all(|(a, b)| {
-        a.id == b.id && a.occurred_at.plus_ms(3 * crate::domain::DAY_MS) == b.occurred_at
-    }));
+    assert!(
+        first
+            .rights
+            .iter()
+            .zip(&later.rights)
+            .all(|(a, b)| a.0 == b.0 && a.1.iter().zip(&b.1).all(|(a, b)| shifted(a, b)))
+    );
+    assert!(
+        first
+            .violations
+            .iter()
+            .zip(&later.violations)
+            .all(|(a, b)| { a.id == b.id && a.occurred_at.plus_ms(3 * crate::domain::DAY_MS) == b.occurred_at })
+    );
 }
 
 #[test]

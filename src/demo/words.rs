@@ -96,7 +96,9 @@ pub(super) const PLACES: [Place; 20] = [
 /// Whether a trade is the one of a belt.
 pub(super) fn belongs_to_belt(category: &str, belt: &str) -> bool {
     match category {
-        "womens_wear" | "plus_size_wear" => matches!(belt, "guangzhou" | "shenzhen" | "hangzhou" | "zhengzhou" | "wuhan"),
+        "womens_wear" | "plus_size_wear" => {
+            matches!(belt, "guangzhou" | "shenzhen" | "hangzhou" | "zhengzhou" | "wuhan")
+        }
         "fur" => matches!(belt, "haining" | "tongerpu"),
         "luggage" => belt == "baigou",
         "shoes" => belt == "putian",
@@ -135,8 +137,22 @@ pub(super) const SHOP_NAMES: [(&str, &str); 24] = [
 
 /// Names of presenters.
 pub(super) const ANCHORS: [&str; 16] = [
-    "小雨", "阿强", "丽姐", "大鹏", "小美", "老王", "婷婷", "志远", "Xiaoyu", "Aqiang", "Sister Li", "Dapeng", "Xiaomei",
-    "Lao Wang", "Tingting", "Zhiyuan",
+    "小雨",
+    "阿强",
+    "丽姐",
+    "大鹏",
+    "小美",
+    "老王",
+    "婷婷",
+    "志远",
+    "Xiaoyu",
+    "Aqiang",
+    "Sister Li",
+    "Dapeng",
+    "Xiaomei",
+    "Lao Wang",
+    "Tingting",
+    "Zhiyuan",
 ];
 
 /// What is said of a product.
