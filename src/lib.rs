@@ -2,6 +2,8 @@
 //!
 //! ARCHITECTURE.md is the map. A reader who wants to know how a score comes about reads [`trust`] and nothing else.
 
+pub mod api;
+pub mod boot;
 pub mod clock;
 pub mod config;
 pub mod demo;

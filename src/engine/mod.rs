@@ -257,7 +257,7 @@ impl Engine {
         self.store.state_hash()
     }
 
-    /// Stops the writer after what was submitted; later writes are refused.
+    /// Stops the writer after what was submitted, and waits for it; later writes are refused.
     pub fn shut_down(&self) {
         self.writer.shut_down();
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -86,6 +87,7 @@ enum Message {
 pub(super) struct WriterHandle {
     messages: SyncSender<Message>,
     status: watch::Receiver<WriteStatus>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl WriterHandle {
@@ -117,7 +119,14 @@ impl WriterHandle {
     }
 
     pub(super) fn shut_down(&self) {
-        let _ = self.messages.send(Message::ShutDown);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // The writer may have stopped by itself, which is what is wanted.
+            let _ = self.messages.send(Message::ShutDown);
+            if thread.join().is_err() {
+                error!("the writer's thread panicked; what it acknowledged is durable");
+            }
+        }
     }
 }
 
@@ -156,8 +165,8 @@ impl Writer {
     pub(super) fn spawn(self) -> std::io::Result<WriterHandle> {
         let (messages, inbox) = sync_channel(QUEUE);
         let status = self.status.subscribe();
-        std::thread::Builder::new().name("writer".to_owned()).spawn(move || self.run(&inbox))?;
-        Ok(WriterHandle { messages, status })
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || self.run(&inbox))?;
+        Ok(WriterHandle { messages, status, thread: Mutex::new(Some(thread)) })
     }
 
     fn run(mut self, inbox: &Receiver<Message>) {

@@ -1,7 +1,6 @@
 //! `apply` for violations and rights, with the decisions about exemption and waiver.
 
 use super::history::{History, HistoryError};
-use super::profiles::not_found;
 use super::state::{Due, State};
 use crate::domain::{
     CounterId, Day, DayFacts, Decision, HeldRight, MerchantId, ProfileKey, Rejection, Violation, Week,
@@ -105,7 +104,7 @@ impl State {
 
     pub(super) fn revoke_violation(&mut self, merchant: MerchantId, id: u64) -> Result<(), Rejection> {
         let slot =
-            self.hot.merchant_slot(merchant).ok_or_else(|| not_found(ProfileKey::Merchant(merchant)))?;
+            self.hot.merchant_slot(merchant).ok_or_else(|| Rejection::not_found(ProfileKey::Merchant(merchant)))?;
         let violation = self
             .entry_mut(slot)
             .and_then(|entry| entry.violations.iter_mut().find(|violation| violation.id == id))

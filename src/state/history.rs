@@ -4,7 +4,7 @@ use crate::domain::{DayFacts, FactKey};
 use crate::trust::DayRange;
 
 /// Facts in order of day.
-pub type HistoryRows = Box<dyn Iterator<Item = Result<(FactKey, DayFacts), HistoryError>> + Send + Sync>;
+pub type HistoryRows = Box<dyn Iterator<Item = Result<(FactKey, DayFacts), HistoryError>> + Send>;
 
 /// The stored facts, as of the last rows written.
 pub trait History {

@@ -1,9 +1,9 @@
 //! `apply` for profiles: creating, updating, deleting.
 
 use super::history::{History, HistoryError};
-use super::state::{Due, State, what};
+use super::state::{Due, State};
 use super::table::MAX_SLOTS;
-use crate::domain::{FieldMask, ItemId, ItemKind, Merchant, MerchantId, Profile, ProfileKey, Rejection, Upsert};
+use crate::domain::{FieldMask, ItemId, Merchant, MerchantId, Profile, ProfileKey, Rejection, Upsert};
 
 impl State {
     pub(super) fn upsert(
@@ -21,7 +21,7 @@ impl State {
         let mut profile = match (stored, mask) {
             (Some(stored), Some(mask)) => stored.updated(upsert.profile.clone(), mask),
             // Some fields of what is not there: the others would be made up.
-            (None, Some(_)) => return Ok(Err(not_found(key))),
+            (None, Some(_)) => return Ok(Err(Rejection::not_found(key))),
             (_, None) => upsert.profile.clone(),
         };
         profile.set_revision(revision);
@@ -63,7 +63,7 @@ impl State {
     }
 
     pub(super) fn delete(&mut self, key: ProfileKey, expected: Option<u64>) -> Result<(), Rejection> {
-        let stored = self.profile(key).ok_or_else(|| not_found(key))?;
+        let stored = self.profile(key).ok_or_else(|| Rejection::not_found(key))?;
         check_revision(Some(&stored), expected)?;
         self.changes.profiles.insert(key);
         match key {
@@ -91,11 +91,11 @@ impl State {
     }
 
     pub(super) fn find_merchant(&self, id: MerchantId) -> Result<u32, Rejection> {
-        self.registered.get(&id).copied().ok_or_else(|| not_found(ProfileKey::Merchant(id)))
+        self.registered.get(&id).copied().ok_or_else(|| Rejection::not_found(ProfileKey::Merchant(id)))
     }
 
     pub(super) fn find_item(&self, item: ItemId) -> Result<&Profile, Rejection> {
-        self.items(item.kind).get(&item.id).ok_or_else(|| not_found(ProfileKey::Item(item)))
+        self.items(item.kind).get(&item.id).ok_or_else(|| Rejection::not_found(ProfileKey::Item(item)))
     }
 }
 
@@ -105,15 +105,4 @@ fn check_revision(stored: Option<&Profile>, expected: Option<u64>) -> Result<(),
         Some(expected) if expected != actual => Err(Rejection::EtagMismatch { actual }),
         _ => Ok(()),
     }
-}
-
-pub(super) fn not_found(key: ProfileKey) -> Rejection {
-    let (what, id) = match key {
-        ProfileKey::Merchant(id) => ("merchant".to_owned(), id.0),
-        ProfileKey::Item(ItemId { kind: kind @ (ItemKind::LiveRoom | ItemKind::Product | ItemKind::ShortVideo), id }) => {
-            (what(kind), id)
-        }
-        ProfileKey::Provider(id) => ("service provider".to_owned(), id.0),
-    };
-    Rejection::NotFound { what, id }
 }

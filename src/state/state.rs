@@ -11,7 +11,7 @@ use super::rows::{MetaRow, PolicyRow, RequestRow, Row, WindowsRow};
 use super::transition::Transition;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
-    Rejection, ServiceProvider, TargetKind, Timestamp, Violation,
+    Rejection, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
 use crate::traffic::{ItemRecord, Materialised, MerchantRecord, materialise};
@@ -468,15 +468,4 @@ fn or_rejected(result: Result<(), Rejection>) -> Outcome {
         Ok(()) => Outcome::Done,
         Err(rejection) => Outcome::Rejected(rejection),
     }
-}
-
-/// Name of what a target kind is, for messages.
-pub(super) fn what(kind: ItemKind) -> String {
-    match kind.target() {
-        TargetKind::LiveRoom => "live room",
-        TargetKind::Product => "product",
-        TargetKind::Merchant => "merchant",
-        TargetKind::ShortVideo => "short video",
-    }
-    .to_owned()
 }

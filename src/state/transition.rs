@@ -7,6 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::history::{History, HistoryError, HistoryRows};
 use super::hot::{NOTHING_CLOSED, World};
 use super::recording::anchors;
@@ -40,8 +42,8 @@ pub struct Transition {
 enum Phase {
     /// The command that began it is not stored yet.
     Waiting,
-    /// Rows of days that enter or leave some window.
-    Reading(HistoryRows),
+    /// Rows of days that enter or leave some window. Never locked: the mutex only makes it shareable.
+    Reading(Mutex<HistoryRows>),
     /// Windows that begin with a day of a merchant's life.
     Anchoring(Vec<u32>),
     /// Making records, from this slot on.
@@ -173,7 +175,7 @@ impl State {
         }
         let layout = &transition.policy.model.layout;
         let days = layout.days_to_read(&policy.model.layout, from, transition.facts_day);
-        transition.phase = Phase::Reading(history.rows(days));
+        transition.phase = Phase::Reading(Mutex::new(history.rows(days)));
         if policy.layout_fingerprint != transition.policy.layout_fingerprint {
             for slot in 0..self.slots() {
                 self.fork(slot);
@@ -206,7 +208,7 @@ impl State {
         match &mut transition.phase {
             Phase::Waiting | Phase::Ready => {}
             Phase::Reading(rows) => {
-                let batch: Vec<(FactKey, DayFacts)> = rows.take(budget).collect::<Result<_, _>>()?;
+                let batch: Vec<(FactKey, DayFacts)> = rows.get_mut().take(budget).collect::<Result<_, _>>()?;
                 if batch.is_empty() {
                     transition.phase = Phase::Anchoring(transition.reanchor.iter().copied().collect());
                 }

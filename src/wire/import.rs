@@ -42,7 +42,7 @@ pub struct ImportReport {
 
 impl ImportReport {
     /// Counts a chunk that was applied.
-    pub fn applied(&mut self, chunk: CheckedChunkPlaces, revision: u64, outcome: &ChunkOutcome) {
+    pub fn applied(&mut self, chunk: ChunkPlaces, revision: u64, outcome: &ChunkOutcome) {
         let response = &mut self.response;
         response.revision = response.revision.max(revision);
         response.committed_sequence = response.committed_sequence.max(chunk.sequence);
@@ -76,7 +76,7 @@ impl ImportReport {
 }
 
 /// Where the items of a chunk stood, for reporting on it once it is applied.
-pub struct CheckedChunkPlaces {
+pub struct ChunkPlaces {
     sequence: u64,
     profiles: Vec<Place>,
     rows: Vec<Place>,
@@ -86,9 +86,9 @@ pub struct CheckedChunkPlaces {
 impl CheckedChunk {
     /// The command, and the places of its items.
     #[must_use]
-    pub fn split(self) -> (Body, CheckedChunkPlaces) {
+    pub fn split(self) -> (Body, ChunkPlaces) {
         let Self { body, sequence, profiles, rows, wrong } = self;
-        (body, CheckedChunkPlaces { sequence, profiles, rows, wrong })
+        (body, ChunkPlaces { sequence, profiles, rows, wrong })
     }
 }
 

@@ -403,3 +403,13 @@ pub fn deletion<M: ProfileMessage>(id: u64, etag: &str) -> Result<(ProfileKey, O
     fields.finish()?;
     Ok((M::key(id), expected))
 }
+
+/// The number of a key.
+#[must_use]
+pub fn id_of(key: ProfileKey) -> u64 {
+    match key {
+        ProfileKey::Merchant(id) => id.0,
+        ProfileKey::Item(item) => item.id,
+        ProfileKey::Provider(id) => id.0,
+    }
+}

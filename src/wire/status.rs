@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt, pb};
 
 use super::validate::{Problem, message};
-use crate::domain::Rejection;
+use crate::domain::{ProfileKey, Rejection};
 use crate::engine::{ReadError, WriteError};
 use crate::proto;
 use crate::store::StoreError;
@@ -150,6 +150,12 @@ pub fn rejected_status(rejection: &Rejection) -> Status {
     let reason = reason_of(rejection);
     let retry = (reason == Reason::TransitionPending).then_some(Duration::from_secs(1));
     status(reason, rejection.to_string(), retry)
+}
+
+/// A profile that is not registered.
+#[must_use]
+pub fn not_registered(key: ProfileKey) -> Status {
+    rejected_status(&Rejection::not_found(key))
 }
 
 /// A write that was not taken.
