@@ -5,7 +5,9 @@ mod error;
 mod explain;
 mod explain_json;
 mod explain_text;
+mod facts;
 mod governance;
+mod import;
 mod input;
 mod merchant;
 mod operate;
@@ -29,6 +31,8 @@ pub enum ClientCommand {
     Explain(ExplainCommand),
     /// Read and write merchants
     Merchant(MerchantCommand),
+    /// Import facts that are counted already
+    Facts(FactsCommand),
     /// Record and revoke violations
     Violation(ViolationCommand),
     /// Set the rights a merchant holds
@@ -62,6 +66,7 @@ pub struct StatusArgs {
 command!(ScoreCommand, args: score::ScoreArgs, flatten, "`score`.");
 command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
 command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
+command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
 command!(ViolationCommand, action: governance::ViolationAction, subcommand, "`violation`.");
 command!(RightsCommand, action: governance::RightsAction, subcommand, "`rights`.");
 command!(CloseDayCommand, args: operate::CloseDayArgs, flatten, "`close-day`.");
@@ -77,6 +82,7 @@ pub async fn run(command: ClientCommand) -> Result<(), CliError> {
         ClientCommand::Score(ScoreCommand { target, args }) => score::run(args, &target).await,
         ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
         ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
+        ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
         ClientCommand::Violation(ViolationCommand { target, action }) => governance::violation(action, &target).await,
         ClientCommand::Rights(RightsCommand { target, action }) => governance::rights(action, &target).await,
         ClientCommand::CloseDay(CloseDayCommand { target, args }) => operate::close_day(args, &target).await,
@@ -111,6 +117,7 @@ mod tests {
             "t score --scene live --kind merchant 1 2 3 --base-score 0.5 --base-score 1 --base-score 2",
             "t score --scene mall --kind live-room --base-score 0.5,1 1 2",
             "t explain --scene search --kind product 77",
+            "t facts import facts.jsonl.gz",
             "t violation record 9 --merchant 5 --type ban --occurred-at 2024-01-01T00:00:00+08:00",
             "t violation revoke 9 --merchant 5",
             "t rights set 5 seven_day_return fake_one_pay_ten@2024-01-01..2025-01-01",
