@@ -11,6 +11,7 @@ mod import;
 mod input;
 mod merchant;
 mod operate;
+pub mod orders;
 mod out;
 mod score;
 mod table;
@@ -33,6 +34,8 @@ pub enum ClientCommand {
     Merchant(MerchantCommand),
     /// Import facts that are counted already
     Facts(FactsCommand),
+    /// Import order items, counting them into facts
+    Orders(OrdersCommand),
     /// Record and revoke violations
     Violation(ViolationCommand),
     /// Set the rights a merchant holds
@@ -67,6 +70,7 @@ command!(ScoreCommand, args: score::ScoreArgs, flatten, "`score`.");
 command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
 command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
 command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
+command!(OrdersCommand, action: orders::OrdersAction, subcommand, "`orders`.");
 command!(ViolationCommand, action: governance::ViolationAction, subcommand, "`violation`.");
 command!(RightsCommand, action: governance::RightsAction, subcommand, "`rights`.");
 command!(CloseDayCommand, args: operate::CloseDayArgs, flatten, "`close-day`.");
@@ -83,6 +87,7 @@ pub async fn run(command: ClientCommand) -> Result<(), CliError> {
         ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
         ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
         ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
+        ClientCommand::Orders(OrdersCommand { target, action }) => orders::run(action, &target).await,
         ClientCommand::Violation(ViolationCommand { target, action }) => governance::violation(action, &target).await,
         ClientCommand::Rights(RightsCommand { target, action }) => governance::rights(action, &target).await,
         ClientCommand::CloseDay(CloseDayCommand { target, args }) => operate::close_day(args, &target).await,
@@ -118,6 +123,7 @@ mod tests {
             "t score --scene mall --kind live-room --base-score 0.5,1 1 2",
             "t explain --scene search --kind product 77",
             "t facts import facts.jsonl.gz",
+            "t orders import items.jsonl.gz --as-of 2018-06-04 --sellers sellers.jsonl",
             "t violation record 9 --merchant 5 --type ban --occurred-at 2024-01-01T00:00:00+08:00",
             "t violation revoke 9 --merchant 5",
             "t rights set 5 seven_day_return fake_one_pay_ten@2024-01-01..2025-01-01",
