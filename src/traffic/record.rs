@@ -112,6 +112,7 @@ pub fn materialise(
     let next_change = programmes
         .iter()
         .filter_map(|programme| programme.next_change(view))
+        .chain(model.signals.iter().filter_map(|signal| signal.applies.next_change(view)))
         .chain(consumer_rights::next_change(&model.rights, view.rights, view.now))
         .chain(governance::next_change(view.violations, view.now))
         .min();

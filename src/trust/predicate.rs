@@ -209,12 +209,18 @@ impl Condition {
     }
 
     fn next_change(&self, view: &MerchantView) -> Option<Timestamp> {
-        let Test::Number(column, _, constant) = &self.test else { return None };
-        let first = column.first_day(view)?;
-        // The count of days passes a constant c on day floor(c) and on the one after it.
-        let days = i32::try_from(float_to_i64(libm::floor(*constant))?).ok()?;
-        let candidates = [first.plus(days), first.plus(days.saturating_add(1))];
-        candidates.into_iter().map(Day::start).filter(|instant| *instant > view.now).min()
+        let candidates = match &self.test {
+            Test::Number(column, _, constant) => {
+                let first = column.first_day(view)?;
+                // The count of days passes a constant c on day floor(c) and on the one after it.
+                let days = i32::try_from(float_to_i64(libm::floor(*constant))?).ok()?;
+                [Some(first.plus(days)), Some(first.plus(days.saturating_add(1)))]
+            }
+            // An enrolment that lies ahead begins on its day. Rights change when they are held, wherever they are read.
+            Test::Member(ListColumn::Enrolments, list) => [view.merchant.enrolled(list), None],
+            Test::Member(..) | Test::Text(..) | Test::Flag(_) => return None,
+        };
+        candidates.into_iter().flatten().map(Day::start).filter(|instant| *instant > view.now).min()
     }
 }
 
