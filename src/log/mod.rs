@@ -2,6 +2,9 @@
 
 mod embedded;
 
+#[cfg(test)]
+mod tests;
+
 use crate::domain::Command;
 
 pub use embedded::EmbeddedLog;

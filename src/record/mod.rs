@@ -9,6 +9,11 @@ mod nouns;
 mod outcome;
 mod profile;
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 
 use prost::Message;

@@ -14,6 +14,9 @@ mod spaces;
 mod store;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::StoreError;
 pub use folder::{DATA_VERSION, DataFolder};
 pub use snapshot::{FactsIter, FactsSnapshot};
