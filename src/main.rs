@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use trustflow::boot::{self, Addresses};
+use trustflow::cli::{self, ClientCommand};
 use trustflow::config::{ServeArgs, Settings};
 use trustflow::telemetry;
 
@@ -23,22 +24,30 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(Box<ServeArgs>),
+    #[command(flatten)]
+    Client(ClientCommand),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
+        Command::Client(command) => client(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("trustflow: {error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn client(command: ClientCommand) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(cli::run(command))?)
+}
 
 #[expect(clippy::print_stdout, reason = "what the caller of `serve` reads")]
 fn serve(args: &ServeArgs) -> Outcome {
