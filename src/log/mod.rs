@@ -2,6 +2,9 @@
 
 mod embedded;
 
+#[cfg(test)]
+mod tests;
+
 use crate::domain::Command;
 
 pub use embedded::EmbeddedLog;
@@ -57,6 +60,9 @@ pub enum LogError {
         /// Which entry.
         revision: Revision,
     },
+    /// An earlier append failed.
+    #[error("log: an earlier write failed, so that what is on disk is unknown: restart the program")]
+    Poisoned,
     /// Any other cause, from implementations beside fjall.
     #[error("log: {0}")]
     Other(String),

@@ -1,0 +1,138 @@
+//! The data folder: one process at a time, one version of what is in it.
+//!
+//! It holds the file `VERSION`, written last when a folder is created, and the fjall database `db`.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use fjall::Database;
+
+use super::error::StoreError;
+use super::store::Store;
+use crate::log::{EmbeddedLog, LogError};
+
+/// What the file VERSION says.
+pub const DATA_VERSION: &str = "trustflow data 1";
+
+/// Blocks of tables kept in memory.
+const CACHE_BYTES: u64 = 256 << 20;
+/// How long the journal may grow before keyspaces must write out what they hold in memory. It bounds how much a start
+/// has to read again.
+const JOURNAL_BYTES: u64 = 256 << 20;
+
+/// The open data folder. The log and the store that it gives out keep it open.
+pub struct DataFolder {
+    db: Database,
+}
+
+impl DataFolder {
+    /// Opens a data folder, creating it if there is none, and takes its lock.
+    ///
+    /// # Errors
+    /// When the folder is in use by another process, was written by another version, or cannot be read or written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(path).map_err(io_error(path))?;
+        let mut version = VersionFile::lock(path)?;
+        let is_complete = version.check()?;
+        let db_path = path.join("db");
+        if !is_complete {
+            clear_unfinished(&db_path).map_err(io_error(&db_path))?;
+        }
+        let opened = Database::builder(&db_path).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES).open();
+        let db = opened.map_err(|error| match error {
+            fjall::Error::Locked => StoreError::InUse { path: path.to_owned() },
+            source => StoreError::Open { path: path.to_owned(), source },
+        })?;
+        if !is_complete {
+            version.write()?;
+        }
+        Ok(Self { db })
+    }
+
+    /// The log in it.
+    ///
+    /// # Errors
+    /// When the database fails or rows about the log are damaged.
+    pub fn log(&self) -> Result<EmbeddedLog, LogError> {
+        EmbeddedLog::open(&self.db)
+    }
+
+    /// The store in it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn store(&self) -> Result<Store, StoreError> {
+        Store::open(&self.db)
+    }
+}
+
+/// The file VERSION. Its lock keeps two processes from creating or opening a folder at the same moment; fjall's own
+/// lock holds from then on.
+struct VersionFile {
+    folder: PathBuf,
+    file: File,
+}
+
+impl VersionFile {
+    fn lock(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join("VERSION");
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(io_error(&path))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::InUse { path: folder.to_owned() },
+            TryLockError::Error(error) => io_error(&path)(error),
+        })?;
+        Ok(Self { folder: folder.to_owned(), file })
+    }
+
+    /// Whether the folder was created to the end; an error if it is of another version.
+    fn check(&mut self) -> Result<bool, StoreError> {
+        let mut found = Vec::new();
+        self.file.read_to_end(&mut found).map_err(io_error(&self.folder))?;
+        let found = String::from_utf8_lossy(&found);
+        let found = found.trim_end();
+        if found == DATA_VERSION {
+            return Ok(true);
+        }
+        // Nothing, or less than all of it: the program ended while it created the folder.
+        if DATA_VERSION.starts_with(found) {
+            return Ok(false);
+        }
+        let found = found.lines().next().unwrap_or_default().to_owned();
+        Err(StoreError::Version { path: self.folder.clone(), found, supported: DATA_VERSION })
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        let mut write = || -> io::Result<()> {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            self.file.write_all(format!("{DATA_VERSION}\n").as_bytes())?;
+            self.file.sync_all()?;
+            // The names of the file and of the database in their folder.
+            File::open(&self.folder)?.sync_all()
+        };
+        write().map_err(io_error(&self.folder))
+    }
+}
+
+/// Removes a database whose creation did not come to its end, which fjall would not open. One that holds a keyspace of
+/// ours is never touched.
+fn clear_unfinished(db: &Path) -> io::Result<()> {
+    let keyspaces = match fs::read_dir(db.join("keyspaces")) {
+        Ok(entries) => entries.collect::<io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    // Keyspace 0 is fjall's own.
+    let holds_rows = keyspaces.iter().any(|entry| entry.file_name() != "0");
+    if holds_rows || !db.try_exists()? {
+        return Ok(());
+    }
+    fs::remove_dir_all(db)
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { path, source }
+}

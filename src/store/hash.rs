@@ -1,0 +1,46 @@
+//! The state hash: equal for equal hard rows, whatever order they were written in.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::error::StoreError;
+use super::keys;
+use super::snapshot::Scan;
+use super::spaces::Space;
+use super::store::{Store, applied};
+
+/// Keyspaces with hard rows. Windows follow from facts; requests and imports are memory of calls, not state.
+const HARD: [Space; 6] =
+    [Space::Meta, Space::Policy, Space::Profiles, Space::Rights, Space::Violations, Space::Facts];
+
+impl Store {
+    /// The applied revision, and the wrapping sum of a hash of every hard row: profiles, facts, rights, violations,
+    /// policy, clock and dictionary.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn state_hash(&self) -> Result<(u64, u128), StoreError> {
+        let snapshot = self.db.snapshot();
+        let mut sum = 0_u128;
+        let mut bytes = Vec::new();
+        for space in HARD {
+            let mut rows = Scan::all(&snapshot, space, self.spaces.of(space));
+            let hash = |key: &[u8], value: &[u8]| -> Result<u128, String> {
+                if space == Space::Meta && ![keys::CLOCK, keys::DICTIONARY].contains(&key) {
+                    return Ok(0);
+                }
+                bytes.clear();
+                for part in [space.name().as_bytes(), key] {
+                    bytes.extend(part.len().to_be_bytes());
+                    bytes.extend(part);
+                }
+                bytes.extend(value);
+                Ok(xxh3_128(&bytes))
+            };
+            let mut hash = hash;
+            while let Some(row) = rows.next_with(&mut hash) {
+                sum = sum.wrapping_add(row?);
+            }
+        }
+        Ok((applied(&snapshot, &self.spaces)?, sum))
+    }
+}
