@@ -253,7 +253,12 @@ impl NumberColumn {
         match self {
             Self::DaysSinceOpening => view.merchant.opened_at.map(Timestamp::day),
             Self::DaysSinceEnrolment(list) => view.merchant.enrolled(list),
-            _ => None,
+            Self::FanCount
+            | Self::TrustScore
+            | Self::LayerScore(_)
+            | Self::Signal(_)
+            | Self::Sum(_)
+            | Self::Level(_) => None,
         }
     }
 
