@@ -28,7 +28,11 @@ pub(super) fn sums_to_one(weights: impl Iterator<Item = f64>, what: &str, span: 
     if (sum - 1.0).abs() > 1e-9 {
         let rounded = (sum * 1e9).round() / 1e9;
         let change = ((1.0 - sum) * 1e9).round() / 1e9;
-        report.at(span, format!("{what} add up to {rounded}, not 1"), format!("change some of them by {change} in all"));
+        report.at(
+            span,
+            format!("{what} add up to {rounded}, not 1"),
+            format!("change some of them by {change} in all"),
+        );
     }
 }
 
@@ -48,7 +52,11 @@ pub(super) fn curve(
     match Curve::new(points.into_inner()) {
         Ok(curve) => Some(curve),
         Err(error) => {
-            report.at(span, format!("{what}: {error}"), "write points as [[x, y], ...], x rising, y only rising or falling");
+            report.at(
+                span,
+                format!("{what}: {error}"),
+                "write points as [[x, y], ...], x rising, y only rising or falling",
+            );
             None
         }
     }
@@ -97,12 +105,7 @@ pub(super) fn expression(
 }
 
 /// Notes a problem when an id was seen before.
-pub(super) fn unique<'a>(
-    id: &'a Spanned<String>,
-    what: &str,
-    seen: &mut Vec<&'a str>,
-    report: &mut Report,
-) {
+pub(super) fn unique<'a>(id: &'a Spanned<String>, what: &str, seen: &mut Vec<&'a str>, report: &mut Report) {
     let name = id.get_ref().as_str();
     if !super::counters::is_name(name) {
         report.at(id.span(), format!("{what} id `{name}`"), super::counters::NAME_RULE);

@@ -109,15 +109,6 @@ impl Scope<'_> {
         }
     }
 
-    /// The column that a path names with a key.
-    pub(super) fn indexed(&self, path: &[&str], key: String) -> Result<Column, Refusal> {
-        if path == ["merchant", "days_since_enrolment"] {
-            return Ok(Column::Number(NumberColumn::DaysSinceEnrolment(key)));
-        }
-        let message = format!("`{}` takes no key", path.join("."));
-        Err(Refusal::new("", message, "only merchant.days_since_enrolment[\"list\"] does"))
-    }
-
     fn merchant(&self, name: &str) -> Option<Column> {
         let text = |column| Column::Text { column, known: Known::Any };
         let list = |column| Column::List { column, known: Known::Any };
@@ -143,10 +134,7 @@ impl Scope<'_> {
     fn trust(&self, name: &str) -> Option<Column> {
         Some(match name {
             "score" => Column::Number(NumberColumn::TrustScore),
-            "tier" => Column::Text {
-                column: TextColumn::TrustTier,
-                known: Known::OneOf("tier", self.tiers.to_vec()),
-            },
+            "tier" => Column::Text { column: TextColumn::TrustTier, known: Known::OneOf("tier", self.tiers.to_vec()) },
             _ => {
                 let layer = Layer::ALL.into_iter().find(|layer| layer.name() == name)?;
                 Column::Number(NumberColumn::LayerScore(layer))
@@ -201,6 +189,15 @@ impl Scope<'_> {
         let fix = did_you_mean(&path, known.iter().map(String::as_str));
         Refusal::new("", format!("there is no column `{path}`"), fix)
     }
+}
+
+/// The column that a path names with a key.
+pub(super) fn indexed(path: &[&str], key: String) -> Result<Column, Refusal> {
+    if path == ["merchant", "days_since_enrolment"] {
+        return Ok(Column::Number(NumberColumn::DaysSinceEnrolment(key)));
+    }
+    let message = format!("`{}` takes no key", path.join("."));
+    Err(Refusal::new("", message, "only merchant.days_since_enrolment[\"list\"] does"))
 }
 
 fn too_many() -> Refusal {

@@ -68,7 +68,7 @@ struct Frame {
 impl<'a> Work<'a, '_> {
     fn take_files(&mut self, text: &'a PolicyText) {
         for (path, content) in &text.files {
-            let is_programme = path.strip_prefix(FOLDER).is_some_and(|name| name.ends_with(".toml"));
+            let is_programme = path.starts_with(FOLDER);
             let is_toml = std::path::Path::new(path).extension().is_some_and(|extension| extension == "toml");
             if !is_toml {
                 continue;
@@ -93,13 +93,12 @@ impl<'a> Work<'a, '_> {
     }
 
     fn policy(&mut self, text: &PolicyText, version: u64) -> Option<Policy> {
-        let rights = match self.files.contains_key(RIGHTS) {
-            true => self.read(RIGHTS, rules::rights),
-            false => Some(Vec::new()),
-        };
+        let rights = if self.files.contains_key(RIGHTS) { self.read(RIGHTS, rules::rights) } else { Some(Vec::new()) };
         let waiver = self.read(WAIVER, |file: WaiverFile, report| rules::waiver(&file, report));
         let violations = Violations {
-            types: self.read(VIOLATIONS, |file: ViolationsFile, report| rules::violations(file, report)).unwrap_or_default(),
+            types: self
+                .read(VIOLATIONS, |file: ViolationsFile, report| rules::violations(file, report))
+                .unwrap_or_default(),
             force_majeure: self
                 .read(FORCE_MAJEURE, |file: ForceMajeureFile, report| rules::force_majeure(file, report))
                 .unwrap_or_default(),
@@ -128,7 +127,12 @@ impl<'a> Work<'a, '_> {
         }
     }
 
-    fn with_score(&mut self, mut file: ScoreFile, rights: Option<Vec<Right>>, violations: Violations) -> Option<Policy> {
+    fn with_score(
+        &mut self,
+        mut file: ScoreFile,
+        rights: Option<Vec<Right>>,
+        violations: Violations,
+    ) -> Option<Policy> {
         let score_text = self.files.get(SCORE).copied().unwrap_or_default();
         let mut report = Report::new(SCORE, score_text, &mut self.problems);
         let counters = declare(std::mem::take(&mut file.counter), self.names, &mut report);
@@ -186,10 +190,14 @@ impl<'a> Work<'a, '_> {
         let text = self.files.get(WAIVER).copied().unwrap_or_default();
         let mut report = Report::new(WAIVER, text, &mut self.problems);
         let mut flow = |name: &str| {
-            counters.flow(name).map_err(|(message, _)| report.at(0..0, message, "the waiver reads it: declare it in score.toml")).ok()
+            counters
+                .flow(name)
+                .map_err(|(message, _)| report.at(0..0, message, "the waiver reads it: declare it in score.toml"))
+                .ok()
         };
         let [paid, promised, lightning, due, on_time] =
-            ["paid_orders", "promised_orders", "lightning_buy_orders", "shipments_due", "shipped_on_time"].map(&mut flow);
+            ["paid_orders", "promised_orders", "lightning_buy_orders", "shipments_due", "shipped_on_time"]
+                .map(&mut flow);
         Some(WaiverCounters {
             paid_orders: paid?,
             promised_orders: promised?,
@@ -239,7 +247,8 @@ fn tiers(file: Spanned<Vec<TierFile>>, report: &mut Report) -> Vec<Tier> {
     for tier in file.into_inner() {
         let min_score = number(&tier.min_score, "the lowest score of a tier", 0.0..=100.0, report);
         if let Some(before) = tiers.last().filter(|before| before.min_score >= min_score) {
-            let message = format!("tier `{}` begins at {min_score}, `{}` at {}", tier.id.get_ref(), before.id, before.min_score);
+            let message =
+                format!("tier `{}` begins at {min_score}, `{}` at {}", tier.id.get_ref(), before.id, before.min_score);
             report.at(tier.min_score.span(), message, "sort tiers by their lowest score, each above the one before");
         }
         tiers.push(Tier {

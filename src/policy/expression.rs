@@ -98,7 +98,7 @@ fn unbalanced(text: &str) -> Refusal {
     Refusal::new(text, "brackets do not match", "close every bracket that is opened")
 }
 
-impl<'a> Scan<'a> {
+impl Scan<'_> {
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.text.as_bytes().get(self.position.saturating_add(ahead)).copied()
     }

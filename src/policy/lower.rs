@@ -1,6 +1,6 @@
 //! From a CEL tree to a flat predicate over typed columns.
 
-use super::columns::{Column, Scope};
+use super::columns::{Column, Scope, indexed};
 use super::expression::{MAX_DEPTH, Parsed, Refusal, parse};
 use super::layout::LayoutBuilder;
 use crate::trust::{Comparison, Condition, Predicate, Step, Test};
@@ -18,8 +18,13 @@ pub(super) fn lower(text: &str, scope: &Scope, layout: &mut LayoutBuilder) -> Re
         return Err(vec![Refusal::new("", "empty expression", "write `true` for everyone")]);
     }
     let Parsed { tree, comparisons } = parse(text).map_err(|refusal| vec![refusal])?;
-    let mut lowering =
-        Lowering { scope, layout, comparisons: comparisons.into_iter(), predicate: Predicate::default(), refusals: vec![] };
+    let mut lowering = Lowering {
+        scope,
+        layout,
+        comparisons: comparisons.into_iter(),
+        predicate: Predicate::default(),
+        refusals: vec![],
+    };
     lowering.combine(&tree, 0);
     if lowering.comparisons.next().is_some() {
         lowering.refuse(text, "parentheses inside a comparison", "parentheses group whole comparisons only");
@@ -98,24 +103,28 @@ impl Lowering<'_, '_> {
 
     /// Lowers one comparison.
     fn comparison(&mut self, expr: &Expr) {
-        let Some(text) = self.comparisons.next() else {
+        let Some(written) = self.comparisons.next() else {
             return self.refuse("", "parentheses inside a comparison", "parentheses group whole comparisons only");
         };
-        let lowered = match expr {
-            Expr::Call(call) if call.target.is_none() && is_comparison(&call.func_name) => self.call(call),
-            _ => self.flag(expr),
+        let outcome = if let Expr::Call(call) = expr
+            && call.target.is_none()
+            && is_comparison(&call.func_name)
+        {
+            self.call(call)
+        } else {
+            self.flag(expr)
         };
-        match lowered {
+        match outcome {
             Err(refusal) => {
-                let part = if refusal.part.is_empty() { text.to_owned() } else { refusal.part };
-                self.refusals.push(Refusal { part, message: format!("`{text}`: {}", refusal.message), ..refusal });
+                let part = if refusal.part.is_empty() { written.to_owned() } else { refusal.part };
+                self.refusals.push(Refusal { part, message: format!("`{written}`: {}", refusal.message), ..refusal });
             }
-            Ok((test, negated)) => {
+            Ok((test, is_negated)) => {
                 // At most 64 comparisons were let through.
                 let index = u16::try_from(self.predicate.conditions.len()).unwrap_or(u16::MAX);
-                self.predicate.conditions.push(Condition { text: text.to_owned(), test });
+                self.predicate.conditions.push(Condition { text: written.to_owned(), test });
                 self.predicate.steps.push(Step::Condition(index));
-                if negated {
+                if is_negated {
                     self.predicate.steps.push(Step::Not);
                 }
             }
@@ -126,7 +135,11 @@ impl Lowering<'_, '_> {
     fn flag(&mut self, expr: &Expr) -> Result<Lowered, Refusal> {
         match self.operand(expr)? {
             Operand::Column(Column::Flag(flag)) => Ok((Test::Flag(flag), false)),
-            other => Err(Refusal::new(
+            other @ (Operand::Column(_)
+            | Operand::Number(_)
+            | Operand::Text(_)
+            | Operand::Texts(_)
+            | Operand::Flag(_)) => Err(Refusal::new(
                 "",
                 format!("{} where true or false is needed", other.describe()),
                 "compare it, e.g. `trust.score >= 60` or `\"x\" in merchant.tags`",
@@ -163,7 +176,9 @@ impl Lowering<'_, '_> {
     fn operand(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
         match expr {
             Expr::Literal(literal) => constant(literal),
-            Expr::List(list) => list.elements.iter().map(|e| text_of(&e.expr)).collect::<Result<_, _>>().map(Operand::Texts),
+            Expr::List(list) => {
+                list.elements.iter().map(|e| text_of(&e.expr)).collect::<Result<_, _>>().map(Operand::Texts)
+            }
             Expr::Ident(_) | Expr::Select(_) => {
                 let path = path_of(expr)?;
                 self.scope.column(&path, self.layout).map(Operand::Column)
@@ -173,16 +188,14 @@ impl Lowering<'_, '_> {
                     return Err(Refusal::new("", "an index needs a key", "write `column[\"name\"]`"));
                 };
                 let (path, key) = (path_of(&operand.expr)?, text_of(&key.expr)?);
-                self.scope.indexed(&path, key).map(Operand::Column)
+                indexed(&path, key).map(Operand::Column)
             }
             Expr::Call(call) if !call.func_name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_') => {
                 Err(Refusal::new("", format!("`{}` is not supported here", call.func_name), ONLY_COMPARISONS))
             }
-            Expr::Call(_)
-            | Expr::Unspecified
-            | Expr::Comprehension(_)
-            | Expr::Map(_)
-            | Expr::Struct(_) => Err(Refusal::new("", "this is not a column or a constant", ONLY_COMPARISONS)),
+            Expr::Call(_) | Expr::Unspecified | Expr::Comprehension(_) | Expr::Map(_) | Expr::Struct(_) => {
+                Err(Refusal::new("", "this is not a column or a constant", ONLY_COMPARISONS))
+            }
         }
     }
 }
@@ -229,7 +242,9 @@ fn against(column: Column, comparison: Comparison, constant: Operand) -> Result<
     let equality = || match comparison {
         Comparison::Equal => Ok(false),
         Comparison::NotEqual => Ok(true),
-        _ => Err(Refusal::new("", "texts and flags have no order", "use == or !=")),
+        Comparison::Less | Comparison::AtMost | Comparison::AtLeast | Comparison::Greater => {
+            Err(Refusal::new("", "texts and flags have no order", "use == or !="))
+        }
     };
     match (column, constant) {
         (Column::Number(column), Operand::Number(number)) => Ok((Test::Number(column, comparison, number), false)),
@@ -288,28 +303,26 @@ fn constant(literal: &LiteralValue) -> Result<Operand, Refusal> {
 }
 
 fn text_of(expr: &Expr) -> Result<String, Refusal> {
-    match expr {
-        Expr::Literal(LiteralValue::String(text)) => Ok(text.inner().to_owned()),
-        _ => Err(Refusal::new("", "a text is needed here", "write it in quotes: \"text\"")),
+    if let Expr::Literal(LiteralValue::String(text)) = expr {
+        return Ok(text.inner().to_owned());
     }
+    Err(Refusal::new("", "a text is needed here", "write it in quotes: \"text\""))
 }
 
 /// The names of `a.b.c`.
 fn path_of(expr: &Expr) -> Result<Vec<&str>, Refusal> {
     let mut path = Vec::new();
     let mut at = expr;
-    loop {
-        match at {
-            Expr::Select(select) if !select.test => {
-                path.push(select.field.as_str());
-                at = &select.operand.expr;
-            }
-            Expr::Ident(name) => {
-                path.push(name.as_str());
-                path.reverse();
-                return Ok(path);
-            }
-            _ => return Err(Refusal::new("", "this is not a column", ONLY_COMPARISONS)),
-        }
+    while let Expr::Select(select) = at
+        && !select.test
+    {
+        path.push(select.field.as_str());
+        at = &select.operand.expr;
     }
+    let Expr::Ident(name) = at else {
+        return Err(Refusal::new("", "this is not a column", ONLY_COMPARISONS));
+    };
+    path.push(name.as_str());
+    path.reverse();
+    Ok(path)
 }

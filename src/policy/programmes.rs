@@ -35,7 +35,11 @@ pub(super) fn programmes(
         }
         let bit = bit_of(id, dictionary).filter(|_| index < MAX_PROGRAMMES);
         if bit.is_none() {
-            report.at(0..0, format!("more than {MAX_PROGRAMMES} live programmes"), "remove one; its bit is free after 30 days");
+            report.at(
+                0..0,
+                format!("more than {MAX_PROGRAMMES} live programmes"),
+                "remove one; its bit is free after 30 days",
+            );
         }
         let Some(file) = report.read::<ProgrammeFile>() else { continue };
         programmes.extend(programme(id, bit.unwrap_or(0), file, (scope, ceiling), layout, &mut report));
@@ -75,7 +79,11 @@ fn programme(
     let kind = kind_of(&file.kind, report);
     let group = file.stacking_group.as_ref().map_or(id, |group| group.get_ref());
     if !is_name(group) {
-        report.at(file.stacking_group.as_ref().map_or(0..0, Spanned::span), format!("stacking group `{group}`"), NAME_RULE);
+        report.at(
+            file.stacking_group.as_ref().map_or(0..0, Spanned::span),
+            format!("stacking group `{group}`"),
+            NAME_RULE,
+        );
     }
     let scenes = scenes_of(&file.scenes, report);
     let eligibility = expression(&file.eligibility, scope, layout, report);

@@ -66,7 +66,11 @@ fn violation_type(file: ViolationFile, report: &mut Report) -> ViolationType {
         report.at(file.points.span(), "points that never decay", "add `decay_days`, e.g. 90");
     }
     if file.scope == ScopeName::Item && file.closes_gate {
-        report.at(file.id.span(), "a violation of one item closes the gate", "use scope = \"merchant\" or leave the gate");
+        report.at(
+            file.id.span(),
+            "a violation of one item closes the gate",
+            "use scope = \"merchant\" or leave the gate",
+        );
     }
     ViolationType {
         name: file.name,

@@ -22,7 +22,9 @@ pub(super) fn signals(
     report: &mut Report,
 ) -> Vec<Signal> {
     let mut seen = Vec::new();
-    files.iter().for_each(|file| unique(&file.id, "signal", &mut seen, report));
+    for file in &files {
+        unique(&file.id, "signal", &mut seen, report);
+    }
     if let Some(extra) = files.get(MAX_SIGNALS) {
         report.at(extra.id.span(), format!("more than {MAX_SIGNALS} signals"), "merge or remove some");
     }
@@ -41,14 +43,16 @@ pub(super) fn signals(
         let mut reader = Reader { file: &file, counters: scope.counters, earlier, layout, report };
         let (kind, prior) = (reader.kind(), reader.prior());
         reader.unused();
-        let applies = file.applies.as_ref().map_or_else(
-            || Some(crate::trust::Predicate::default()),
-            |text| expression(text, scope, layout, report),
-        );
+        let applies = file
+            .applies
+            .as_ref()
+            .map_or_else(|| Some(crate::trust::Predicate::default()), |text| expression(text, scope, layout, report));
         let weight = number(&file.weight, "the weight of a signal", 0.0..=1.0, report);
         let id = file.id.get_ref().clone();
         let curve = curve(file.curve, &format!("the curve of `{id}`"), 0.0..=1.0, report);
-        if let (Some(kind), Some((prior_mean, prior_strength)), Some(curve), Some(applies)) = (kind, prior, curve, applies) {
+        if let (Some(kind), Some((prior_mean, prior_strength)), Some(curve), Some(applies)) =
+            (kind, prior, curve, applies)
+        {
             if !matches!(kind, SignalKind::Composite { .. })
                 && let Some(span) = file.prior_mean.as_ref().map(Spanned::span)
             {
@@ -57,7 +61,17 @@ pub(super) fn signals(
             let (layer, dimension) = (layer_of(file.layer), dimension_of(file.dimension));
             let (name, name_zh) = (file.name, file.name_zh);
             signals.push(Signal {
-                id, name, name_zh, layer, dimension, kind, prior_mean, prior_strength, curve, weight, applies,
+                id,
+                name,
+                name_zh,
+                layer,
+                dimension,
+                kind,
+                prior_mean,
+                prior_strength,
+                curve,
+                weight,
+                applies,
             });
         }
     }
@@ -155,9 +169,11 @@ impl Reader<'_, '_, '_> {
         let denominator = self.needed(file.denominator.as_ref(), "denominator");
         let (numerator, denominator) = (numerator?, denominator?);
         let window = self.window();
-        let has_flow = numerator.get_ref().iter().chain(denominator.get_ref()).any(|name| {
-            self.counters.get(name).is_some_and(|counter| counter.kind == CounterKind::Flow)
-        });
+        let has_flow = numerator
+            .get_ref()
+            .iter()
+            .chain(denominator.get_ref())
+            .any(|name| self.counters.get(name).is_some_and(|counter| counter.kind == CounterKind::Flow));
         if !has_flow && let Some(window) = &file.window {
             self.problem(window.span(), "levels have no window", "remove `window`");
         }
@@ -198,7 +214,11 @@ impl Reader<'_, '_, '_> {
         let offset = self.needed(file.offset_days.as_ref(), "offset_days");
         let (counter, window, offset) = (counter?, window?, offset?);
         if *offset.get_ref() == 0 {
-            self.problem(offset.span(), "growth over the same days", "shift the earlier window back, e.g. 30 or 365 days");
+            self.problem(
+                offset.span(),
+                "growth over the same days",
+                "shift the earlier window back, e.g. 30 or 365 days",
+            );
         }
         let id = self.looked_up(counter.span(), self.counters.flow(counter.get_ref()))?;
         let now = self.layout.sum(id, &Window { offset_days: 0, ..window.clone() });
@@ -215,8 +235,7 @@ impl Reader<'_, '_, '_> {
         if parts.get_ref().is_empty() {
             self.problem(parts.span(), "a composite of nothing", "name at least one signal above it");
         }
-        let positions: Vec<Option<u16>> =
-            parts.get_ref().iter().map(|part| self.earlier(part, parts.span())).collect();
+        let positions: Vec<Option<u16>> = parts.get_ref().iter().map(|part| self.earlier(part, parts.span())).collect();
         let over = match &file.over {
             None => None,
             Some(over) => Some(self.earlier(over.get_ref(), over.span())?),
@@ -274,8 +293,8 @@ impl Reader<'_, '_, '_> {
     fn unused(&mut self) {
         use KindName::{Composite, Derived, Growth, Level, Mean, Share};
         let file = self.file;
-        let keys: [(&str, Option<Range<usize>>, &[KindName]); 10] = [
-            ("numerator", file.numerator.as_ref().map(Spanned::span), &[Share, Mean]),
+        let keys = [
+            ("numerator", file.numerator.as_ref().map(Spanned::span), [Share, Mean].as_slice()),
             ("denominator", file.denominator.as_ref().map(Spanned::span), &[Share, Mean]),
             ("counter", file.counter.as_ref().map(Spanned::span), &[Level, Growth]),
             ("scale", file.scale.as_ref().map(Spanned::span), &[Mean, Level]),
@@ -283,13 +302,12 @@ impl Reader<'_, '_, '_> {
             ("offset_days", file.offset_days.as_ref().map(Spanned::span), &[Share, Mean, Growth]),
             ("parts", file.parts.as_ref().map(Spanned::span), &[Composite]),
             ("over", file.over.as_ref().map(Spanned::span), &[Composite]),
+            ("derived", file.derived.as_ref().map(Spanned::span), &[Derived]),
             ("prior_mean", file.prior_mean.as_ref().map(Spanned::span), &[Share, Mean, Level, Growth, Derived]),
             ("prior_strength", file.prior_strength.as_ref().map(Spanned::span), &[Share, Mean, Level, Growth]),
         ];
-        let derived = file.derived.as_ref().map(Spanned::span).filter(|_| file.kind != Derived);
-        let unused = keys.into_iter().filter(|(_, _, kinds)| !kinds.contains(&file.kind));
-        for (key, span) in unused.map(|(key, span, _)| (key, span)).chain([("derived", derived)]) {
-            if let Some(span) = span {
+        for (key, span, kinds) in keys {
+            if let Some(span) = span.filter(|_| !kinds.contains(&file.kind)) {
                 let message = format!("kind {} has no `{key}`", kind_name(file.kind));
                 self.problem(span, message, format!("remove `{key}` or change the kind"));
             }

@@ -25,8 +25,9 @@ fn it_is_the_folder_policy_default() {
     let mut on_disk = Vec::new();
     for folder in ["", "rules", "programmes"] {
         for entry in std::fs::read_dir(root.join(folder)).expect("the folder") {
-            let name = entry.expect("an entry").file_name().into_string().expect("a name");
-            if name.ends_with(".toml") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            if path.extension().is_some_and(|extension| extension == "toml") {
                 on_disk.push(if folder.is_empty() { name } else { format!("{folder}/{name}") });
             }
         }

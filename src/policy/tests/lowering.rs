@@ -105,7 +105,8 @@ fn expressions_hold_or_do_not() {
 
 #[test]
 fn a_condition_keeps_the_text_it_was_written_as() {
-    let policy = with_programme("trust.score>=60.50 &&\n !( \"a b\" in merchant.tags || merchant.ships_goods == false )");
+    let policy =
+        with_programme("trust.score>=60.50 &&\n !( \"a b\" in merchant.tags || merchant.ships_goods == false )");
     let texts: Vec<&str> = probe(&policy).conditions.iter().map(|condition| condition.text.as_str()).collect();
     assert_eq!(texts, ["trust.score>=60.50", "\"a b\" in merchant.tags", "merchant.ships_goods == false"]);
 }
@@ -124,7 +125,8 @@ fn refusal(text: &str) -> Option<String> {
         toml::from_str("name = \"paid_orders\"\nkind = \"flow\"\nunit = \"\"\ndescription = \"\"").expect("a counter");
     let counters: Counters =
         declare(vec![file], &mut Dictionary::default(), &mut Report::new("score.toml", "", &mut problems));
-    let (signals, tiers, rights) = (vec!["price_index".to_owned()], vec!["trusted".to_owned()], vec!["seven".to_owned()]);
+    let (signals, tiers, rights) =
+        (vec!["price_index".to_owned()], vec!["trusted".to_owned()], vec!["seven".to_owned()]);
     let scope =
         Scope { counters: &counters, signals: Some(&signals), tiers: &tiers, rights: Some(&rights), no_logistics: &[] };
     let refusals = lower(text, &scope, &mut LayoutBuilder::default()).err()?;
