@@ -31,20 +31,26 @@ use site::Site;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let mut words = std::env::args().skip(1).peekable();
     match words.peek().map(String::as_str) {
         Some(echo::FLAG) => echo::run(words.skip(1)).map(|()| ExitCode::SUCCESS),
         Some(fresh::FLAG) => fresh::run(words.skip(1)).map(|()| ExitCode::SUCCESS),
         _ => {
             let words: Vec<String> = words.collect();
+            // `cargo test --all-targets` runs every target, without this flag: nothing to test here.
             if words.iter().any(|word| word == "--bench") {
-                measure(&Args::parse(words.into_iter())?)
-            } else {
-                // `cargo test --all-targets` runs every target: nothing to test here.
-                println!("{}", args::USAGE);
-                Ok(ExitCode::SUCCESS)
+                return measure(&Args::parse(words.into_iter())?);
             }
+            println!("{}", args::USAGE);
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -170,5 +170,8 @@ fn await_listening(stdout: BufReader<impl std::io::Read + Send + 'static>) -> Op
 fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(20).collect();
+    if lines.is_empty() {
+        return String::from("; its log is empty");
+    }
     lines.into_iter().rev().fold(String::from("; the end of its log:"), |all, line| all + "\n  " + line)
 }
