@@ -145,25 +145,20 @@ impl Predicate {
     /// Whether it holds.
     #[must_use]
     pub fn holds(&self, view: &MerchantView, trust: Option<&TrustView>) -> bool {
-        let mut stack: Vec<bool> = Vec::new();
+        // The lowest bit is the top. Policies are checked to need no more than 64.
+        let mut stack = 0_u64;
         for step in &self.steps {
-            match step {
-                Step::Condition(index) => stack.push(
-                    self.conditions.get(usize::from(*index)).is_some_and(|condition| condition.holds(view, trust)),
-                ),
-                Step::Not => {
-                    if let Some(top) = stack.last_mut() {
-                        *top = !*top;
-                    }
+            stack = match step {
+                Step::Condition(index) => {
+                    let condition = self.conditions.get(usize::from(*index));
+                    stack << 1 | u64::from(condition.is_some_and(|condition| condition.holds(view, trust)))
                 }
-                Step::And | Step::Or => {
-                    if let (Some(b), Some(a)) = (stack.pop(), stack.pop()) {
-                        stack.push(if *step == Step::And { a && b } else { a || b });
-                    }
-                }
-            }
+                Step::Not => stack ^ 1,
+                Step::And => stack >> 1 & (stack | !1),
+                Step::Or => stack >> 1 | stack & 1,
+            };
         }
-        stack.last().copied().unwrap_or(true)
+        self.steps.is_empty() || stack & 1 == 1
     }
 
     /// Each condition with its outcome, from the same code as [`Self::holds`].
