@@ -36,7 +36,6 @@ pub fn start_logs(format: LogFormat, filter: &str) {
 }
 
 /// Metrics of one gRPC method.
-#[derive(Clone)]
 pub struct MethodMetrics {
     ok: Counter,
     duration: Histogram,

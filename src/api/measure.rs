@@ -15,7 +15,7 @@ use crate::clock::Stopwatch;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::telemetry::MethodMetrics;
 
-type Methods = Arc<HashMap<String, MethodMetrics, foldhash::fast::FixedState>>;
+type Methods = Arc<HashMap<String, Arc<MethodMetrics>, foldhash::fast::FixedState>>;
 
 /// Measures the calls of the services it wraps. Paths that are no method of ours are not counted by name, so that
 /// nobody can fill the memory with made-up names.
@@ -34,7 +34,7 @@ impl Default for MeasureLayer {
                 for method in &service.method {
                     let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
                     let name = format!("{}/{}", service.name(), method.name());
-                    methods.insert(path, MethodMetrics::of(&name));
+                    methods.insert(path, Arc::new(MethodMetrics::of(&name)));
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Waiter, deadline};
-use crate::domain::{Body, ItemKind, Merchant, Outcome, Profile, ProfileKey, RequestKey};
+use crate::domain::{Body, ItemKind, Merchant, Outcome, Profile, ProfileKey, Rejection, RequestKey};
 use crate::engine::{Engine, PendingWrite};
 use crate::proto::profile_service_server::ProfileService;
 use crate::proto::{self, ItemStatus};
@@ -38,6 +38,24 @@ impl ProfileApi {
         done(self.write(request, body).await?)
     }
 
+    /// Writes the items of a batch that are right; nothing when none is.
+    async fn write_items(
+        &self,
+        request: Option<RequestKey>,
+        is_empty: bool,
+        body: Body,
+    ) -> Result<(u64, Vec<Result<(), Rejection>>), Status> {
+        if is_empty {
+            return Ok((self.engine.hot().revision(), Vec::new()));
+        }
+        let applied = self.write(request, body).await?;
+        match applied.outcome {
+            Outcome::Items(results) => Ok((applied.revision, results)),
+            Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
+            outcome => Err(unexpected(&outcome)),
+        }
+    }
+
     async fn upsert<M: ProfileMessage>(
         &self,
         request: Option<RequestKey>,
@@ -47,8 +65,8 @@ impl ProfileApi {
         let mask = wire::field_mask::<M>(mask)?;
         let mut upserts = wire::upserts(messages)?;
         let profiles = std::mem::take(&mut upserts.upserts);
-        let applied = self.write(request, Body::UpsertProfiles { profiles, mask }).await?;
-        let (revision, results) = items(applied)?;
+        let (revision, results) =
+            self.write_items(request, profiles.is_empty(), Body::UpsertProfiles { profiles, mask }).await?;
         Ok((revision, wire::reply(upserts.statuses(&results))))
     }
 
@@ -119,14 +137,6 @@ struct Pending {
 fn done(applied: Applied) -> Result<u64, Status> {
     match applied.outcome {
         Outcome::Done => Ok(applied.revision),
-        Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-        outcome => Err(unexpected(&outcome)),
-    }
-}
-
-fn items(applied: Applied) -> Result<(u64, Vec<Result<(), crate::domain::Rejection>>), Status> {
-    match applied.outcome {
-        Outcome::Items(results) => Ok((applied.revision, results)),
         Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
         outcome => Err(unexpected(&outcome)),
     }
@@ -343,7 +353,7 @@ impl ProfileService for ProfileApi {
         let policy = self.engine.read(|state| state.policy().clone());
         let mut checked = wire::fact_rows(&policy, &request)?;
         let rows = std::mem::take(&mut checked.rows);
-        let (revision, results) = items(self.write(key, Body::RecordFacts { rows }).await?)?;
+        let (revision, results) = self.write_items(key, rows.is_empty(), Body::RecordFacts { rows }).await?;
         let results = wire::reply(checked.statuses(&results));
         Ok(Response::new(proto::RecordFactsResponse { revision, results }))
     }

@@ -132,7 +132,7 @@ fn signal_derivation(signal: &SignalExplanation) -> String {
         SignalState::NoData => "no data".to_owned(),
         SignalState::Unspecified | SignalState::Measured | SignalState::NotApplicable | SignalState::Disabled => {
             if counters.is_empty() {
-                "derived".to_owned()
+                signal.kind.clone()
             } else {
                 counters.join(", ")
             }
@@ -167,9 +167,10 @@ fn curve(signal: &SignalExplanation) -> String {
 
 fn right(right: &RightExplanation) -> Node {
     let mark = match (right.held, right.applicable) {
-        (true, _) => "✓ held   ",
+        (true, true) => "✓ held   ",
         (false, true) => "✗ missing",
-        (false, false) => "· n/a    ",
+        // Not offered at this time, or not for what the merchant sells.
+        (_, false) => "· n/a    ",
     };
     let parameter = right.parameter.map(|value| format!(", {value} {}", right.parameter_unit)).unwrap_or_default();
     Node::leaf(format!("{mark} {} {} ({}){parameter}", right.name, right.name_zh, right.id))
