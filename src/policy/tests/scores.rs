@@ -241,8 +241,7 @@ fn kuai_brands_are_supported_and_benchmarks_more() {
     let mut brand = perfect();
     brand.merchant.kind = MerchantKind::KuaiBrand;
     let (plain, _) = brand.record(&policy);
-    brand.merchant.enrolments =
-        vec![Enrolment { list: "kuai_brand_benchmark".into(), day: super::sample::day("2022-05-13") }];
+    brand.merchant.tags = vec!["benchmark".into()];
     let (benchmark, _) = brand.record(&policy);
     let live = Scene::Live.index();
     assert!(benchmark.record.uplift[live] > plain.record.uplift[live] && plain.record.uplift[live] > 0.0);
@@ -253,11 +252,15 @@ fn kuai_brands_are_supported_and_benchmarks_more() {
 
 #[test]
 fn an_enrolment_that_lies_ahead_changes_the_record_on_its_day() {
-    let policy = embedded_policy();
+    let mut text = crate::policy::embedded();
+    for (_, content) in &mut text.files {
+        *content = content.replace("\"benchmark\" in merchant.tags", "\"kuai_brand\" in merchant.enrolments");
+    }
+    let policy = crate::policy::compile(&text, 1, &mut crate::policy::Dictionary::default()).expect("a policy");
     let mut brand = perfect();
     brand.merchant.kind = MerchantKind::KuaiBrand;
     let begins = super::sample::day("2023-02-20");
-    brand.merchant.enrolments = vec![Enrolment { list: "kuai_brand_benchmark".into(), day: begins }];
+    brand.merchant.enrolments = vec![Enrolment { list: "kuai_brand".into(), day: begins }];
     let (made, _) = brand.record(&policy);
     assert_eq!(made.record.labels & Label::Benchmark.bit(), 0);
     assert_eq!(made.next_change, Some(begins.start()));
