@@ -21,9 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let public = protox::compile(PUBLIC, ["proto"])?;
     std::fs::write(out.join("trustflow_descriptor.bin"), prost::Message::encode_to_vec(&public))?;
     let mut config = Config::new();
-    config
-        .extern_path(".google.rpc", "::tonic_types::pb")
-        .btree_map(["."]);
+    config.extern_path(".google.rpc", "::tonic_types::pb").btree_map(["."]);
     tonic_prost_build::configure().compile_fds_with_config(public, config)?;
 
     let storage = protox::compile(STORAGE, ["proto"])?;

@@ -212,8 +212,8 @@ impl Settings {
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
         toml::from_str(&text).map_err(|cause| ConfigError::Malformed { path: path.to_owned(), cause })
     }
 

@@ -39,10 +39,7 @@ impl AdminService for AdminApi {
         Ok(Response::new(response.await?))
     }
 
-    async fn get_state_hash(
-        &self,
-        _: Request<GetStateHashRequest>,
-    ) -> Result<Response<GetStateHashResponse>, Status> {
+    async fn get_state_hash(&self, _: Request<GetStateHashRequest>) -> Result<Response<GetStateHashResponse>, Status> {
         let engine = self.engine.clone();
         let hashed = off_the_path(move || engine.state_hash()).await?;
         let (revision, hash) = hashed.map_err(|error| wire::store_status(&error))?;

@@ -52,8 +52,7 @@ impl InsightService for InsightApi {
             Subject::Merchant(id) => ProfileKey::Merchant(id),
             Subject::Item(item) => ProfileKey::Item(item),
         };
-        let (policy, is_registered) =
-            self.engine.read(|state| (state.policy().clone(), state.profile(key).is_some()));
+        let (policy, is_registered) = self.engine.read(|state| (state.policy().clone(), state.profile(key).is_some()));
         if !is_registered {
             return Err(wire::not_registered(key));
         }

@@ -78,8 +78,7 @@ impl ProfileApi {
     ) -> Result<(M, u64), Status> {
         let (key, _) = wire::deletion::<M>(id, "")?;
         self.waiter.wait(min_revision, deadline).await?;
-        let (profile, revision) =
-            self.engine.read(|state| (state.profile(key), state.hot().revision()));
+        let (profile, revision) = self.engine.read(|state| (state.profile(key), state.hot().revision()));
         let message = profile.and_then(M::from_profile).ok_or_else(|| wire::not_registered(key))?;
         Ok((message, revision))
     }
@@ -107,12 +106,7 @@ impl ProfileApi {
         Ok((profiles.into_iter().filter_map(M::from_profile).collect(), token))
     }
 
-    async fn delete<M: ProfileMessage>(
-        &self,
-        request: Option<RequestKey>,
-        id: u64,
-        etag: &str,
-    ) -> Result<u64, Status> {
+    async fn delete<M: ProfileMessage>(&self, request: Option<RequestKey>, id: u64, etag: &str) -> Result<u64, Status> {
         let (key, expected_revision) = wire::deletion::<M>(id, etag)?;
         self.write_done(request, Body::DeleteProfile { key, expected_revision }).await
     }
@@ -321,7 +315,8 @@ impl ProfileService for ProfileApi {
     ) -> Result<Response<proto::GetServiceProviderResponse>, Status> {
         let deadline = deadline(&request);
         let request = request.into_inner();
-        let (service_provider, revision) = self.get(request.service_provider_id, request.min_revision, deadline).await?;
+        let (service_provider, revision) =
+            self.get(request.service_provider_id, request.min_revision, deadline).await?;
         Ok(Response::new(proto::GetServiceProviderResponse { service_provider: Some(service_provider), revision }))
     }
 

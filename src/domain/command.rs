@@ -1,8 +1,8 @@
 //! Commands: what the one ordered log holds, and what applying one comes to.
 
 use super::{
-    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, Profile, ProfileKey, Subject, Timestamp,
-    Violation,
+    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, Profile, ProfileKey,
+    Subject, Timestamp, Violation,
 };
 
 /// Version of the meaning of commands that this program writes.

@@ -12,14 +12,17 @@ mod right;
 mod time;
 mod violation;
 
-pub use command::{Body, ChunkOutcome, Command, FactRow, Outcome, PolicyText, Rejection, RequestKey, SEMANTICS, Upsert};
+pub use command::{
+    Body, ChunkOutcome, Command, FactRow, Outcome, PolicyText, Rejection, RequestKey, SEMANTICS, Upsert,
+};
 pub use facts::{CounterId, DayFacts, FIRST_FACTS_DAY, FactKey, MAX_CELLS_PER_ROW};
 pub use ids::{ItemId, ItemKind, MerchantId, ProviderId, Scene, Subject, TargetKind};
 pub use items::{LiveRoom, Product, ServiceProvider, ShortVideo};
 pub use merchant::{Enrolment, Merchant, MerchantKind};
 pub use number::{count_to_f64, share};
 pub use profile::{
-    FieldMask, LIVE_ROOM_FIELDS, MERCHANT_FIELDS, PRODUCT_FIELDS, PROVIDER_FIELDS, Profile, ProfileKey, SHORT_VIDEO_FIELDS,
+    FieldMask, LIVE_ROOM_FIELDS, MERCHANT_FIELDS, PRODUCT_FIELDS, PROVIDER_FIELDS, Profile, ProfileKey,
+    SHORT_VIDEO_FIELDS,
 };
 pub use right::HeldRight;
 pub use time::{DAY_MS, Day, Timestamp, Week};

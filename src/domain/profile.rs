@@ -47,7 +47,8 @@ pub const MERCHANT_FIELDS: &[&str] = &[
     "enrolments",
 ];
 /// Fields of a product that a mask can name.
-pub const PRODUCT_FIELDS: &[&str] = &["name", "merchant_id", "promoter_ids", "categories", "listed_at", "tags", "virtual"];
+pub const PRODUCT_FIELDS: &[&str] =
+    &["name", "merchant_id", "promoter_ids", "categories", "listed_at", "tags", "virtual"];
 /// Fields of a live room that a mask can name.
 pub const LIVE_ROOM_FIELDS: &[&str] = &["merchant_id", "anchor", "tags", "started_at", "ended_at"];
 /// Fields of a short video that a mask can name.
@@ -121,8 +122,20 @@ impl Profile {
     pub fn updated(mut self, mut newer: Self, mask: FieldMask) -> Self {
         match (&mut self, &mut newer) {
             (Self::Merchant(a), Self::Merchant(b)) => swap_fields!(
-                mask, a, b, name, kind, opened_at, categories, region, origin_belt, fan_count, service_provider, tags,
-                prior_identity_violation, enrolments
+                mask,
+                a,
+                b,
+                name,
+                kind,
+                opened_at,
+                categories,
+                region,
+                origin_belt,
+                fan_count,
+                service_provider,
+                tags,
+                prior_identity_violation,
+                enrolments
             ),
             (Self::Product(a), Self::Product(b)) => {
                 swap_fields!(mask, a, b, name, merchant, promoters, categories, listed_at, tags, is_virtual);

@@ -85,7 +85,8 @@ impl Day {
         let era = year_from_march.div_euclid(400);
         let year_of_era = year_from_march.rem_euclid(400);
         let month_from_march = month.checked_add(9)?.rem_euclid(12);
-        let day_of_year = month_from_march.checked_mul(153)?.checked_add(2)?.div_euclid(5).checked_add(day)?.checked_sub(1)?;
+        let day_of_year =
+            month_from_march.checked_mul(153)?.checked_add(2)?.div_euclid(5).checked_add(day)?.checked_sub(1)?;
         let day_of_era = year_of_era
             .checked_mul(365)?
             .checked_add(year_of_era.div_euclid(4))?
@@ -160,7 +161,9 @@ mod tests {
             assert_eq!(Day::parse(text), Some(Day(number)), "{text}");
             assert_eq!(Day(number).to_string(), text);
         }
-        for text in ["", "2018-6-4", "2018-02-30", "2018-13-01", "2018-00-10", "2018/06/04", "+018-06-04", "2018-06-04 "] {
+        for text in
+            ["", "2018-6-4", "2018-02-30", "2018-13-01", "2018-00-10", "2018/06/04", "+018-06-04", "2018-06-04 "]
+        {
             assert_eq!(Day::parse(text), None, "{text:?}");
         }
     }

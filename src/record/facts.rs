@@ -1,7 +1,7 @@
 //! Facts ⇄ protobuf: one row, and many rows column by column.
 
 use super::outcome::counter_id;
-use super::{DecodeProblem, known, kind_of_subject, pb, required, subject};
+use super::{DecodeProblem, kind_of_subject, known, pb, required, subject};
 use crate::domain::{CounterId, Day, DayFacts, FactRow};
 
 impl From<&DayFacts> for pb::DayFacts {

@@ -72,9 +72,7 @@ impl State {
     #[must_use]
     pub fn waived_in(&self, slot: u32, week: Week) -> Option<&Violation> {
         self.entry(slot)?.violations.iter().find(|violation| {
-            violation.decision == Decision::Waived
-                && !violation.revoked
-                && violation.occurred_at.day().week() == week
+            violation.decision == Decision::Waived && !violation.revoked && violation.occurred_at.day().week() == week
         })
     }
 

@@ -50,9 +50,10 @@ impl State {
         let slot = self.slot_of(id);
         self.registered.insert(id, slot);
         let Some(entry) = self.entry_mut(slot) else { return Ok(()) };
-        let moved = entry.profile.as_ref().is_none_or(|old| {
-            old.opened_at != merchant.opened_at || old.enrolments != merchant.enrolments
-        });
+        let moved = entry
+            .profile
+            .as_ref()
+            .is_none_or(|old| old.opened_at != merchant.opened_at || old.enrolments != merchant.enrolments);
         let has_facts = entry.last_stored.is_some();
         entry.profile = Some(merchant);
         self.dirty.insert(Due::Merchant(slot));

@@ -216,12 +216,7 @@ impl State {
     ///
     /// # Errors
     /// When stored facts cannot be read; the state must not be used for writing any more.
-    pub fn apply(
-        &mut self,
-        revision: u64,
-        command: &Command,
-        history: &dyn History,
-    ) -> Result<Applied, HistoryError> {
+    pub fn apply(&mut self, revision: u64, command: &Command, history: &dyn History) -> Result<Applied, HistoryError> {
         self.move_time(command.stamp);
         if let Some(request) = &command.request {
             match self.requests.find(request) {
@@ -331,9 +326,9 @@ impl State {
     /// A merchant's record under the current policy and day, made afresh; none if it is not registered.
     fn materialised(&mut self, slot: u32) -> Option<Materialised> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let made = self.view(slot).map(|view| {
-            materialise(&self.policy.model, &self.policy.programmes, &view, &self.disabled, &mut scratch)
-        });
+        let made = self
+            .view(slot)
+            .map(|view| materialise(&self.policy.model, &self.policy.programmes, &view, &self.disabled, &mut scratch));
         self.scratch = scratch;
         made
     }

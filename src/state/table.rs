@@ -43,9 +43,8 @@ impl MerchantTable {
         loop {
             let before = slot.version.load(Ordering::Acquire);
             if before % 2 == 0 {
-                let words: [u64; WORDS] = std::array::from_fn(|i| {
-                    slot.words.get(i).map_or(0, |word| word.load(Ordering::Relaxed))
-                });
+                let words: [u64; WORDS] =
+                    std::array::from_fn(|i| slot.words.get(i).map_or(0, |word| word.load(Ordering::Relaxed)));
                 fence(Ordering::Acquire);
                 if slot.version.load(Ordering::Relaxed) == before {
                     return unpack(&words);

@@ -250,12 +250,7 @@ impl State {
         }
     }
 
-    fn anchor_in(
-        &mut self,
-        transition: &mut Transition,
-        slot: u32,
-        history: &dyn History,
-    ) -> Result<(), HistoryError> {
+    fn anchor_in(&mut self, transition: &mut Transition, slot: u32, history: &dyn History) -> Result<(), HistoryError> {
         let Some(mut facts) = transition.forked.remove(&slot) else { return Ok(()) };
         let layout = &transition.policy.model.layout;
         let summed = self.sum_anchored(slot, layout, &mut facts, transition.facts_day, history);
@@ -289,9 +284,10 @@ impl State {
     pub(super) fn fork(&mut self, slot: u32) {
         let (Some(mut transition), Some(entry)) = (self.transition.take(), self.entry(slot)) else { return };
         let (from, to) = (&self.policy.model.layout, &transition.policy.model.layout);
-        transition.forked.entry(slot).or_insert_with(|| {
-            if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) }
-        });
+        transition
+            .forked
+            .entry(slot)
+            .or_insert_with(|| if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) });
         self.transition = Some(transition);
     }
 
@@ -341,8 +337,7 @@ impl State {
         let Some(mut transition) = self.transition.take() else { return Ok(()) };
         transition.reanchor.insert(slot);
         // While rows are still read it waits for the end of reading.
-        let summed =
-            if transition.is_reading() { Ok(()) } else { self.anchor_in(&mut transition, slot, history) };
+        let summed = if transition.is_reading() { Ok(()) } else { self.anchor_in(&mut transition, slot, history) };
         self.transition = Some(transition);
         summed
     }

@@ -101,8 +101,7 @@ fn row() -> impl Strategy<Value = Row> {
     let fact_key = (arbitrary::day(), arbitrary::subject()).prop_map(|(day, subject)| FactKey { day, subject });
     let request = (arbitrary::timestamp(), any::<u64>(), arbitrary::outcome())
         .prop_map(|(stamp, revision, outcome)| RequestRow { stamp, revision, outcome });
-    let import = (arbitrary::timestamp(), any::<u64>())
-        .prop_map(|(stamp, committed)| ImportRow { stamp, committed });
+    let import = (arbitrary::timestamp(), any::<u64>()).prop_map(|(stamp, committed)| ImportRow { stamp, committed });
     let policy = (any::<u64>(), any::<u64>(), arbitrary::policy_text())
         .prop_map(|(version, revision, text)| PolicyRow { version, revision, text });
     prop_oneof![

@@ -3,9 +3,7 @@
 use super::programme::{Eligibility, Programme, ProgrammeKind};
 use super::weight::Label;
 use crate::domain::{MerchantKind, Scene, TargetKind, Timestamp};
-use crate::trust::{
-    Layer, MerchantView, ScoreModel, SignalRow, Trust, TrustView, consumer_rights, governance, score,
-};
+use crate::trust::{Layer, MerchantView, ScoreModel, SignalRow, Trust, TrustView, consumer_rights, governance, score};
 
 /// `MerchantRecord::support` where no support programme is charged.
 pub const NO_SUPPORT: u8 = u8::MAX;
@@ -93,8 +91,7 @@ pub fn materialise(
         layers: Layer::ALL.map(|layer| to_f32(100.0 * trust.layer(layer).score)),
         ad_price: tier.map_or(1.0, |tier| to_f32(tier.ad_price_factor)),
         labels: kind_label(view.merchant.kind),
-        penalty: TargetKind::ALL
-            .map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
+        penalty: TargetKind::ALL.map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
         ..MerchantRecord::UNREGISTERED
     };
     for (programme, _) in programmes.iter().zip(&members).filter(|(_, member)| member.is_member()) {

@@ -92,7 +92,13 @@ impl Weight {
 
 /// The weight of a target: `clamp(tilt · penalty · item factor · (1 + uplift))`, 0 when excluded.
 #[must_use]
-pub fn weigh(rules: &WeightRules, merchant: &MerchantRecord, item: ItemRecord, scene: Scene, kind: TargetKind) -> Weight {
+pub fn weigh(
+    rules: &WeightRules,
+    merchant: &MerchantRecord,
+    item: ItemRecord,
+    scene: Scene,
+    kind: TargetKind,
+) -> Weight {
     if !merchant.is_registered {
         return Weight::UNKNOWN;
     }

@@ -31,8 +31,8 @@ impl Right {
     /// Whether the platform offers it on a day and the merchant sells what it is for.
     #[must_use]
     pub fn applies(&self, merchant: &Merchant, day: Day) -> bool {
-        let offered = self.effective_from.is_none_or(|from| from <= day)
-            && self.effective_until.is_none_or(|until| day <= until);
+        let offered =
+            self.effective_from.is_none_or(|from| from <= day) && self.effective_until.is_none_or(|until| day <= until);
         let sells = |list: &[String]| merchant.categories.iter().any(|category| list.contains(category));
         let all_excepted = !merchant.categories.is_empty()
             && merchant.categories.iter().all(|category| self.except_categories.contains(category));

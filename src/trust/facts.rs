@@ -31,8 +31,7 @@ impl Anchors {
     /// The anchors of a profile, without the first sale.
     #[must_use]
     pub fn of(merchant: &Merchant) -> Self {
-        let mut enrolments: Vec<(String, Day)> =
-            merchant.enrolments.iter().map(|e| (e.list.clone(), e.day)).collect();
+        let mut enrolments: Vec<(String, Day)> = merchant.enrolments.iter().map(|e| (e.list.clone(), e.day)).collect();
         enrolments.sort();
         enrolments.dedup_by(|later, first| later.0 == first.0);
         Self { opening: merchant.opened_at.map(crate::domain::Timestamp::day), first_sale: None, enrolments }

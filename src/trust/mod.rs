@@ -16,7 +16,9 @@ mod window;
 
 pub use curve::{Curve, CurveError};
 pub use facts::{Anchors, FactsLayout, FirstSale, Level, MerchantFacts, MerchantFactsParts};
-pub use predicate::{Comparison, Condition, ConditionResult, FlagColumn, ListColumn, NumberColumn, Predicate, Step, Test, TextColumn};
+pub use predicate::{
+    Comparison, Condition, ConditionResult, FlagColumn, ListColumn, NumberColumn, Predicate, Step, Test, TextColumn,
+};
 pub use score::{LayerScore, ScoreModel, SignalRow, SignalState, Tier, Trust, score};
 pub use signal::{Derived, Dimension, Input, Layer, Signal, SignalKind};
 pub use view::{MerchantView, TrustView};

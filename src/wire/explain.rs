@@ -116,7 +116,10 @@ fn signal(
         Input::Level(_) => None,
     });
     let range = window.and_then(|window| {
-        let anchors = crate::trust::Anchors { first_sale: merchant.facts.first_sale(), ..crate::trust::Anchors::of(&merchant.merchant) };
+        let anchors = crate::trust::Anchors {
+            first_sale: merchant.facts.first_sale(),
+            ..crate::trust::Anchors::of(&merchant.merchant)
+        };
         window.range(facts_day, window.anchor().and_then(|anchor| anchors.day(anchor)))
     });
     let state = match row.state {

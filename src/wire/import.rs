@@ -106,8 +106,13 @@ pub fn chunk(policy: &Policy, request: proto::ImportRequest) -> Result<CheckedCh
             + request.service_providers.len()
             + facts.ids.len()
     })?;
-    let mut checked =
-        Collected { profiles: Vec::new(), profile_places: Vec::new(), rows: Vec::new(), row_places: Vec::new(), wrong: Vec::new() };
+    let mut checked = Collected {
+        profiles: Vec::new(),
+        profile_places: Vec::new(),
+        rows: Vec::new(),
+        row_places: Vec::new(),
+        wrong: Vec::new(),
+    };
     checked.profiles(request.merchants, ImportSection::Merchants);
     checked.profiles(request.products, ImportSection::Products);
     checked.profiles(request.live_rooms, ImportSection::LiveRooms);
@@ -170,8 +175,7 @@ impl Collected {
             kind => target_kind(&mut fields, "target_kind", kind).item(),
         };
         fields.finish()?;
-        let dictionary: Vec<Option<CounterId>> =
-            facts.counter_names.iter().map(|name| policy.counter(name)).collect();
+        let dictionary: Vec<Option<CounterId>> = facts.counter_names.iter().map(|name| policy.counter(name)).collect();
         let mut cells = facts.counters.iter().copied().zip(facts.values.iter().copied());
         let rows = facts.ids.iter().zip(&facts.days).zip(&facts.cell_counts);
         for (index, ((id, day), count)) in (0_u32..).zip(rows) {

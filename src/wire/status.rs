@@ -162,9 +162,7 @@ pub fn not_registered(key: ProfileKey) -> Status {
 #[must_use]
 pub fn write_status(error: &WriteError) -> Status {
     let (reason, retry) = match error {
-        WriteError::QueueFull { retry_ms } => {
-            (Reason::QueueFull, Some(Duration::from_millis(u64::from(*retry_ms))))
-        }
+        WriteError::QueueFull { retry_ms } => (Reason::QueueFull, Some(Duration::from_millis(u64::from(*retry_ms)))),
         WriteError::Poisoned { .. } => (Reason::WritesPoisoned, None),
         WriteError::ClockJumped { .. } => (Reason::ClockJumped, None),
         WriteError::ShuttingDown => (Reason::ShuttingDown, Some(Duration::from_secs(1))),
