@@ -19,7 +19,7 @@ pub const DATA_VERSION: &str = "trustflow data 1";
 const CACHE_BYTES: u64 = 256 << 20;
 /// How long the journal may grow before keyspaces must write out what they hold in memory. It bounds how much a start
 /// has to read again.
-const JOURNAL_BYTES: u64 = 256 << 20;
+const JOURNAL_BYTES: u64 = 128 << 20;
 
 /// The open data folder. The log and the store that it gives out keep it open.
 pub struct DataFolder {
