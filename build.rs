@@ -16,7 +16,7 @@ const STORAGE: &[&str] = &["trustflow/storage/v1/storage.proto"];
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=policy/default");
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
     let public = protox::compile(PUBLIC, ["proto"])?;
     std::fs::write(out.join("trustflow_descriptor.bin"), prost::Message::encode_to_vec(&public))?;

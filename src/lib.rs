@@ -1,10 +1,22 @@
 //! Trustflow (信流): trust scores and support traffic for a live-stream e-commerce platform.
+//!
+//! ARCHITECTURE.md is the map. A reader who wants to know how a score comes about reads [`trust`] and nothing else.
 
+pub mod api;
+pub mod boot;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod engine;
 pub mod log;
+pub mod policy;
 pub mod proto;
 pub mod record;
 pub mod state;
 pub mod store;
+pub mod telemetry;
 pub mod traffic;
 pub mod trust;
+pub mod wire;

@@ -1,7 +1,7 @@
 //! Commands: what the one ordered log holds, and what applying one comes to.
 
 use super::{
-    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, MerchantId, Profile, ProfileKey, Subject, Timestamp,
+    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, Profile, ProfileKey, Subject, Timestamp,
     Violation,
 };
 
@@ -239,4 +239,19 @@ pub enum Rejection {
         /// The first problem.
         problem: String,
     },
+}
+
+impl Rejection {
+    /// A profile is not registered.
+    #[must_use]
+    pub fn not_found(key: ProfileKey) -> Self {
+        let (what, id) = match key {
+            ProfileKey::Merchant(id) => ("merchant", id.0),
+            ProfileKey::Item(ItemId { kind: ItemKind::LiveRoom, id }) => ("live room", id),
+            ProfileKey::Item(ItemId { kind: ItemKind::Product, id }) => ("product", id),
+            ProfileKey::Item(ItemId { kind: ItemKind::ShortVideo, id }) => ("short video", id),
+            ProfileKey::Provider(id) => ("service provider", id.0),
+        };
+        Self::NotFound { what: what.to_owned(), id }
+    }
 }

@@ -1,5 +1,24 @@
 //! The deterministic state machine: profiles, facts, materialised records; `apply` is the sole mutator.
 
+mod changes;
+mod conduct;
+mod history;
+mod hot;
+mod profiles;
+mod recording;
+mod requests;
+mod restore;
 mod rows;
+#[expect(clippy::module_inception, reason = "the state of the room `state`")]
+mod state;
+mod table;
+mod transition;
 
+pub use history::{History, HistoryError, HistoryRows};
+pub use hot::{Hot, NOTHING_CLOSED, World};
+pub use requests::{MAX_REMEMBERED, REMEMBERED_MS};
+pub use restore::{Restore, RestoreError};
 pub use rows::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};
+pub use state::{Applied, MerchantEntry, State};
+pub use table::{MAX_SLOTS, MerchantTable};
+pub use transition::Transition;

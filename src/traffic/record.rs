@@ -97,7 +97,7 @@ pub fn materialise(
             .map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
         ..MerchantRecord::UNREGISTERED
     };
-    for (programme, member) in programmes.iter().zip(&members).filter(|(_, member)| member.is_member()) {
+    for (programme, _) in programmes.iter().zip(&members).filter(|(_, member)| member.is_member()) {
         record.labels |= programme.labels_of(view, &seen);
         record.programmes |= 1_u64.wrapping_shl(u32::from(programme.bit));
     }
@@ -112,6 +112,7 @@ pub fn materialise(
     let next_change = programmes
         .iter()
         .filter_map(|programme| programme.next_change(view))
+        .chain(model.signals.iter().filter_map(|signal| signal.applies.next_change(view)))
         .chain(consumer_rights::next_change(&model.rights, view.rights, view.now))
         .chain(governance::next_change(view.violations, view.now))
         .min();

@@ -55,6 +55,12 @@ impl Curve {
         Ok(Self { points })
     }
 
+    /// The same value everywhere.
+    #[must_use]
+    pub fn flat(y: f64) -> Self {
+        Self { points: vec![(0.0, y)] }
+    }
+
     /// The points.
     #[must_use]
     pub fn points(&self) -> &[(f64, f64)] {

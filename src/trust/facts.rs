@@ -131,20 +131,10 @@ impl FactsLayout {
         self.sums.get(usize::from(id.0))
     }
 
-    /// The longest window that begins with a day of the merchant's life, in days; 0 if there is none.
+    /// Flags the sums that `older` does not have.
     #[must_use]
-    pub fn longest_anchored(&self) -> u16 {
-        let days = self.sums.iter().map(|(_, window)| match window.span {
-            Span::From(_, days) => days,
-            Span::Days(_) | Span::NaturalWeek | Span::Lifetime => 0,
-        });
-        days.max().unwrap_or(0)
-    }
-
-    /// Whether a sum is not in `older`.
-    #[must_use]
-    pub fn is_new(&self, older: &Self, id: SumId) -> bool {
-        self.sum(id).is_none_or(|sum| !older.sums.contains(sum))
+    pub fn new_sums(&self, older: &Self) -> Vec<bool> {
+        self.sums.iter().map(|sum| !older.sums.contains(sum)).collect()
     }
 
     /// The counter whose first positive day anchors windows.
@@ -317,14 +307,14 @@ impl MerchantFacts {
         self.first_sale = day;
     }
 
-    /// Takes in a stored row of a day while the facts day moves from `from` to `to`; `is_new` names the sums that did
-    /// not exist before. Answers whether the first sale moved, after which anchored windows must be summed again.
+    /// Takes in a stored row of a day while the facts day moves from `from` to `to`; `new_sums` flags the sums
+    /// that did not exist before. Answers whether the first sale moved, after which anchored windows must be summed again.
     pub fn move_row(
         &mut self,
         layout: &FactsLayout,
         anchors: &Anchors,
         (from, to): (Day, Day),
-        is_new: impl Fn(SumId) -> bool,
+        new_sums: &[bool],
         day: Day,
         row: &DayFacts,
     ) -> bool {
@@ -332,7 +322,8 @@ impl MerchantFacts {
             for &id in layout.sums_of(counter) {
                 let Some((_, window)) = layout.sum(id) else { continue };
                 let anchor = anchor_day(window, anchors);
-                let counted = !is_new(id) && window.range(from, anchor).is_some_and(|range| range.contains(day));
+                let is_new = new_sums.get(usize::from(id.0)).copied().unwrap_or(false);
+                let counted = !is_new && window.range(from, anchor).is_some_and(|range| range.contains(day));
                 let counts = window.range(to, anchor).is_some_and(|range| range.contains(day));
                 match (counted, counts) {
                     (false, true) => self.change_sum(id, 0, value),
@@ -430,8 +421,5 @@ impl MerchantFacts {
 }
 
 fn anchor_day(window: &Window, anchors: &Anchors) -> Option<Day> {
-    match &window.span {
-        Span::From(anchor, _) => anchors.day(anchor),
-        Span::Days(_) | Span::NaturalWeek | Span::Lifetime => None,
-    }
+    window.anchor().and_then(|anchor| anchors.day(anchor))
 }

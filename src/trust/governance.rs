@@ -4,6 +4,7 @@ use crate::domain::{Day, OrderContext, TargetKind, Timestamp, Violation, Week, c
 
 /// What a type of violation does.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in violations.toml")]
 pub struct ViolationType {
     /// Id in policy files.
     pub id: String,
@@ -214,7 +215,8 @@ mod tests {
             ((10_000, 7_001, 0, 10_000, 9_699), false, "96.99 % is below 97 %"),
             ((10_000, 10_000, 0, 0, 0), false, "without shipments nothing was timely"),
         ];
-        for ((paid_orders, promised_orders, lightning_buy_orders, shipments_due, shipped_on_time), earned, why) in cases {
+        for ((paid_orders, promised_orders, lightning_buy_orders, shipments_due, shipped_on_time), earned, why) in cases
+        {
             let facts =
                 WaiverFacts { paid_orders, promised_orders, lightning_buy_orders, shipments_due, shipped_on_time };
             assert_eq!(RULE.is_earned(&facts), earned, "{why}");

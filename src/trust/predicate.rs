@@ -145,25 +145,20 @@ impl Predicate {
     /// Whether it holds.
     #[must_use]
     pub fn holds(&self, view: &MerchantView, trust: Option<&TrustView>) -> bool {
-        let mut stack: Vec<bool> = Vec::new();
+        // The lowest bit is the top. Policies are checked to need no more than 64.
+        let mut stack = 0_u64;
         for step in &self.steps {
-            match step {
-                Step::Condition(index) => stack.push(
-                    self.conditions.get(usize::from(*index)).is_some_and(|condition| condition.holds(view, trust)),
-                ),
-                Step::Not => {
-                    if let Some(top) = stack.last_mut() {
-                        *top = !*top;
-                    }
+            stack = match step {
+                Step::Condition(index) => {
+                    let condition = self.conditions.get(usize::from(*index));
+                    stack << 1 | u64::from(condition.is_some_and(|condition| condition.holds(view, trust)))
                 }
-                Step::And | Step::Or => {
-                    if let (Some(b), Some(a)) = (stack.pop(), stack.pop()) {
-                        stack.push(if *step == Step::And { a && b } else { a || b });
-                    }
-                }
-            }
+                Step::Not => stack ^ 1,
+                Step::And => stack >> 1 & (stack | !1),
+                Step::Or => stack >> 1 | stack & 1,
+            };
         }
-        stack.last().copied().unwrap_or(true)
+        self.steps.is_empty() || stack & 1 == 1
     }
 
     /// Each condition with its outcome, from the same code as [`Self::holds`].
@@ -209,12 +204,18 @@ impl Condition {
     }
 
     fn next_change(&self, view: &MerchantView) -> Option<Timestamp> {
-        let Test::Number(column, _, constant) = &self.test else { return None };
-        let first = column.first_day(view)?;
-        // The count of days passes a constant c on day floor(c) and on the one after it.
-        let days = i32::try_from(float_to_i64(libm::floor(*constant))?).ok()?;
-        let candidates = [first.plus(days), first.plus(days.saturating_add(1))];
-        candidates.into_iter().map(Day::start).filter(|instant| *instant > view.now).min()
+        let candidates = match &self.test {
+            Test::Number(column, _, constant) => {
+                let first = column.first_day(view)?;
+                // The count of days passes a constant c on day floor(c) and on the one after it.
+                let days = i32::try_from(float_to_i64(libm::floor(*constant))?).ok()?;
+                [Some(first.plus(days)), Some(first.plus(days.saturating_add(1)))]
+            }
+            // An enrolment that lies ahead begins on its day. Rights change when they are held, wherever they are read.
+            Test::Member(ListColumn::Enrolments, list) => [view.merchant.enrolled(list), None],
+            Test::Member(..) | Test::Text(..) | Test::Flag(_) => return None,
+        };
+        candidates.into_iter().flatten().map(Day::start).filter(|instant| *instant > view.now).min()
     }
 }
 
@@ -247,7 +248,12 @@ impl NumberColumn {
         match self {
             Self::DaysSinceOpening => view.merchant.opened_at.map(Timestamp::day),
             Self::DaysSinceEnrolment(list) => view.merchant.enrolled(list),
-            _ => None,
+            Self::FanCount
+            | Self::TrustScore
+            | Self::LayerScore(_)
+            | Self::Signal(_)
+            | Self::Sum(_)
+            | Self::Level(_) => None,
         }
     }
 

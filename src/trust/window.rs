@@ -82,6 +82,15 @@ impl Window {
         (range.first <= range.last).then_some(range)
     }
 
+    /// The day of the merchant's life it begins with, if it does.
+    #[must_use]
+    pub fn anchor(&self) -> Option<&Anchor> {
+        match &self.span {
+            Span::From(anchor, _) => Some(anchor),
+            Span::Days(_) | Span::NaturalWeek | Span::Lifetime => None,
+        }
+    }
+
     /// The window in words.
     #[must_use]
     pub fn describe(&self) -> String {

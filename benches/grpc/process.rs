@@ -1,0 +1,177 @@
+//! A server process: started on chosen cores, watched through `/proc`, stopped again.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
+use crate::echo;
+
+/// Where servers run when they are measured.
+pub(crate) const SERVER_CORE: &str = "0";
+/// Where clients run then.
+pub(crate) const CLIENT_CORE: &str = "1";
+
+const START_LIMIT: Duration = Duration::from_secs(300);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+const IDLE_LIMIT: Duration = Duration::from_secs(120);
+
+/// How many cores a server gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// One core and one worker thread: what CPU comparisons use.
+    One,
+    /// All of the machine, default threads.
+    All,
+}
+
+/// What to start.
+pub(crate) enum Program<'a> {
+    /// The binary under test on a data folder.
+    Trustflow(&'a Path),
+    /// This executable as the echo server, with the files of its answers.
+    Echo(&'a [PathBuf]),
+}
+
+/// A running server.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+    /// Where it takes calls.
+    pub(crate) address: SocketAddr,
+    /// From spawn to its `listening` line.
+    pub(crate) start: Duration,
+}
+
+impl Process {
+    /// Starts a server and waits until it is ready. Its standard error goes to `log`.
+    pub(crate) fn start(program: &Program<'_>, cores: Cores, log: &Path) -> Result<Self, Box<dyn Error>> {
+        let executable = match program {
+            Program::Trustflow(_) => PathBuf::from(env!("CARGO_BIN_EXE_trustflow")),
+            Program::Echo(_) => std::env::current_exe()?,
+        };
+        let mut command = match cores {
+            Cores::One => pinned(SERVER_CORE, &executable),
+            Cores::All => Command::new(&executable),
+        };
+        match program {
+            Program::Trustflow(data) => {
+                command.arg("serve").arg("--data").arg(data);
+                command.args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--insecure"]);
+                if cores == Cores::One {
+                    command.args(["--worker-threads", "1"]);
+                }
+            }
+            Program::Echo(answers) => {
+                command.arg(echo::FLAG).args(*answers);
+            }
+        }
+        let stderr = File::options().create(true).append(true).open(log)?;
+        let clock = Stopwatch::start();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
+        let address = child.stdout.take().map(BufReader::new).and_then(await_listening);
+        let start = clock.elapsed();
+        if let Some(address) = address {
+            return Ok(Self { child, log: log.to_owned(), address, start });
+        }
+        // It may have ended by itself; either way it must not stay.
+        let _ = child.kill();
+        let status = child.wait()?;
+        Err(format!("{} printed no `listening` line ({status}){}", executable.display(), tail(log)).into())
+    }
+
+    /// CPU time used so far by all threads, user and system. Threads that have ended are left out.
+    pub(crate) fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let mut nanos = 0_u64;
+        for task in tasks.map_err(|error| format!("the server is gone: {error}{}", tail(&self.log)))? {
+            // A thread may end while the folder is read.
+            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let running = text.split_whitespace().next().ok_or("empty schedstat")?;
+            nanos += running.parse::<u64>()?;
+        }
+        if nanos == 0 {
+            return Err("the kernel keeps no schedstat, or the server is gone".into());
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn resident_mib(&self) -> Result<u32, Box<dyn Error>> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: u32 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024)
+    }
+
+    /// Waits until background work (compaction, closing of a day) has ended: below 2 % of a core for one second.
+    pub(crate) fn await_idle(&self) -> Result<(), Box<dyn Error>> {
+        let clock = Stopwatch::start();
+        while clock.elapsed() < IDLE_LIMIT {
+            let before = self.cpu()?;
+            thread::sleep(Duration::from_secs(1));
+            if self.cpu()?.saturating_sub(before) < Duration::from_millis(20) {
+                return Ok(());
+            }
+        }
+        eprintln!("  the server was still busy after {} s", IDLE_LIMIT.as_secs());
+        Ok(())
+    }
+
+    /// Asks it to end and waits for that.
+    pub(crate) fn stop(mut self) -> Result<(), Box<dyn Error>> {
+        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
+        let clock = Stopwatch::start();
+        while clock.elapsed() < STOP_LIMIT {
+            if self.child.try_wait()?.is_some() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err(format!("the server did not end within {} s of SIGTERM{}", STOP_LIMIT.as_secs(), tail(&self.log)).into())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs on one core.
+pub(crate) fn pinned(core: &str, executable: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(executable);
+    command
+}
+
+/// Reads the gRPC address from the `listening` line; a thread drains what follows, so that the server never blocks.
+fn await_listening(stdout: BufReader<impl std::io::Read + Send + 'static>) -> Option<SocketAddr> {
+    let (found, address) = sync_channel(1);
+    thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            if let Some(grpc) = line.strip_prefix("listening grpc=").and_then(|rest| rest.split(' ').next()) {
+                // Only the first one is waited for.
+                let _ = found.try_send(grpc.parse().ok());
+            }
+        }
+    });
+    address.recv_timeout(START_LIMIT).ok().flatten()
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(20).collect();
+    if lines.is_empty() {
+        return String::from("; its log is empty");
+    }
+    lines.into_iter().rev().fold(String::from("; the end of its log:"), |all, line| all + "\n  " + line)
+}

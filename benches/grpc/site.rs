@@ -1,0 +1,40 @@
+//! A folder on disk with the data of one server under test.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::process::{Cores, Process, Program};
+use crate::score;
+
+/// Removed with everything in it at the end.
+pub(crate) struct Site {
+    folder: TempDir,
+    /// Answers of the echo server, when it stands in.
+    stand_in: Option<Vec<PathBuf>>,
+}
+
+impl Site {
+    /// An empty folder beside the build, on a real disk: a temporary file system would make every sync free.
+    pub(crate) fn new(echo_as_target: bool) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::Builder::new().prefix("bench-grpc-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let stand_in = if echo_as_target { Some(score::typical_answers(folder.path())?) } else { None };
+        Ok(Self { folder, stand_in })
+    }
+
+    /// Where files of the run may go.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the server under test on this folder.
+    pub(crate) fn start(&self, cores: Cores) -> Result<Process, Box<dyn Error>> {
+        let data = self.path().join("data");
+        let program = match &self.stand_in {
+            Some(answers) => Program::Echo(answers),
+            None => Program::Trustflow(&data),
+        };
+        Process::start(&program, cores, &self.path().join("server.log"))
+    }
+}

@@ -1,0 +1,79 @@
+//! AdminService.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::off_the_path;
+use crate::engine::Engine;
+use crate::proto::admin_service_server::AdminService;
+use crate::proto::{
+    AcceptTimeRequest, AcceptTimeResponse, AdvanceClockRequest, AdvanceClockResponse, GetStateHashRequest,
+    GetStateHashResponse, GetStatusRequest, GetStatusResponse,
+};
+use crate::wire::{self, Fields};
+
+/// The running process.
+pub struct AdminApi {
+    engine: Arc<Engine>,
+    start_ms: u64,
+}
+
+impl AdminApi {
+    /// The service of a process that took so long to start.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, start_ms: u64) -> Self {
+        Self { engine, start_ms }
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for AdminApi {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let (engine, start_ms) = (self.engine.clone(), self.start_ms);
+        let response = off_the_path(move || {
+            let (revision, writes) = (engine.hot().revision(), engine.write_status());
+            let status = wire::Status { revision, writes: &writes, start_ms };
+            engine.read(|state| wire::status_response(state, &status))
+        });
+        Ok(Response::new(response.await?))
+    }
+
+    async fn get_state_hash(
+        &self,
+        _: Request<GetStateHashRequest>,
+    ) -> Result<Response<GetStateHashResponse>, Status> {
+        let engine = self.engine.clone();
+        let hashed = off_the_path(move || engine.state_hash()).await?;
+        let (revision, hash) = hashed.map_err(|error| wire::store_status(&error))?;
+        Ok(Response::new(GetStateHashResponse { state_hash: format!("{hash:032x}"), revision }))
+    }
+
+    async fn advance_clock(
+        &self,
+        request: Request<AdvanceClockRequest>,
+    ) -> Result<Response<AdvanceClockResponse>, Status> {
+        let mut fields = Fields::default();
+        let to = match request.into_inner().to {
+            Some(to) => wire::timestamp(&mut fields, "to", to),
+            None => {
+                fields.wrong("to", "must be set");
+                crate::domain::Timestamp::default()
+            }
+        };
+        fields.finish()?;
+        self.engine.advance_clock(to).await.map_err(|error| wire::write_status(&error))?;
+        let revision = self.engine.hot().revision();
+        let (now, facts_day) = self.engine.read(|state| (state.meta().now, state.facts_day()));
+        Ok(Response::new(AdvanceClockResponse {
+            state_time: Some(wire::to_proto_time(now)),
+            revision,
+            facts_day: facts_day.to_string(),
+        }))
+    }
+
+    async fn accept_time(&self, _: Request<AcceptTimeRequest>) -> Result<Response<AcceptTimeResponse>, Status> {
+        let accepted = self.engine.accept_time();
+        Ok(Response::new(AcceptTimeResponse { accepted: Some(wire::to_proto_time(accepted)) }))
+    }
+}

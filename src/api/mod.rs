@@ -1,0 +1,95 @@
+//! Thin gRPC services: check, hand over, answer. Also the HTTP side: metrics and health.
+
+mod admin;
+mod http;
+mod insight;
+mod measure;
+mod profile;
+mod scoring;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::{Request, Status};
+
+use crate::engine::Engine;
+use crate::wire;
+
+pub use admin::AdminApi;
+pub use http::{HttpState, router};
+pub use insight::InsightApi;
+pub use measure::MeasureLayer;
+pub use profile::ProfileApi;
+pub use scoring::ScoringApi;
+
+/// Waits for the revision a request asks for, at most until its deadline.
+#[derive(Clone)]
+pub struct Waiter {
+    engine: Arc<Engine>,
+    max_wait: Duration,
+}
+
+impl Waiter {
+    /// Waits at most `max_wait` for callers that set no deadline.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, max_wait: Duration) -> Self {
+        Self { engine, max_wait }
+    }
+
+    async fn wait(&self, min_revision: u64, deadline: Option<Duration>) -> Result<(), Status> {
+        if min_revision == 0 {
+            return Ok(());
+        }
+        let patience = deadline.map_or(self.max_wait, |deadline| deadline.min(self.max_wait));
+        self.engine.wait_for(min_revision, patience).await.map_err(|error| wire::read_status(&error))
+    }
+}
+
+/// The time a caller gives a call: the header `grpc-timeout`, at most eight digits and a unit.
+fn deadline<T>(request: &Request<T>) -> Option<Duration> {
+    let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3_600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// Runs work that reads the disk where it does not hold up requests.
+async fn off_the_path<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Status::internal(format!("a reading task failed: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tonic::Request;
+
+    use super::deadline;
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        let cases = [
+            ("250m", Some(Duration::from_millis(250))),
+            ("2S", Some(Duration::from_secs(2))),
+            ("99999999u", Some(Duration::from_micros(99_999_999))),
+            ("999999999m", None),
+            ("m", None),
+            ("5", None),
+            ("", None),
+            ("-1S", None),
+        ];
+        for (text, expected) in cases {
+            let mut request = Request::new(());
+            request.metadata_mut().insert("grpc-timeout", text.parse().expect("a header"));
+            assert_eq!(deadline(&request), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Builds the server from its settings, serves until told to stop, drains.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tracing::{info, warn};
+
+use crate::api::{AdminApi, HttpState, InsightApi, MeasureLayer, ProfileApi, ScoringApi, Waiter, router};
+use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
+use crate::config::Settings;
+use crate::demo;
+use crate::domain::{Body, MerchantId, Outcome, PolicyText, Timestamp};
+use crate::engine::{Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
+use crate::policy;
+use crate::proto::admin_service_server::AdminServiceServer;
+use crate::proto::insight_service_server::InsightServiceServer;
+use crate::proto::profile_service_server::ProfileServiceServer;
+use crate::proto::scoring_service_server::ScoringServiceServer;
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::telemetry;
+use crate::wire::ScoreLimits;
+
+/// Items of one chunk of the demo.
+const DEMO_CHUNK: usize = 5_000;
+/// Demo writes on their way at a time.
+const DEMO_IN_FLIGHT: usize = 1_000;
+
+/// Why the server did not start, or stopped with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// An address cannot be listened on.
+    #[error("listening on {address}: {cause}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// The engine did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A write at start failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The policy cannot be read.
+    #[error("policy {path}: {cause}")]
+    PolicyUnreadable {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// The policy does not compile.
+    #[error("the policy has problems:\n{0}")]
+    BadPolicy(String),
+    /// The time to start at cannot be read.
+    #[error("--now {text:?}: {cause}; write it as 2018-06-04T06:00:00+08:00")]
+    BadNow {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The transport failed.
+    #[error("serving: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// HTTP failed, or a thread could not be started.
+    #[error("serving: {0}")]
+    Io(#[from] std::io::Error),
+    /// The metrics recorder cannot be installed.
+    #[error("metrics: {0}")]
+    Metrics(String),
+    /// Reflection cannot be built.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A task of the start failed.
+    #[error("starting: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Metrics and health.
+    pub http: SocketAddr,
+}
+
+/// The transport settings of the gRPC server; the echo server of the benchmark uses them too.
+pub fn transport(settings: &Settings) -> Server {
+    Server::builder()
+        .tcp_nodelay(true)
+        .max_concurrent_streams(settings.max_concurrent_streams)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+}
+
+/// Serves until `shutdown` is done, then drains. `ready` is told the addresses once requests are answered.
+///
+/// # Errors
+/// When the server cannot start, or its transport fails.
+pub async fn serve(
+    settings: Settings,
+    ready: impl FnOnce(Addresses),
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), BootError> {
+    let started = Stopwatch::start();
+    let metrics = metrics_handle()?;
+    // Bound first: a port that is taken is known before a long recovery.
+    let grpc = listen(settings.listen).await?;
+    let http = listen(settings.http).await?;
+    let addresses = Addresses { grpc: grpc.local_addr()?, http: http.local_addr()? };
+
+    let engine = Arc::new(open_engine(&settings).await?);
+    prepare(&engine, &settings).await?;
+
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let draining = Arc::new(AtomicBool::new(false));
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(follow_writes(health.clone(), engine.watch_write_status(), stopped.clone()));
+    let http_state = HttpState { engine: engine.clone(), metrics, draining: draining.clone() };
+    let http = tokio::spawn(
+        axum::serve(http, router(http_state)).with_graceful_shutdown(wait_for(stopped.clone())).into_future(),
+    );
+
+    let waiter = Waiter::new(engine.clone(), Duration::from_millis(settings.max_wait_ms));
+    let limits = ScoreLimits { max_targets: settings.max_targets };
+    let start_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let max = settings.max_request_bytes;
+    let scoring = ScoringServiceServer::new(ScoringApi::new(engine.clone(), waiter.clone(), limits));
+    let profiles = ProfileServiceServer::new(ProfileApi::new(engine.clone(), waiter.clone()));
+    let insight = InsightServiceServer::new(InsightApi::new(engine.clone(), waiter));
+    let admin = AdminServiceServer::new(AdminApi::new(engine.clone(), start_ms));
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // Lets generic clients print the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let server = transport(&settings)
+        .layer(MeasureLayer::default())
+        .add_service(scoring.max_decoding_message_size(max))
+        .add_service(profiles.max_decoding_message_size(max))
+        .add_service(insight.max_decoding_message_size(max))
+        .add_service(admin.max_decoding_message_size(max))
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(grpc), wait_for(stopped.clone()));
+
+    let drain = Duration::from_millis(settings.drain_ms);
+    let signal = {
+        let health = health.clone();
+        async move {
+            shutdown.await;
+            info!("draining");
+            draining.store(true, Ordering::Relaxed);
+            set_health(&health, false, false).await;
+            stop.send_replace(true);
+            tokio::time::sleep(drain).await;
+            warn!("calls were still in flight when the time to drain was over");
+        }
+    };
+    set_health(&health, true, engine.write_status() == WriteStatus::Ok).await;
+    ready(addresses);
+    info!(grpc = %addresses.grpc, http = %addresses.http, start_ms, "serving");
+    let served = tokio::select! {
+        served = server => served,
+        () = signal => Ok(()),
+    };
+    http.abort();
+    tokio::task::spawn_blocking(move || engine.shut_down()).await?;
+    info!("stopped");
+    served.map_err(BootError::from)
+}
+
+/// The recorder is one per process: servers that share a process share it.
+fn metrics_handle() -> Result<PrometheusHandle, BootError> {
+    static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut handle = HANDLE.lock();
+    if let Some(handle) = handle.as_ref() {
+        return Ok(handle.clone());
+    }
+    let made = telemetry::start_metrics().map_err(|error| BootError::Metrics(error.to_string()))?;
+    Ok(handle.insert(made).clone())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, BootError> {
+    TcpListener::bind(address).await.map_err(|cause| BootError::Listen { address, cause })
+}
+
+async fn wait_for(mut stopped: watch::Receiver<bool>) {
+    // An error means the sender is gone, which is a stop too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn open_engine(settings: &Settings) -> Result<Engine, BootError> {
+    let clock = clock(settings)?;
+    let folder = settings.data.clone();
+    let writer =
+        WriterSettings { node: settings.node, log_retain: settings.log_retain, close_days: settings.close_days };
+    Ok(tokio::task::spawn_blocking(move || Engine::open(&folder, clock, writer)).await??)
+}
+
+fn clock(settings: &Settings) -> Result<Arc<dyn Clock>, BootError> {
+    let Some(text) = &settings.now else { return Ok(Arc::new(SystemClock::default())) };
+    let now: jiff::Timestamp = text
+        .parse()
+        .map_err(|cause: jiff::Error| BootError::BadNow { text: text.clone(), cause: cause.to_string() })?;
+    Ok(Arc::new(SimulatedClock::new(Timestamp(now.as_millisecond()), settings.clock_rate)))
+}
+
+/// Policy, first closing, demo: what must be there before the first answer.
+async fn prepare(engine: &Engine, settings: &Settings) -> Result<(), BootError> {
+    let text = match &settings.policy {
+        Some(folder) => read_policy(folder)?,
+        None => policy::embedded(),
+    };
+    check_policy(&text)?;
+    if let Outcome::Rejected(rejection) = engine.publish_policy(text).await? {
+        return Err(BootError::BadPolicy(rejection.to_string()));
+    }
+    let is_first = engine.read(|state| state.meta().facts_day.is_none());
+    if is_first && settings.close_days {
+        engine.wait_for_day(due_day(engine.clock().now())).await?;
+    }
+    let is_empty = engine.read(|state| state.merchant_count() == 0);
+    if settings.demo && is_empty {
+        load_demo(engine).await?;
+    }
+    Ok(())
+}
+
+fn check_policy(text: &PolicyText) -> Result<(), BootError> {
+    policy::compile(text, 1, &mut policy::Dictionary::default()).map(|_| ()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        BootError::BadPolicy(lines.join("\n"))
+    })
+}
+
+/// The TOML files below a folder, by path.
+fn read_policy(folder: &Path) -> Result<PolicyText, BootError> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let unreadable = |cause| BootError::PolicyUnreadable { path: next.clone(), cause };
+        for entry in std::fs::read_dir(&next).map_err(unreadable)? {
+            let path = entry.map_err(|cause| BootError::PolicyUnreadable { path: next.clone(), cause })?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|cause| BootError::PolicyUnreadable { path: path.clone(), cause })?;
+                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                files.push((name, text));
+            }
+        }
+    }
+    files.sort();
+    Ok(PolicyText { source: folder.display().to_string(), files })
+}
+
+/// Loads the demo population: profiles and facts, then rights, then violations, which look at the facts.
+async fn load_demo(engine: &Engine) -> Result<(), BootError> {
+    let took = Stopwatch::start();
+    let policy = engine.read(|state| state.policy().clone());
+    let population = demo::population(engine.clock().now(), &|name| policy.counter(name));
+    let merchants = population.profiles.len();
+
+    let mut bodies = Vec::new();
+    let chunk = |profiles: &[_], rows: &[_], sequence: usize| Body::ImportChunk {
+        import_id: "demo".to_owned(),
+        sequence: sequence as u64,
+        profiles: profiles.to_vec(),
+        rows: rows.to_vec(),
+    };
+    for profiles in population.profiles.chunks(DEMO_CHUNK) {
+        bodies.push(chunk(profiles, &[], bodies.len() + 1));
+    }
+    for rows in population.rows.chunks(DEMO_CHUNK) {
+        bodies.push(chunk(&[], rows, bodies.len() + 1));
+    }
+    let rights = population.rights.into_iter();
+    bodies.extend(rights.map(|(merchant, rights): (MerchantId, _)| Body::SetRights { merchant, rights }));
+    bodies.extend(population.violations.into_iter().map(Body::RecordViolation));
+
+    let mut bodies = bodies.into_iter();
+    loop {
+        let batch: Vec<Body> = bodies.by_ref().take(DEMO_IN_FLIGHT).collect();
+        if batch.is_empty() {
+            break;
+        }
+        let pending: Vec<_> = batch.into_iter().map(|body| engine.begin_write(None, body)).collect::<Result<_, _>>()?;
+        for write in pending {
+            if let Outcome::Rejected(rejection) = write.outcome().await?.outcome {
+                warn!(%rejection, "a demo write was rejected");
+            }
+        }
+    }
+    info!(profiles = merchants, took_ms = took.elapsed().as_millis(), "loaded the demo population");
+    Ok(())
+}
+
+async fn set_health(health: &HealthReporter, serves: bool, writes: bool) {
+    let status = |ok| if ok { ServingStatus::Serving } else { ServingStatus::NotServing };
+    health.set_service_status("", status(serves)).await;
+    health.set_service_status("trustflow.v1.ScoringService", status(serves)).await;
+    health.set_service_status("trustflow.v1.InsightService", status(serves)).await;
+    health.set_service_status("trustflow.v1.AdminService", status(serves)).await;
+    health.set_service_status("trustflow.v1.ProfileService", status(serves && writes)).await;
+}
+
+/// Turns the health of the writing service with the writer's.
+async fn follow_writes(
+    health: HealthReporter,
+    mut status: watch::Receiver<WriteStatus>,
+    stopped: watch::Receiver<bool>,
+) {
+    while status.changed().await.is_ok() && !*stopped.borrow() {
+        let writes = *status.borrow_and_update() == WriteStatus::Ok;
+        set_health(&health, true, writes).await;
+    }
+}

@@ -1,0 +1,145 @@
+//! The command line client. It talks gRPC only: what it can do, every caller of the API can do.
+
+mod client;
+mod error;
+mod explain;
+mod explain_json;
+mod explain_text;
+mod facts;
+mod governance;
+mod import;
+mod input;
+mod merchant;
+mod operate;
+pub mod orders;
+mod out;
+mod score;
+mod table;
+mod time;
+mod words;
+
+pub use self::client::Target;
+pub use self::error::{CliError, Place};
+
+/// The commands that talk to a running server.
+#[derive(Debug, clap::Subcommand)]
+pub enum ClientCommand {
+    /// What runs and in which state
+    Status(StatusArgs),
+    /// Trust scores and boost weights of some targets
+    Score(ScoreCommand),
+    /// Why a target has its score and weight
+    Explain(ExplainCommand),
+    /// Read and write merchants
+    Merchant(MerchantCommand),
+    /// Import facts that are counted already
+    Facts(FactsCommand),
+    /// Import order items, counting them into facts
+    Orders(OrdersCommand),
+    /// Record and revoke violations
+    Violation(ViolationCommand),
+    /// Set the rights a merchant holds
+    Rights(RightsCommand),
+    /// Close a day, so that windows end with it
+    CloseDay(CloseDayCommand),
+    /// Operate the server
+    Admin(AdminCommand),
+}
+
+macro_rules! command {
+    ($name:ident, $part:ident: $inner:ty, $attribute:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Debug, clap::Args)]
+        pub struct $name {
+            #[command(flatten)]
+            target: Target,
+            #[command($attribute)]
+            $part: $inner,
+        }
+    };
+}
+
+/// `status`.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    target: Target,
+}
+
+command!(ScoreCommand, args: score::ScoreArgs, flatten, "`score`.");
+command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
+command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
+command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
+command!(OrdersCommand, action: orders::OrdersAction, subcommand, "`orders`.");
+command!(ViolationCommand, action: governance::ViolationAction, subcommand, "`violation`.");
+command!(RightsCommand, action: governance::RightsAction, subcommand, "`rights`.");
+command!(CloseDayCommand, args: operate::CloseDayArgs, flatten, "`close-day`.");
+command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
+
+/// Runs a client command: results go to stdout, remarks and progress to stderr.
+///
+/// # Errors
+/// What was wrong, where, and what to do, in words for the person at the terminal.
+pub async fn run(command: ClientCommand) -> Result<(), CliError> {
+    match command {
+        ClientCommand::Status(StatusArgs { target }) => operate::status(&target).await,
+        ClientCommand::Score(ScoreCommand { target, args }) => score::run(args, &target).await,
+        ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
+        ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
+        ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
+        ClientCommand::Orders(OrdersCommand { target, action }) => orders::run(action, &target).await,
+        ClientCommand::Violation(ViolationCommand { target, action }) => governance::violation(action, &target).await,
+        ClientCommand::Rights(RightsCommand { target, action }) => governance::rights(action, &target).await,
+        ClientCommand::CloseDay(CloseDayCommand { target, args }) => operate::close_day(args, &target).await,
+        ClientCommand::Admin(AdminCommand { target, action }) => operate::admin(action, &target).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClientCommand;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(subcommand)]
+        command: ClientCommand,
+    }
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn server_and_json_are_taken_anywhere() {
+        for line in [
+            "t status --server http://h:1 --json",
+            "t merchant --json get 5 --server http://h:1",
+            "t merchant get 5",
+            "t merchant list --limit 10",
+            "t merchant upsert --file -",
+            "t score --scene live --kind merchant 1 2 3 --base-score 0.5 --base-score 1 --base-score 2",
+            "t score --scene mall --kind live-room --base-score 0.5,1 1 2",
+            "t explain --scene search --kind product 77",
+            "t facts import facts.jsonl.gz",
+            "t orders import items.jsonl.gz --as-of 2018-06-04 --sellers sellers.jsonl",
+            "t violation record 9 --merchant 5 --type ban --occurred-at 2024-01-01T00:00:00+08:00",
+            "t violation revoke 9 --merchant 5",
+            "t rights set 5 seven_day_return fake_one_pay_ten@2024-01-01..2025-01-01",
+            "t rights set 5 --none",
+            "t close-day 2018-06-03",
+            "t admin advance-clock 2018-06-04",
+            "t admin accept-time",
+            "t admin state-hash",
+        ] {
+            let parsed = Program::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+        for line in
+            ["t score --scene live --kind merchant", "t rights set 5", "t rights set 5 a --none", "t merchant upsert"]
+        {
+            assert!(Program::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `status`, `close-day` and `admin`: the running server.
+
+use serde_json::{Value, json};
+
+use super::client::Target;
+use super::error::CliError;
+use super::out;
+use super::table::{Side, Table};
+use super::time::{instant_text, parse_facts_day, parse_instant};
+use crate::proto::admin_service_client::AdminServiceClient;
+use crate::proto::profile_service_client::ProfileServiceClient;
+use crate::proto::{
+    AcceptTimeRequest, AdvanceClockRequest, CloseDayRequest, GetStateHashRequest, GetStatusRequest, GetStatusResponse,
+};
+
+/// Arguments of `close-day`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CloseDayArgs {
+    /// The day, in Asia/Shanghai; earlier open days are closed with it
+    #[arg(value_name = "YYYY-MM-DD")]
+    date: String,
+    /// Repeating a request id answers the first outcome
+    #[arg(long, default_value = "")]
+    request_id: String,
+}
+
+/// What to do with the server.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum AdminAction {
+    /// Move simulated time forward, closing the days on the way
+    AdvanceClock {
+        /// RFC 3339, or a date for its 00:00 in Asia/Shanghai
+        #[arg(value_name = "TO")]
+        to: String,
+    },
+    /// Resume writes after the wall clock jumped
+    AcceptTime,
+    /// Hash over all state: equal states, equal hashes
+    StateHash,
+}
+
+/// `status`.
+pub(super) async fn status(target: &Target) -> Result<(), CliError> {
+    let answer = AdminServiceClient::new(target.connect().await?).get_status(GetStatusRequest {}).await;
+    let status = answer.map_err(CliError::rpc("GetStatus"))?.into_inner();
+    if target.json { out::json(&status_json(&status)) } else { out::result(&status_text(&status)) }
+}
+
+fn status_text(status: &GetStatusResponse) -> String {
+    let none = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
+    let simulated = if status.simulated_time { " (simulated)" } else { "" };
+    let hash: String = status.policy_hash.chars().take(12).collect();
+    let lines = [
+        ("version", status.version.clone()),
+        ("revision", status.revision.to_string()),
+        ("policy", format!("version {} from {} ({hash})", status.policy_version, status.policy_source)),
+        ("state time", format!("{}{simulated}", instant_text(status.state_time.as_ref()))),
+        ("facts day", none(&status.facts_day, "none closed yet")),
+        ("building", none(&status.building, "nothing")),
+        ("writes", none(&status.writes, "ok")),
+        (
+            "profiles",
+            format!(
+                "{} merchants, {} products, {} live rooms, {} short videos, {} service providers",
+                status.merchants, status.products, status.live_rooms, status.short_videos, status.service_providers
+            ),
+        ),
+        ("deduplication", format!("{} entries", status.deduplication_entries)),
+        ("started in", format!("{} ms", status.start_ms)),
+        ("disabled signals", none(&status.disabled_signals.join(", "), "none")),
+    ];
+    let mut text = listing(&lines);
+    if !status.programmes.is_empty() {
+        let mut table = Table::new(&[
+            ("bit", Side::Right),
+            ("programme", Side::Left),
+            ("kind", Side::Left),
+            ("members", Side::Right),
+        ]);
+        for programme in &status.programmes {
+            let cells = [
+                programme.bit.to_string(),
+                programme.id.clone(),
+                programme.kind.clone(),
+                programme.members.to_string(),
+            ];
+            table.row(cells.into());
+        }
+        text.push('\n');
+        text.push_str(&table.text());
+    }
+    text
+}
+
+fn status_json(status: &GetStatusResponse) -> Value {
+    let programmes = status.programmes.iter().map(|programme| {
+        json!({"id": programme.id, "bit": programme.bit, "kind": programme.kind, "members": programme.members})
+    });
+    json!({
+        "version": status.version, "revision": status.revision,
+        "policy_version": status.policy_version, "policy_hash": status.policy_hash, "policy_source": status.policy_source,
+        "state_time": instant_text(status.state_time.as_ref()), "simulated_time": status.simulated_time,
+        "facts_day": status.facts_day, "building": status.building, "writes": status.writes,
+        "merchants": status.merchants, "products": status.products, "live_rooms": status.live_rooms,
+        "short_videos": status.short_videos, "service_providers": status.service_providers,
+        "disabled_signals": status.disabled_signals, "programmes": programmes.collect::<Vec<_>>(),
+        "start_ms": status.start_ms, "deduplication_entries": status.deduplication_entries,
+    })
+}
+
+/// `close-day`.
+pub(super) async fn close_day(args: CloseDayArgs, target: &Target) -> Result<(), CliError> {
+    let CloseDayArgs { date, request_id } = args;
+    parse_facts_day(&date).map_err(|problem| CliError::argument("DATE", problem))?;
+    let request = CloseDayRequest { request_id, date: date.clone() };
+    let answer = ProfileServiceClient::new(target.connect().await?).close_day(request).await;
+    let revision = answer.map_err(CliError::rpc("CloseDay"))?.into_inner().revision;
+    let value = json!({"date": date, "revision": revision});
+    both(target, &value, &format!("{date} is closed; scores follow from it as of revision {revision}"))
+}
+
+/// `admin`.
+pub(super) async fn admin(action: AdminAction, target: &Target) -> Result<(), CliError> {
+    match action {
+        AdminAction::AdvanceClock { to } => {
+            let to = parse_instant(&to).map_err(|problem| CliError::argument("TO", problem))?;
+            let request = AdvanceClockRequest { to: Some(to) };
+            let answer = AdminServiceClient::new(target.connect().await?).advance_clock(request).await;
+            let answer = answer.map_err(CliError::rpc("AdvanceClock"))?.into_inner();
+            let time = instant_text(answer.state_time.as_ref());
+            let value = json!({"state_time": time, "revision": answer.revision, "facts_day": answer.facts_day});
+            both(
+                target,
+                &value,
+                &format!("it is {time} now, facts day {}, revision {}", answer.facts_day, answer.revision),
+            )
+        }
+        AdminAction::AcceptTime => {
+            let answer = AdminServiceClient::new(target.connect().await?).accept_time(AcceptTimeRequest {}).await;
+            let answer = answer.map_err(CliError::rpc("AcceptTime"))?.into_inner();
+            let time = instant_text(answer.accepted.as_ref());
+            both(target, &json!({"accepted": time}), &format!("writes go on from {time}"))
+        }
+        AdminAction::StateHash => {
+            let answer = AdminServiceClient::new(target.connect().await?).get_state_hash(GetStateHashRequest {}).await;
+            let answer = answer.map_err(CliError::rpc("GetStateHash"))?.into_inner();
+            let value = json!({"state_hash": answer.state_hash, "revision": answer.revision});
+            both(target, &value, &format!("{} at revision {}", answer.state_hash, answer.revision))
+        }
+    }
+}
+
+/// Names and values, a line each.
+pub(super) fn listing(lines: &[(&str, String)]) -> String {
+    let lines = lines.iter().map(|(name, value)| format!("{name:<17} {value}").trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Prints the form asked for.
+pub(super) fn both(target: &Target, value: &Value, text: &str) -> Result<(), CliError> {
+    if target.json { out::json(value) } else { out::result(text) }
+}

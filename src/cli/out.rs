@@ -1,0 +1,45 @@
+//! The one place that writes to the terminal: results to stdout, remarks to stderr.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::error::CliError;
+
+/// Writes a result to stdout, ending it with a newline. A reader that went away (`| head`) is no error.
+pub(crate) fn result(text: &str) -> Result<(), CliError> {
+    let mut stdout = std::io::stdout().lock();
+    let ended = if text.ends_with('\n') { "" } else { "\n" };
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.write_all(ended.as_bytes()))
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(CliError::Output),
+    }
+}
+
+/// Writes a result as JSON for a program, indented for a person.
+pub(crate) fn json(value: &serde_json::Value) -> Result<(), CliError> {
+    result(&format!("{value:#}"))
+}
+
+/// Writes a remark to stderr; that it cannot be written is nobody's error.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A progress bar on stderr; nothing when stderr is no terminal.
+pub(crate) fn progress(total: u64, what: &'static str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    let template = "{msg} [{bar:32}] {human_pos}/{human_len} {elapsed} (left: {eta})";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(what);
+    bar
+}

@@ -1,0 +1,277 @@
+//! Settings of the server: a TOML file, the environment (`TRUSTFLOW_*`) and flags, in rising order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    #[default]
+    Pretty,
+}
+
+/// The settings a server runs with. `serve --print-config` shows them as TOML, ready to be read back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Folder of the log and the store.
+    pub data: PathBuf,
+    /// Address of gRPC; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Address of metrics and health over HTTP; port 0 picks a free one.
+    pub http: SocketAddr,
+    /// Folder of the policy; none means the embedded one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PathBuf>,
+    /// Whether to start on the embedded demo population.
+    pub demo: bool,
+    /// Whether an address that is not loopback may be served without TLS and authentication.
+    pub insecure: bool,
+    /// Simulated time to start at, RFC 3339; none means real time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+    /// How many times as fast as real time the simulated clock runs; 0 stands still.
+    pub clock_rate: f64,
+    /// Threads that serve requests; 0 means one per core.
+    pub worker_threads: usize,
+    /// Most targets of one Score, 1 to 10000.
+    pub max_targets: usize,
+    /// Longest wait for `min_revision` when the caller sets no deadline, in milliseconds.
+    pub max_wait_ms: u64,
+    /// Largest request, in bytes.
+    pub max_request_bytes: usize,
+    /// Streams of one connection at a time.
+    pub max_concurrent_streams: u32,
+    /// How long calls in flight may take after a stop was asked for, in milliseconds.
+    pub drain_ms: u64,
+    /// Revisions that stay in the log after their rows are durable.
+    pub log_retain: u64,
+    /// Whether days close by themselves at 06:00 Asia/Shanghai.
+    pub close_days: bool,
+    /// Id of this node in commands.
+    pub node: u32,
+    /// How logs look.
+    pub log_format: LogFormat,
+    /// What is logged, e.g. `info` or `trustflow=debug`.
+    pub log: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 50_051)),
+            http: SocketAddr::from(([127, 0, 0, 1], 9_090)),
+            policy: None,
+            demo: false,
+            insecure: false,
+            now: None,
+            clock_rate: 1.0,
+            worker_threads: 0,
+            max_targets: 1_000,
+            max_wait_ms: 5_000,
+            max_request_bytes: 4 * 1_024 * 1_024,
+            max_concurrent_streams: 256,
+            drain_ms: 10_000,
+            log_retain: 10_000,
+            close_days: true,
+            node: 1,
+            log_format: LogFormat::default(),
+            log: "info".to_owned(),
+        }
+    }
+}
+
+/// Flags of `serve`; each is also read from the environment, as `TRUSTFLOW_` and its name.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Settings file (TOML).
+    #[arg(long, env = "TRUSTFLOW_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the settings as TOML and stop.
+    #[arg(long)]
+    pub print_config: bool,
+    /// Folder of the log and the store [default: data].
+    #[arg(long, env = "TRUSTFLOW_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address of gRPC; port 0 picks a free one [default: 127.0.0.1:50051].
+    #[arg(long, env = "TRUSTFLOW_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Address of metrics and health over HTTP [default: 127.0.0.1:9090].
+    #[arg(long, env = "TRUSTFLOW_HTTP", value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Folder of the policy, instead of the embedded one.
+    #[arg(long, env = "TRUSTFLOW_POLICY", value_name = "DIR")]
+    pub policy: Option<PathBuf>,
+    /// Start on the embedded demo population, in a folder of its own unless --data names one.
+    #[arg(long, env = "TRUSTFLOW_DEMO", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub demo: Option<bool>,
+    /// Serve an address that is not loopback without TLS and authentication.
+    #[arg(long, env = "TRUSTFLOW_INSECURE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub insecure: Option<bool>,
+    /// Run on simulated time from this instant on (RFC 3339).
+    #[arg(long, env = "TRUSTFLOW_NOW", value_name = "TIME")]
+    pub now: Option<String>,
+    /// How many times as fast as real time simulated time runs; 0 stands still [default: 1].
+    #[arg(long, env = "TRUSTFLOW_CLOCK_RATE", value_name = "N")]
+    pub clock_rate: Option<f64>,
+    /// Threads that serve requests; 0 means one per core [default: 0].
+    #[arg(long, env = "TRUSTFLOW_WORKER_THREADS", value_name = "N")]
+    pub worker_threads: Option<usize>,
+    /// Most targets of one Score [default: 1000].
+    #[arg(long, env = "TRUSTFLOW_MAX_TARGETS", value_name = "N")]
+    pub max_targets: Option<usize>,
+    /// Longest wait for `min_revision` without a deadline, ms [default: 5000].
+    #[arg(long, env = "TRUSTFLOW_MAX_WAIT_MS", value_name = "MS")]
+    pub max_wait_ms: Option<u64>,
+    /// Largest request, bytes [default: 4194304].
+    #[arg(long, env = "TRUSTFLOW_MAX_REQUEST_BYTES", value_name = "BYTES")]
+    pub max_request_bytes: Option<usize>,
+    /// Streams of one connection at a time [default: 256].
+    #[arg(long, env = "TRUSTFLOW_MAX_CONCURRENT_STREAMS", value_name = "N")]
+    pub max_concurrent_streams: Option<u32>,
+    /// How long calls in flight may take after a stop was asked for, ms [default: 10000].
+    #[arg(long, env = "TRUSTFLOW_DRAIN_MS", value_name = "MS")]
+    pub drain_ms: Option<u64>,
+    /// Revisions that stay in the log after their rows are durable [default: 10000].
+    #[arg(long, env = "TRUSTFLOW_LOG_RETAIN", value_name = "N")]
+    pub log_retain: Option<u64>,
+    /// Close days by themselves at 06:00 Asia/Shanghai [default: true].
+    #[arg(long, env = "TRUSTFLOW_CLOSE_DAYS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub close_days: Option<bool>,
+    /// Id of this node in commands [default: 1].
+    #[arg(long, env = "TRUSTFLOW_NODE", value_name = "N")]
+    pub node: Option<u32>,
+    /// How logs look [default: pretty].
+    #[arg(long, env = "TRUSTFLOW_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What is logged, e.g. `info` or `trustflow=debug` [default: info].
+    #[arg(long, env = "TRUSTFLOW_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("settings file {path}: {cause}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// The file is not right.
+    #[error("settings file {path}: {cause}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, with its line.
+        cause: toml::de::Error,
+    },
+    /// A value is out of range, or two do not go together.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Lets flags and environment override settings of the file.
+macro_rules! override_settings {
+    ($settings:ident, $args:ident, $($field:ident),+ ; optional: $($optional:ident),+) => {
+        $(if let Some(value) = &$args.$field { $settings.$field.clone_from(value); })+
+        $(if $args.$optional.is_some() { $settings.$optional.clone_from(&$args.$optional); })+
+    };
+}
+
+impl Settings {
+    /// The settings of a file, the environment and flags.
+    ///
+    /// # Errors
+    /// When the file cannot be read or some value cannot be used.
+    pub fn load(args: &ServeArgs) -> Result<Self, ConfigError> {
+        let mut settings = match &args.config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        override_settings!(
+            settings, args, data, listen, http, demo, insecure, clock_rate, worker_threads, max_targets, max_wait_ms,
+            max_request_bytes, max_concurrent_streams, drain_ms, log_retain, close_days, node, log_format, log ;
+            optional: policy, now
+        );
+        if settings.demo && settings.data == Self::default().data {
+            settings.data = PathBuf::from("data/demo");
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+        toml::from_str(&text).map_err(|cause| ConfigError::Malformed { path: path.to_owned(), cause })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let problem = if !(1..=10_000).contains(&self.max_targets) {
+            Some("max_targets must be 1 to 10000".to_owned())
+        } else if !(0.0..=1e6).contains(&self.clock_rate) {
+            Some("clock_rate must be 0 to 1000000".to_owned())
+        } else if self.max_concurrent_streams == 0 {
+            Some("max_concurrent_streams must be at least 1".to_owned())
+        } else if !self.listen.ip().is_loopback() && !self.insecure {
+            Some(format!(
+                "{} is not a loopback address: anybody who reaches it could read and write; \
+                 say --insecure if that is meant",
+                self.listen
+            ))
+        } else {
+            None
+        };
+        problem.map_or(Ok(()), |problem| Err(ConfigError::Invalid(problem)))
+    }
+
+    /// The settings as TOML.
+    ///
+    /// # Errors
+    /// Never in practice: every setting has a TOML form.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ServeArgs, Settings};
+
+    #[test]
+    fn printed_settings_read_back() {
+        let settings = Settings { demo: true, now: Some("2018-06-04T00:00:00Z".to_owned()), ..Settings::default() };
+        let text = settings.to_toml().expect("toml");
+        assert_eq!(toml::from_str::<Settings>(&text).expect("settings"), settings);
+    }
+
+    #[test]
+    fn a_public_address_needs_insecure() {
+        let args = ServeArgs { listen: "0.0.0.0:1".parse().ok(), ..ServeArgs::default() };
+        let error = Settings::load(&args).expect_err("refused").to_string();
+        assert!(error.contains("--insecure"), "{error}");
+        let args = ServeArgs { insecure: Some(true), ..args };
+        assert!(Settings::load(&args).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_with_its_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("trustflow.toml");
+        std::fs::write(&file, "demo = true\nlisten_on = \"x\"\n").expect("written");
+        let args = ServeArgs { config: Some(file), ..ServeArgs::default() };
+        let error = Settings::load(&args).expect_err("refused").to_string();
+        assert!(error.contains("line 2") && error.contains("listen_on"), "{error}");
+    }
+}

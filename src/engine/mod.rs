@@ -1,0 +1,283 @@
+//! The machine around the state: one writer, many readers.
+
+mod error;
+mod explain;
+mod history;
+mod recovery;
+mod score;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::{oneshot, watch};
+
+use crate::clock::Clock;
+use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, PolicyText, Rejection, RequestKey, Subject, Timestamp};
+use crate::log::LogError;
+use crate::policy;
+use crate::state::{Applied, Hot, RestoreError, State};
+use crate::store::{DataFolder, Store, StoreError};
+use crate::trust::DayRange;
+
+pub use error::{ReadError, WriteError};
+pub use explain::{ExplainQuery, ExplainedMerchant, Explanation};
+pub use recovery::{RecoveryError, recover};
+pub use score::{ScoreColumns, ScoreQuery};
+pub use writer::{WriteStatus, WriterSettings, due_day};
+
+use writer::{Writer, WriterHandle};
+
+/// The running service, without its wire.
+pub struct Engine {
+    hot: Arc<Hot>,
+    state: Arc<RwLock<State>>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    writer: WriterHandle,
+    revisions: watch::Receiver<u64>,
+    close_days: bool,
+}
+
+/// A write that was handed over.
+pub struct PendingWrite(oneshot::Receiver<Result<Applied, WriteError>>);
+
+impl PendingWrite {
+    /// Waits until it is durable, applied and visible.
+    ///
+    /// # Errors
+    /// When it was refused or failed.
+    pub async fn outcome(self) -> Result<Applied, WriteError> {
+        self.0.await.unwrap_or(Err(WriteError::ShuttingDown))
+    }
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The state cannot be taken back.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// The log cannot be replayed.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// Real time on a simulated data folder, or the other way round.
+    #[error("{0}")]
+    Time(String),
+    /// The writer's thread cannot be started.
+    #[error("starting the writer: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Engine {
+    /// Opens a data folder, recovers its state and starts the writer.
+    ///
+    /// # Errors
+    /// When the folder is in use, damaged, of another version, or of another kind of time.
+    pub fn open(folder: &Path, clock: Arc<dyn Clock>, settings: WriterSettings) -> Result<Self, StartError> {
+        let folder = DataFolder::open(folder)?;
+        let (log, store) = (folder.log()?, folder.store()?);
+        let mut state = recover(&log, &store)?;
+        check_time(&mut state, clock.as_ref())?;
+        let hot = state.hot().clone();
+        let state = Arc::new(RwLock::new(state));
+        let (published, revisions) = watch::channel(hot.revision());
+        let close_days = settings.close_days;
+        let writer =
+            Writer::new(Box::new(log), store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
+        Ok(Self { hot, state, store, clock, writer, revisions, close_days })
+    }
+
+    /// Writes: durable, applied and visible when it answers.
+    ///
+    /// # Errors
+    /// When writes are refused or fail; nothing was acknowledged then.
+    pub async fn write(&self, request: Option<RequestKey>, body: Body) -> Result<Applied, WriteError> {
+        self.begin_write(request, body)?.outcome().await
+    }
+
+    /// Hands a write over without waiting for it, so that a stream of writes keeps the writer busy. Writes handed over
+    /// one after another are applied in that order.
+    ///
+    /// # Errors
+    /// When the queue is full or the writer stopped.
+    pub fn begin_write(&self, request: Option<RequestKey>, body: Body) -> Result<PendingWrite, WriteError> {
+        self.writer.submit(request, body).map(PendingWrite)
+    }
+
+    /// Waits until reads include a revision.
+    ///
+    /// # Errors
+    /// When it does not come in time.
+    pub async fn wait_for(&self, revision: u64, patience: Duration) -> Result<(), ReadError> {
+        let mut revisions = self.revisions.clone();
+        if *revisions.borrow() >= revision {
+            return Ok(());
+        }
+        let reached = tokio::time::timeout(patience, revisions.wait_for(|at| *at >= revision)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(ReadError::RevisionNotReached { wanted: revision, at: self.hot.revision() }),
+        }
+    }
+
+    /// Reads the state, under its lock: keep it short.
+    pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state.read())
+    }
+
+    /// The readers' side of the state.
+    #[must_use]
+    pub fn hot(&self) -> &Hot {
+        &self.hot
+    }
+
+    /// Whether writes are taken, and if not why.
+    #[must_use]
+    pub fn write_status(&self) -> WriteStatus {
+        self.writer.status()
+    }
+
+    /// Follows whether writes are taken.
+    #[must_use]
+    pub fn watch_write_status(&self) -> watch::Receiver<WriteStatus> {
+        self.writer.watch_status()
+    }
+
+    /// The clock that commands are stamped with.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Resumes writes after the wall clock jumped; answers the time from which stamps go on.
+    #[must_use]
+    pub fn accept_time(&self) -> Timestamp {
+        self.writer.accept_time();
+        self.clock.now()
+    }
+
+    /// Closes a day and waits until scores follow from it. Waits for another change of day or policy to finish first.
+    ///
+    /// # Errors
+    /// When writes are refused or fail.
+    pub async fn close_day(&self, request: Option<RequestKey>, day: Day) -> Result<Applied, WriteError> {
+        let mut revisions = self.revisions.clone();
+        loop {
+            revisions.borrow_and_update();
+            let applied = self.write(request.clone(), Body::CloseDay { day }).await?;
+            match applied.outcome {
+                Outcome::Rejected(Rejection::TransitionPending) => {
+                    revisions.changed().await.map_err(|_| WriteError::ShuttingDown)?;
+                }
+                Outcome::Done => {
+                    self.wait_for_day(day).await?;
+                    return Ok(Applied { revision: self.hot.revision(), ..applied });
+                }
+                _ => return Ok(applied),
+            }
+        }
+    }
+
+    /// Publishes a policy text unless it is the one that serves, and waits until it serves.
+    ///
+    /// # Errors
+    /// When writes are refused or fail.
+    pub async fn publish_policy(&self, text: PolicyText) -> Result<Outcome, WriteError> {
+        let hash = policy::text_hash(&text);
+        let mut revisions = self.revisions.clone();
+        loop {
+            revisions.borrow_and_update();
+            let (serves, pending) = self.read(|state| (state.policy().hash == hash, state.transition().is_some()));
+            if serves && !pending {
+                return Ok(Outcome::Done);
+            }
+            if !pending {
+                let applied = self.write(None, Body::PublishPolicy { text: text.clone() }).await?;
+                if !matches!(applied.outcome, Outcome::Done | Outcome::Rejected(Rejection::TransitionPending)) {
+                    return Ok(applied.outcome);
+                }
+            }
+            revisions.changed().await.map_err(|_| WriteError::ShuttingDown)?;
+        }
+    }
+
+    /// Moves simulated time forward and waits until days due are closed.
+    ///
+    /// # Errors
+    /// On real time, when it would go back, or when writes fail.
+    pub async fn advance_clock(&self, to: Timestamp) -> Result<(), WriteError> {
+        let clock = self.clock.simulated().ok_or(WriteError::ClockNotSimulated)?;
+        clock.advance_to(to).map_err(|now| WriteError::ClockWouldGoBack { now, to })?;
+        self.write(None, Body::Tick).await?;
+        if self.close_days { self.wait_for_day(due_day(to)).await } else { Ok(()) }
+    }
+
+    /// Waits until a day is closed and scores follow from it.
+    ///
+    /// # Errors
+    /// When the writer stops before.
+    pub async fn wait_for_day(&self, day: Day) -> Result<(), WriteError> {
+        let mut revisions = self.revisions.clone();
+        loop {
+            let closed = self.read(|state| state.facts_day() >= day && state.transition().is_none());
+            if closed {
+                return Ok(());
+            }
+            revisions.changed().await.map_err(|_| WriteError::ShuttingDown)?;
+        }
+    }
+
+    /// The stored facts of one subject in a range of days. Reads the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn facts(&self, subject: Subject, range: DayRange) -> Result<Vec<(Day, DayFacts)>, StoreError> {
+        let mut found = Vec::new();
+        for day in range.first.0..=range.last.0 {
+            let key = FactKey { day: Day(day), subject };
+            if let Some(row) = self.store.facts(key)? {
+                found.push((key.day, row));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A hash over every hard row, and the revision it is of. Reads the whole store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn state_hash(&self) -> Result<(u64, u128), StoreError> {
+        self.store.state_hash()
+    }
+
+    /// Stops the writer after what was submitted, and waits for it; later writes are refused.
+    pub fn shut_down(&self) {
+        self.writer.shut_down();
+    }
+}
+
+fn check_time(state: &mut State, clock: &dyn Clock) -> Result<(), StartError> {
+    let is_new = state.meta().now == Timestamp::default();
+    match (clock.simulated().is_some(), state.meta().is_simulated) {
+        (true, false) if is_new => {
+            state.mark_simulated();
+            Ok(())
+        }
+        (true, false) => Err(StartError::Time(
+            "this data folder runs on real time; use another folder for --now, or start without it".to_owned(),
+        )),
+        (false, true) => Err(StartError::Time(
+            "this data folder runs on simulated time; start with --now, or use another folder".to_owned(),
+        )),
+        (true, true) | (false, false) => Ok(()),
+    }
+}

@@ -1,0 +1,66 @@
+//! Start: load the rows, replay the log after the revision they are of.
+
+use tracing::info;
+
+use crate::domain::Body;
+use crate::log::{Log, LogError};
+use crate::state::{HistoryError, Restore, RestoreError, State};
+use crate::store::{Store, StoreError};
+
+/// Commands between two writings of rows while replaying.
+const REPLAY_BATCH: usize = 1_000;
+
+/// Why the state cannot be recovered.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The rows do not make a state.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// Stored facts cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+/// The state as of the end of the log: rows first, then what the log holds after them. Rows of what was replayed are
+/// written, so that an empty store and a whole log give the same folder as the one that was lost.
+///
+/// # Errors
+/// When the store or the log is damaged, or a stored policy cannot be used.
+pub fn recover(log: &dyn Log, store: &Store) -> Result<State, RecoveryError> {
+    let applied = store.applied()?;
+    let mut restore = Restore::default();
+    store.load::<RecoveryError>(&mut |row| Ok(restore.row(row)?))?;
+    let mut state = restore.finish(applied, store)?;
+
+    let mut last = applied;
+    for (count, entry) in log.read_after(applied).enumerate() {
+        let (revision, command) = entry?;
+        state.apply(revision, &command, store)?;
+        last = revision;
+        let begins = begins_transition(&command.body);
+        if begins || count % REPLAY_BATCH == REPLAY_BATCH - 1 {
+            state.finish(last);
+            store.write(last, state.take_rows(0))?;
+        }
+        if begins {
+            state.start_transition(store);
+        }
+    }
+    if last > applied {
+        state.finish(last);
+        store.write(last, state.take_rows(0))?;
+        info!(from = applied, to = last, "replayed the log");
+    }
+    Ok(state)
+}
+
+/// Whether a command begins a second world, which needs the rows of everything before it.
+pub(super) fn begins_transition(body: &Body) -> bool {
+    matches!(body, Body::CloseDay { .. } | Body::PublishPolicy { .. })
+}

@@ -1,0 +1,125 @@
+//! Score: two rounds of lookups, then arithmetic. Memory only.
+
+use super::Engine;
+use crate::domain::{ItemId, MerchantId, Scene, TargetKind};
+use crate::state::Hot;
+use crate::traffic::{ItemRecord, MerchantRecord, weigh};
+
+/// What to score. The lists are empty or one per target.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreQuery<'a> {
+    /// Where the targets will be shown.
+    pub scene: Scene,
+    /// What the ids name.
+    pub kind: TargetKind,
+    /// The targets.
+    pub target_ids: &'a [u64],
+    /// Owners, for targets that are not registered; empty if none were sent.
+    pub merchant_ids: &'a [u64],
+    /// The recommender's scores; empty if none were sent.
+    pub base_scores: &'a [f32],
+    /// Whether the layer columns are wanted.
+    pub layers: bool,
+    /// Whether the ad-price column is wanted.
+    pub ad_price: bool,
+}
+
+/// The answer, column by column, in request order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScoreColumns {
+    /// Version of the policy answered from.
+    pub policy_version: u64,
+    /// Revision that the answer includes.
+    pub revision: u64,
+    /// How long it may be reused.
+    pub cache_ttl_ms: u32,
+    /// Trust scores, 0 to 100.
+    pub trust_scores: Vec<f32>,
+    /// Boost weights.
+    pub boost_weights: Vec<f32>,
+    /// Programme bits.
+    pub programmes: Vec<u64>,
+    /// Label bits.
+    pub labels: Vec<u32>,
+    /// Base scores times weights, when base scores were sent.
+    pub adjusted_scores: Vec<f32>,
+    /// Layer scores, 0 to 100, by layer index, when wanted.
+    pub layers: [Vec<f32>; 3],
+    /// Ad-price factors, when wanted.
+    pub ad_price_factors: Vec<f32>,
+    /// How many targets were unknown.
+    pub unknown: usize,
+}
+
+/// Slots beyond every table: their records are unregistered.
+const NO_SLOT: u32 = u32::MAX;
+
+/// Where a target's records are: its own, or its merchant's alone where it is not registered.
+pub(super) fn locate(hot: &Hot, kind: TargetKind, target_id: u64, merchant_id: u64) -> ItemRecord {
+    let own = match kind.item() {
+        Some(kind) => hot.item(ItemId { kind, id: target_id }),
+        None => hot.merchant_slot(MerchantId(target_id)).map(plain),
+    };
+    own.unwrap_or_else(|| plain(hot.merchant_slot(MerchantId(merchant_id)).unwrap_or(NO_SLOT)))
+}
+
+fn plain(merchant_slot: u32) -> ItemRecord {
+    ItemRecord { merchant_slot, factor: 1.0 }
+}
+
+/// The one cast of a weight or adjusted score to what is sent.
+#[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
+pub(super) fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
+impl Engine {
+    /// Scores targets. Never waits: no lock is held longer than one lookup.
+    #[must_use]
+    pub fn score(&self, query: &ScoreQuery) -> ScoreColumns {
+        let hot = self.hot();
+        // The revision first: every record read after it includes at least that much.
+        let revision = hot.revision();
+        let world = hot.world();
+        let count = query.target_ids.len();
+        let mut columns = ScoreColumns {
+            policy_version: world.policy.version,
+            revision,
+            cache_ttl_ms: world.policy.cache_ttl_ms,
+            trust_scores: Vec::with_capacity(count),
+            boost_weights: Vec::with_capacity(count),
+            programmes: Vec::with_capacity(count),
+            labels: Vec::with_capacity(count),
+            ..ScoreColumns::default()
+        };
+        let owners = query.merchant_ids.iter().copied().chain(std::iter::repeat(0));
+        let located: Vec<ItemRecord> = query
+            .target_ids
+            .iter()
+            .zip(owners)
+            .map(|(target, owner)| locate(hot, query.kind, *target, owner))
+            .collect();
+        let mut base_scores = query.base_scores.iter();
+        for item in located {
+            let record: MerchantRecord = world.table.read(item.merchant_slot);
+            let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
+            columns.trust_scores.push(record.trust);
+            columns.boost_weights.push(to_f32(weight.weight));
+            columns.programmes.push(weight.programmes);
+            columns.labels.push(weight.labels);
+            columns.unknown += usize::from(!record.is_registered);
+            if let Some(base_score) = base_scores.next() {
+                columns.adjusted_scores.push(to_f32(weight.adjusted(*base_score)));
+            }
+            if query.layers {
+                for (column, layer) in columns.layers.iter_mut().zip(record.layers) {
+                    column.push(layer);
+                }
+            }
+            if query.ad_price {
+                columns.ad_price_factors.push(record.ad_price);
+            }
+        }
+        columns
+    }
+}

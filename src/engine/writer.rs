@@ -1,0 +1,433 @@
+//! The one writer: collect, append, sync, apply, publish, acknowledge.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::error::WriteError;
+use super::recovery::begins_transition;
+use crate::clock::{Clock, Stopwatch};
+use crate::domain::{Body, Command, Day, RequestKey, SEMANTICS, Timestamp};
+use crate::log::Log;
+use crate::state::{Applied, State};
+use crate::store::Store;
+use crate::telemetry::WriterMetrics;
+
+/// Writes that wait at most.
+const QUEUE: usize = 4_096;
+/// Commands of one group at most.
+const GROUP_COMMANDS: usize = 1_024;
+/// Rows and profiles of one group at most, unless one command alone has more.
+const GROUP_WEIGHT: usize = 20_000;
+/// Rows and profiles applied under one hold of the state's lock, unless one command alone has more.
+const LOCK_WEIGHT: usize = 2_000;
+/// Rows or records of background work between two groups.
+const SLICE: usize = 2_000;
+/// How long the writer waits for work before it looks at the clock.
+const IDLE: Duration = Duration::from_millis(20);
+/// Wall clock and monotonic clock may part by this much.
+const MAX_JUMP_MS: i64 = 600_000;
+/// Days close by themselves at 06:00 Asia/Shanghai.
+const CLOSE_AT_MS: i64 = 6 * 3_600_000;
+/// Trim the log when it is this much longer than it has to be.
+const TRIM_SLACK: u64 = 1_000;
+
+/// Settings of the writer.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterSettings {
+    /// Id of this node in commands.
+    pub node: u32,
+    /// Revisions that stay in the log after their rows are durable.
+    pub log_retain: u64,
+    /// Whether days close by themselves at 06:00.
+    pub close_days: bool,
+}
+
+/// Whether writes are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteStatus {
+    /// They are.
+    Ok,
+    /// A commit failed.
+    Poisoned {
+        /// What failed.
+        cause: String,
+    },
+    /// The wall clock jumped.
+    ClockJumped {
+        /// By how much, in milliseconds.
+        jump_ms: i64,
+    },
+}
+
+/// The day that is due to be closed at an instant: yesterday from 06:00 on, the day before until then.
+#[must_use]
+pub fn due_day(now: Timestamp) -> Day {
+    now.plus_ms(-CLOSE_AT_MS).day().plus(-1)
+}
+
+struct Job {
+    request: Option<RequestKey>,
+    body: Body,
+    reply: Option<oneshot::Sender<Result<Applied, WriteError>>>,
+}
+
+enum Message {
+    Job(Box<Job>),
+    AcceptTime,
+    ShutDown,
+}
+
+/// Hands writes to the writer.
+pub(super) struct WriterHandle {
+    messages: SyncSender<Message>,
+    status: watch::Receiver<WriteStatus>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl WriterHandle {
+    pub(super) fn submit(
+        &self,
+        request: Option<RequestKey>,
+        body: Body,
+    ) -> Result<oneshot::Receiver<Result<Applied, WriteError>>, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Job { request, body, reply: Some(reply) });
+        match self.messages.try_send(Message::Job(job)) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(WriteError::QueueFull { retry_ms: 50 }),
+            Err(TrySendError::Disconnected(_)) => Err(WriteError::ShuttingDown),
+        }
+    }
+
+    pub(super) fn status(&self) -> WriteStatus {
+        self.status.borrow().clone()
+    }
+
+    pub(super) fn watch_status(&self) -> watch::Receiver<WriteStatus> {
+        self.status.clone()
+    }
+
+    pub(super) fn accept_time(&self) {
+        // A full queue means the writer is awake, and the caller sees writes refused and asks again.
+        let _ = self.messages.try_send(Message::AcceptTime);
+    }
+
+    pub(super) fn shut_down(&self) {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // The writer may have stopped by itself, which is what is wanted.
+            let _ = self.messages.send(Message::ShutDown);
+            if thread.join().is_err() {
+                error!("the writer's thread panicked; what it acknowledged is durable");
+            }
+        }
+    }
+}
+
+/// The writer, before it has its thread.
+pub(super) struct Writer {
+    log: Box<dyn Log>,
+    store: Store,
+    state: Arc<RwLock<State>>,
+    clock: Arc<dyn Clock>,
+    published: watch::Sender<u64>,
+    settings: WriterSettings,
+    status: watch::Sender<WriteStatus>,
+    metrics: WriterMetrics,
+    /// Where wall clock and monotonic clock last agreed.
+    agreed: (Timestamp, i64),
+    /// Revision up to which rows are surely durable.
+    synced: u64,
+    trimmed: u64,
+}
+
+impl Writer {
+    pub(super) fn new(
+        log: Box<dyn Log>,
+        store: Store,
+        state: Arc<RwLock<State>>,
+        clock: Arc<dyn Clock>,
+        published: watch::Sender<u64>,
+        settings: WriterSettings,
+    ) -> Self {
+        let agreed = (clock.now(), clock.monotonic_ms());
+        let status = watch::Sender::new(WriteStatus::Ok);
+        let metrics = WriterMetrics::default();
+        Self { log, store, state, clock, published, settings, status, metrics, agreed, synced: 0, trimmed: 0 }
+    }
+
+    pub(super) fn spawn(self) -> std::io::Result<WriterHandle> {
+        let (messages, inbox) = sync_channel(QUEUE);
+        let status = self.status.subscribe();
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || self.run(&inbox))?;
+        Ok(WriterHandle { messages, status, thread: Mutex::new(Some(thread)) })
+    }
+
+    fn run(mut self, inbox: &Receiver<Message>) {
+        let mut is_busy = true;
+        loop {
+            let (mut jobs, shut_down) = self.collect(inbox, if is_busy { Duration::ZERO } else { IDLE });
+            self.check_clock();
+            let is_open = jobs.last().is_none_or(|job| !begins_transition(&job.body));
+            if is_open && !shut_down {
+                jobs.extend(self.own_work());
+            }
+            if !jobs.is_empty() {
+                self.commit(jobs);
+            }
+            is_busy = self.background();
+            if shut_down {
+                // Dropping the inbox refuses later writes; dropping their replies fails whoever still waits.
+                info!("the writer stopped");
+                return;
+            }
+        }
+    }
+
+    /// Jobs that wait, up to one group; a command that begins a second world ends its group.
+    fn collect(&mut self, inbox: &Receiver<Message>, patience: Duration) -> (Vec<Job>, bool) {
+        let mut jobs = Vec::new();
+        let mut weight = 0;
+        let mut message = inbox.recv_timeout(patience);
+        loop {
+            match message {
+                Ok(Message::Job(job)) => {
+                    weight += weight_of(&job.body);
+                    let ends = begins_transition(&job.body);
+                    jobs.push(*job);
+                    if ends || weight >= GROUP_WEIGHT || jobs.len() >= GROUP_COMMANDS {
+                        return (jobs, false);
+                    }
+                }
+                Ok(Message::AcceptTime) => self.accept_time(),
+                Ok(Message::ShutDown) | Err(RecvTimeoutError::Disconnected) => return (jobs, true),
+                Err(RecvTimeoutError::Timeout) => return (jobs, false),
+            }
+            message = inbox.recv_timeout(Duration::ZERO);
+        }
+    }
+
+    /// What the writer itself has to write: a closing that is due, a world that is ready, a moment that has come.
+    fn own_work(&self) -> Option<Job> {
+        if *self.status.borrow() != WriteStatus::Ok {
+            return None;
+        }
+        let now = self.clock.now();
+        let state = self.state.read();
+        let body = match state.transition() {
+            Some(transition) if transition.is_ready() => Some(Body::Activate { began: transition.began }),
+            Some(_) => None,
+            None => {
+                let day = due_day(now);
+                (self.settings.close_days && day > state.facts_day()).then_some(Body::CloseDay { day })
+            }
+        };
+        let tick = || state.next_due().is_some_and(|due| due <= now).then_some(Body::Tick);
+        body.or_else(tick).map(|body| Job { request: None, body, reply: None })
+    }
+
+    fn commit(&mut self, jobs: Vec<Job>) {
+        if let Some(refusal) = self.refusal() {
+            for reply in jobs.into_iter().filter_map(|job| job.reply) {
+                let _ = reply.send(Err(refusal.clone()));
+            }
+            return;
+        }
+        let took = Stopwatch::start();
+        let stamp = self.clock.now();
+        let node = self.settings.node;
+        let (commands, replies): (Vec<Command>, Vec<_>) = jobs
+            .into_iter()
+            .map(|job| {
+                let Job { request, body, reply } = job;
+                (Command { stamp, node, semantics: SEMANTICS, request, body }, reply)
+            })
+            .unzip();
+        let first = self.log.last() + 1;
+        let outcome = self.append_and_apply(first, &commands);
+        self.metrics.commit(commands.len(), took.elapsed());
+        match outcome {
+            Ok(applied) => {
+                self.published.send_replace(self.log.last());
+                for (reply, applied) in replies.into_iter().zip(applied) {
+                    if let Some(reply) = reply {
+                        // The caller may have gone; what it wrote stands.
+                        let _ = reply.send(Ok(applied));
+                    }
+                }
+            }
+            Err(cause) => {
+                error!(%cause, "a commit failed; writes are refused until the process is restarted");
+                self.poison(cause.clone());
+                for reply in replies.into_iter().flatten() {
+                    let _ = reply.send(Err(WriteError::Poisoned { cause: cause.clone() }));
+                }
+            }
+        }
+    }
+
+    fn append_and_apply(&mut self, first: u64, commands: &[Command]) -> Result<Vec<Applied>, String> {
+        let rows_before = first - 1;
+        let took = Stopwatch::start();
+        self.log.append(commands).map_err(|error| error.to_string())?;
+        self.metrics.append(took.elapsed());
+        // The sync that made these commands durable covered the rows written before them.
+        self.synced = rows_before;
+
+        let mut applied = Vec::with_capacity(commands.len());
+        let mut revision = rows_before;
+        for run in runs(commands) {
+            let mut state = self.state.write();
+            for command in run {
+                revision += 1;
+                applied.push(state.apply(revision, command, &self.store).map_err(|error| error.to_string())?);
+            }
+            let made = state.finish(revision);
+            self.metrics.records(made);
+        }
+        let rows = self.state.write().take_rows(SLICE);
+        self.store.write(revision, rows).map_err(|error| error.to_string())?;
+        if commands.last().is_some_and(|command| begins_transition(&command.body)) {
+            self.state.write().start_transition(&self.store);
+        }
+        self.trim();
+        Ok(applied)
+    }
+
+    /// Does a slice of background work. Answers whether there is more.
+    fn background(&mut self) -> bool {
+        if matches!(*self.status.borrow(), WriteStatus::Poisoned { .. }) {
+            return false;
+        }
+        let building = self.state.read().transition().is_some_and(|transition| !transition.is_ready());
+        if building {
+            let advanced = self.state.write().advance_transition(SLICE, &self.store);
+            return match advanced {
+                Ok(_) => true,
+                Err(cause) => {
+                    error!(%cause, "preparing a new day or policy failed; writes are refused");
+                    self.poison(cause.to_string());
+                    false
+                }
+            };
+        }
+        if self.state.read().has_stale_windows() {
+            let (revision, rows) = {
+                let mut state = self.state.write();
+                (state.hot().revision(), state.take_rows(SLICE))
+            };
+            if let Err(cause) = self.store.write(revision, rows) {
+                error!(%cause, "writing rows failed; writes are refused until the process is restarted");
+                self.poison(cause.to_string());
+            }
+            return true;
+        }
+        self.state.read().transition().is_some()
+    }
+
+    fn poison(&self, cause: String) {
+        self.status.send_replace(WriteStatus::Poisoned { cause });
+        self.metrics.refused(true);
+    }
+
+    fn trim(&mut self) {
+        let upto = self.synced.saturating_sub(self.settings.log_retain);
+        if upto < self.trimmed.saturating_add(TRIM_SLACK) {
+            return;
+        }
+        match self.log.trim(upto) {
+            Ok(()) => self.trimmed = upto,
+            // A log that stays long is safe; the next group tries again.
+            Err(cause) => warn!(%cause, "trimming the log failed"),
+        }
+    }
+
+    fn refusal(&self) -> Option<WriteError> {
+        match &*self.status.borrow() {
+            WriteStatus::Ok => None,
+            WriteStatus::Poisoned { cause } => Some(WriteError::Poisoned { cause: cause.clone() }),
+            WriteStatus::ClockJumped { jump_ms } => Some(WriteError::ClockJumped { jump_ms: *jump_ms }),
+        }
+    }
+
+    /// Compares wall clock and monotonic clock since they last agreed. Simulated time jumps on purpose.
+    fn check_clock(&mut self) {
+        if self.clock.simulated().is_some() {
+            return;
+        }
+        let (wall, monotonic) = (self.clock.now(), self.clock.monotonic_ms());
+        let jump_ms = (wall.0 - self.agreed.0.0) - (monotonic - self.agreed.1);
+        let is_ok = *self.status.borrow() == WriteStatus::Ok;
+        if jump_ms.abs() <= MAX_JUMP_MS {
+            // Small corrections of the wall clock add up over months without being a jump.
+            if is_ok && monotonic - self.agreed.1 > MAX_JUMP_MS {
+                self.agreed = (wall, monotonic);
+            }
+        } else if is_ok {
+            error!(jump_ms, "the wall clock jumped; writes are refused until the time is accepted");
+            self.status.send_replace(WriteStatus::ClockJumped { jump_ms });
+            self.metrics.refused(true);
+        }
+    }
+
+    fn accept_time(&mut self) {
+        self.agreed = (self.clock.now(), self.clock.monotonic_ms());
+        let jumped = matches!(*self.status.borrow(), WriteStatus::ClockJumped { .. });
+        if jumped {
+            self.status.send_replace(WriteStatus::Ok);
+            self.metrics.refused(false);
+            info!("the time was accepted; writes go on");
+        }
+    }
+}
+
+/// Runs of commands that are applied under one hold of the lock.
+fn runs(commands: &[Command]) -> impl Iterator<Item = &[Command]> {
+    let mut rest = commands;
+    std::iter::from_fn(move || {
+        let mut weight = 0;
+        let end = rest.iter().position(|command| {
+            weight += weight_of(&command.body);
+            weight >= LOCK_WEIGHT
+        });
+        let (run, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+        rest = after;
+        (!run.is_empty()).then_some(run)
+    })
+}
+
+fn weight_of(body: &Body) -> usize {
+    match body {
+        Body::UpsertProfiles { profiles, .. } => profiles.len(),
+        Body::RecordFacts { rows } => rows.len(),
+        Body::ImportChunk { profiles, rows, .. } => profiles.len() + rows.len(),
+        Body::SetRights { rights, .. } => rights.len(),
+        Body::Tick
+        | Body::DeleteProfile { .. }
+        | Body::RecordViolation(_)
+        | Body::RevokeViolation { .. }
+        | Body::CloseDay { .. }
+        | Body::PublishPolicy { .. }
+        | Body::Activate { .. } => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::due_day;
+    use crate::domain::Day;
+
+    #[test]
+    fn yesterday_is_due_from_six_in_the_morning() {
+        let today = Day::parse("2023-02-13").expect("a date");
+        let six = today.start().plus_ms(6 * 3_600_000);
+        assert_eq!(due_day(six), today.plus(-1));
+        assert_eq!(due_day(six.plus_ms(-1)), today.plus(-2));
+    }
+}

@@ -1,0 +1,117 @@
+//! Checks that several files share: numbers, curves, dates, expressions.
+
+use super::columns::Scope;
+use super::expression::Refusal;
+use super::layout::LayoutBuilder;
+use super::lower::lower;
+use super::problem::Report;
+use super::schema::Points;
+use crate::domain::Day;
+use crate::trust::{Curve, Predicate};
+use std::ops::{Range, RangeInclusive};
+use toml::Spanned;
+
+/// A number inside bounds; notes a problem and gives the lower bound otherwise.
+pub(super) fn number(value: &Spanned<f64>, what: &str, bounds: RangeInclusive<f64>, report: &mut Report) -> f64 {
+    let number = *value.get_ref();
+    if bounds.contains(&number) {
+        return number;
+    }
+    let (low, high) = (bounds.start(), bounds.end());
+    report.at(value.span(), format!("{what} is {number}"), format!("write a number from {low} to {high}"));
+    *low
+}
+
+/// Notes a problem when weights do not add up to 1.
+pub(super) fn sums_to_one(weights: impl Iterator<Item = f64>, what: &str, span: Range<usize>, report: &mut Report) {
+    let sum = weights.fold(0.0, |sum, weight| sum + weight);
+    if (sum - 1.0).abs() > 1e-9 {
+        let rounded = (sum * 1e9).round() / 1e9;
+        let change = ((1.0 - sum) * 1e9).round() / 1e9;
+        report.at(
+            span,
+            format!("{what} add up to {rounded}, not 1"),
+            format!("change some of them by {change} in all"),
+        );
+    }
+}
+
+/// A curve whose values lie inside bounds.
+pub(super) fn curve(
+    points: Spanned<Points>,
+    what: &str,
+    bounds: RangeInclusive<f64>,
+    report: &mut Report,
+) -> Option<Curve> {
+    let span = points.span();
+    let outside = points.get_ref().iter().find(|(_, y)| !bounds.contains(y)).map(|point| point.1);
+    if let Some(y) = outside {
+        let (low, high) = (bounds.start(), bounds.end());
+        report.at(span.clone(), format!("{what} has the value {y}"), format!("values lie from {low} to {high}"));
+    }
+    match Curve::new(points.into_inner()) {
+        Ok(curve) => Some(curve),
+        Err(error) => {
+            report.at(
+                span,
+                format!("{what}: {error}"),
+                "write points as [[x, y], ...], x rising, y only rising or falling",
+            );
+            None
+        }
+    }
+}
+
+/// A date; notes a problem when it is none.
+pub(super) fn day(text: &Spanned<String>, report: &mut Report) -> Option<Day> {
+    let day = Day::parse(text.get_ref());
+    if day.is_none() {
+        report.at(text.span(), format!("{:?} is not a date", text.get_ref()), "write YYYY-MM-DD, e.g. \"2022-03-23\"");
+    }
+    day
+}
+
+/// First and last day, in order.
+pub(super) fn period(
+    first: Option<&Spanned<String>>,
+    last: Option<&Spanned<String>>,
+    report: &mut Report,
+) -> (Option<Day>, Option<Day>) {
+    let days = (first.and_then(|text| day(text, report)), last.and_then(|text| day(text, report)));
+    if let ((Some(first), Some(end)), Some(last)) = (days, last)
+        && end < first
+    {
+        report.at(last.span(), format!("the last day {end} is before the first, {first}"), "exchange them");
+    }
+    days
+}
+
+/// An expression, lowered; `None` when it has problems.
+pub(super) fn expression(
+    text: &Spanned<String>,
+    scope: &Scope,
+    layout: &mut LayoutBuilder,
+    report: &mut Report,
+) -> Option<Predicate> {
+    match lower(text.get_ref(), scope, layout) {
+        Ok(predicate) => Some(predicate),
+        Err(refusals) => {
+            for Refusal { part, message, suggestion } in refusals {
+                report.within(text.span(), &part, message, suggestion);
+            }
+            None
+        }
+    }
+}
+
+/// Notes a problem when an id was seen before.
+pub(super) fn unique<'a>(id: &'a Spanned<String>, what: &str, seen: &mut Vec<&'a str>, report: &mut Report) {
+    let name = id.get_ref().as_str();
+    if !super::counters::is_name(name) {
+        report.at(id.span(), format!("{what} id `{name}`"), super::counters::NAME_RULE);
+    }
+    if seen.contains(&name) {
+        report.at(id.span(), format!("{what} `{name}` is declared twice"), "give one of them another id");
+    }
+    seen.push(name);
+}

@@ -1,0 +1,63 @@
+//! Which window sums and levels a policy needs, each once.
+
+use crate::domain::CounterId;
+use crate::trust::{Anchor, FactsLayout, LevelId, Span, SumId, Window};
+use std::fmt::Write;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Most window sums of a policy: every merchant holds 12 bytes for each.
+pub(super) const MAX_SUMS: usize = 1_024;
+
+/// Collects the sums and levels that signals and expressions read.
+#[derive(Debug, Default)]
+pub(super) struct LayoutBuilder {
+    sums: Vec<(CounterId, Window)>,
+    levels: Vec<CounterId>,
+}
+
+impl LayoutBuilder {
+    /// The sum of a counter over a window, added if it is new. `None` when there are too many.
+    pub(super) fn sum(&mut self, counter: CounterId, window: &Window) -> Option<SumId> {
+        let position = self.sums.iter().position(|(c, w)| *c == counter && w == window).unwrap_or_else(|| {
+            self.sums.push((counter, window.clone()));
+            self.sums.len() - 1
+        });
+        u16::try_from(position).ok().filter(|_| position < MAX_SUMS).map(SumId)
+    }
+
+    /// The latest value of a counter, added if it is new. `None` when there are too many.
+    pub(super) fn level(&mut self, counter: CounterId) -> Option<LevelId> {
+        let position = self.levels.iter().position(|c| *c == counter).unwrap_or_else(|| {
+            self.levels.push(counter);
+            self.levels.len() - 1
+        });
+        u16::try_from(position).ok().filter(|_| position < MAX_SUMS).map(LevelId)
+    }
+
+    /// The layout of all that was asked for.
+    pub(super) fn build(self, first_sale: Option<CounterId>) -> FactsLayout {
+        FactsLayout::new(self.sums, self.levels, first_sale)
+    }
+}
+
+/// Equal layouts have equal fingerprints, on every machine and in every release.
+pub(super) fn fingerprint(layout: &FactsLayout) -> u64 {
+    let mut text = String::new();
+    for (counter, window) in layout.sums() {
+        let span = match &window.span {
+            Span::Days(days) => format!("days {days}"),
+            Span::NaturalWeek => "week".to_owned(),
+            Span::Lifetime => "lifetime".to_owned(),
+            Span::From(Anchor::Opening, days) => format!("opening {days}"),
+            Span::From(Anchor::FirstSale, days) => format!("first_sale {days}"),
+            Span::From(Anchor::Enrolment(list), days) => format!("enrolment {days} {list:?}"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "sum {} {} {span}", counter.0, window.offset_days);
+    }
+    for counter in layout.levels() {
+        let _ = writeln!(text, "level {}", counter.0);
+    }
+    let _ = writeln!(text, "first_sale {:?}", layout.first_sale_counter().map(|counter| counter.0));
+    xxh3_64(text.as_bytes())
+}

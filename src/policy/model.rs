@@ -1,0 +1,143 @@
+//! A compiled policy, and the dictionary of names it shares with the policies before and after it.
+
+use crate::domain::{CounterId, Scene};
+use crate::traffic::{Programme, WeightRules};
+use crate::trust::{Curve, FactsLayout, Input, ScoreModel, SignalKind, SumId, Tier};
+
+/// Names that keep their numbers from version to version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dictionary {
+    /// Counters: the position of a name is its [`CounterId`]. Grows; ids are never reused.
+    pub counters: Vec<String>,
+    /// Programmes: the position of a name is its bit; a position that holds an empty name is free.
+    pub programme_bits: Vec<String>,
+}
+
+/// How a counter is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CounterKind {
+    /// Summed over a window.
+    Flow,
+    /// The latest value counts.
+    Level,
+}
+
+/// A counter that a policy declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CounterDef {
+    /// Its id in the dictionary.
+    pub id: CounterId,
+    /// Name in policy files, imports and requests.
+    pub name: String,
+    /// How it is read.
+    pub kind: CounterKind,
+    /// What it counts, e.g. `orders` or `fen`.
+    pub unit: String,
+    /// What it means.
+    pub description: String,
+}
+
+/// The counters that decide about the high-in-stock waiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaiverCounters {
+    /// Paid orders.
+    pub paid_orders: CounterId,
+    /// Paid orders with a promise of 24 or 48 hours, without lightning buy.
+    pub promised_orders: CounterId,
+    /// Paid lightning-buy orders.
+    pub lightning_buy_orders: CounterId,
+    /// Shipments due.
+    pub shipments_due: CounterId,
+    /// Of those, shipped on time.
+    pub shipped_on_time: CounterId,
+}
+
+/// A checked and compiled policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Its version; 0 before the first publish.
+    pub version: u64,
+    /// XXH3-128 of its files, 32 hexadecimal digits; independent of where they came from.
+    pub hash: String,
+    /// `embedded`, or the folder it was read from.
+    pub source: String,
+    /// The declared counters, by id.
+    pub counters: Vec<CounterDef>,
+    /// How scores come about.
+    pub model: ScoreModel,
+    /// The programmes, by id.
+    pub programmes: Vec<Programme>,
+    /// What all weights share.
+    pub weight_rules: WeightRules,
+    /// How long a caller may keep an answer.
+    pub cache_ttl_ms: u32,
+    /// Of the layout of sums and levels: equal layouts have equal fingerprints.
+    pub layout_fingerprint: u64,
+    /// What the waiver is decided by, if the policy has one.
+    pub waiver_counters: Option<WaiverCounters>,
+}
+
+impl Policy {
+    /// The id of a declared counter.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> Option<CounterId> {
+        self.counters.iter().find(|counter| counter.name == name).map(|counter| counter.id)
+    }
+
+    /// The counters that a signal reads, ascending. Composite and derived signals read none.
+    #[must_use]
+    pub fn signal_counters(&self, index: usize) -> Vec<CounterId> {
+        let layout = &self.model.layout;
+        let flow = |sum: SumId| layout.sum(sum).map(|(counter, _)| *counter);
+        let level = |level: crate::trust::LevelId| layout.levels().get(usize::from(level.0)).copied();
+        let input = |input: &Input| match input {
+            Input::Sum(id) => flow(*id),
+            Input::Level(id) => level(*id),
+        };
+        let Some(signal) = self.model.signals.get(index) else { return Vec::new() };
+        let mut counters: Vec<CounterId> = match &signal.kind {
+            SignalKind::Share { numerator, denominator } | SignalKind::Mean { numerator, denominator, .. } => {
+                numerator.iter().chain(denominator).filter_map(input).collect()
+            }
+            SignalKind::Level { level: id, .. } => level(*id).into_iter().collect(),
+            SignalKind::Growth { current, previous } => [*current, *previous].into_iter().filter_map(flow).collect(),
+            SignalKind::Composite { .. } | SignalKind::Derived(_) => Vec::new(),
+        };
+        counters.sort_unstable();
+        counters.dedup();
+        counters
+    }
+
+    /// The policy before the first publish: version 0, no signals, every weight neutral.
+    #[must_use]
+    pub fn empty() -> Self {
+        let layout = FactsLayout::default();
+        Self {
+            version: 0,
+            hash: "0".repeat(32),
+            source: String::new(),
+            counters: Vec::new(),
+            layout_fingerprint: super::layout::fingerprint(&layout),
+            model: ScoreModel {
+                layout,
+                signals: Vec::new(),
+                layer_weights: [0.25, 0.25, 0.5],
+                layer_priors: [0.5; 3],
+                tiers: vec![Tier {
+                    id: "standard".to_owned(),
+                    name: "Standard".to_owned(),
+                    name_zh: "标准".to_owned(),
+                    min_score: 0.0,
+                    ad_price_factor: 1.0,
+                }],
+                tilt: std::array::from_fn(|_| Curve::flat(1.0)),
+                rights: Vec::new(),
+                violations: crate::trust::governance::Violations::default(),
+            },
+            programmes: Vec::new(),
+            weight_rules: WeightRules { ceiling: 10.0, scene_programmes: [0; Scene::COUNT], hard_programmes: 0 },
+            cache_ttl_ms: 1_000,
+            waiver_counters: None,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What is wrong with a policy text: where, and what to do about it.
+
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::ops::Range;
+
+/// One thing that is wrong with a policy text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path inside the policy folder.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub suggestion: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}; {}", self.file, self.line, self.message, self.suggestion)
+    }
+}
+
+/// One file under check, and where its problems go.
+pub(super) struct Report<'a> {
+    file: &'a str,
+    text: &'a str,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Report<'a> {
+    /// A report about a file of the policy.
+    pub(super) fn new(file: &'a str, text: &'a str, problems: &'a mut Vec<Problem>) -> Self {
+        Self { file, text, problems }
+    }
+
+    /// Notes a problem at a place of the file.
+    pub(super) fn at(&mut self, span: Range<usize>, message: impl Into<String>, suggestion: impl Into<String>) {
+        self.problems.push(Problem {
+            file: self.file.to_owned(),
+            line: line_of(self.text, span.start),
+            message: message.into(),
+            suggestion: suggestion.into(),
+        });
+    }
+
+    /// Notes a problem with a part of the value at `span`, on the line where the part stands.
+    pub(super) fn within(
+        &mut self,
+        span: Range<usize>,
+        part: &str,
+        message: impl Into<String>,
+        suggestion: impl Into<String>,
+    ) {
+        let offset = self.text.get(span.clone()).and_then(|value| value.find(part)).unwrap_or(0);
+        self.at(span.start.saturating_add(offset)..span.end, message, suggestion);
+    }
+
+    /// Reads the file as TOML of a given shape; what does not fit becomes a problem.
+    pub(super) fn read<T: DeserializeOwned>(&mut self) -> Option<T> {
+        match toml::from_str(self.text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let message = error.message().lines().collect::<Vec<_>>().join(", ");
+                let suggestion = repair(&message);
+                self.at(error.span().unwrap_or(0..0), message, suggestion);
+                None
+            }
+        }
+    }
+}
+
+/// What to do about an error of the TOML reader.
+fn repair(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        let unknown = quoted.next().unwrap_or_default();
+        let known: Vec<&str> = quoted.collect();
+        return did_you_mean(unknown, known.iter().copied());
+    }
+    if message.starts_with("missing field") {
+        return format!("add `{} = ...`", quoted.next().unwrap_or_default());
+    }
+    if message.contains("expected a string") {
+        return "write it in quotes, dates too: \"2022-03-23\"".to_owned();
+    }
+    "see policy/default for files that are right".to_owned()
+}
+
+fn line_of(text: &str, offset: usize) -> u32 {
+    let before = text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
+    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Names the known word that is nearest to an unknown one, or all of them when none is near.
+pub(super) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let nearest = known.iter().map(|word| (distance(unknown, word), *word)).min();
+    match nearest {
+        None => "there are none to choose from".to_owned(),
+        Some((distance, word)) if distance <= unknown.chars().count().div_ceil(3).max(2) => {
+            format!("did you mean `{word}`?")
+        }
+        Some(_) if known.len() <= 12 => format!("use one of {}", known.join(", ")),
+        Some((_, word)) => format!("there is nothing like it; the nearest is `{word}`"),
+    }
+}
+
+/// Edit distance: single characters inserted, removed or replaced.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for ((y, above), diagonal) in b.iter().zip(row.iter().skip(1)).zip(&row) {
+            let left = next.last().copied().unwrap_or(0);
+            next.push((diagonal + usize::from(x != *y)).min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,227 @@
+//! `apply` for facts: history rows, window sums, the first sale, import chunks.
+
+use std::collections::BTreeSet;
+
+use super::history::{History, HistoryError};
+use super::rows::ImportRow;
+use super::state::{Due, State};
+use crate::domain::{
+    ChunkOutcome, Day, DayFacts, FactKey, FactRow, MerchantId, Outcome, Profile, Rejection, Subject, Week,
+};
+use crate::trust::{Anchors, FactsLayout, FirstSale, MerchantFacts, Span};
+
+impl State {
+    /// Records one row of facts: the history row, and the sums of the current day and of the one being prepared.
+    pub(super) fn record_row(
+        &mut self,
+        row: &FactRow,
+        history: &dyn History,
+    ) -> Result<Result<(), Rejection>, HistoryError> {
+        if let Err(rejection) = self.check_row(row) {
+            return Ok(Err(rejection));
+        }
+        let key = FactKey { day: row.day, subject: row.subject };
+        let slot = match row.subject {
+            Subject::Merchant(id) => self.registered.get(&id).copied(),
+            Subject::Item(_) => None,
+        };
+        // Rows beyond the last stored day of a merchant do not exist: feeding in order reads nothing.
+        let is_new = slot.and_then(|slot| self.entry(slot)).is_some_and(|e| e.last_stored.is_none_or(|d| d < row.day));
+        let before = if is_new { DayFacts::default() } else { self.fact_row(key, history)? };
+        for (counter, _) in row.facts.cells() {
+            if let Some(seen) = self.meta.seen.get_mut(usize::from(counter.0)) {
+                *seen = true;
+            }
+        }
+        let mut after = before.clone();
+        after.merge(&row.facts);
+        self.changes.facts.insert(key, after);
+        let Some(slot) = slot else { return Ok(Ok(())) };
+        self.changes.windows.insert(slot);
+        self.dirty.insert(Due::Merchant(slot));
+        self.write_sums(slot, row, &before, history)?;
+        Ok(Ok(()))
+    }
+
+    fn check_row(&self, row: &FactRow) -> Result<(), Rejection> {
+        let latest = self.meta.now.day().plus(1);
+        if row.day > latest {
+            return Err(Rejection::DayInFuture { day: row.day, latest });
+        }
+        let known = self.meta.counters.len();
+        if let Some((counter, _)) = row.facts.cells().iter().find(|(counter, _)| usize::from(counter.0) >= known) {
+            return Err(Rejection::UnknownCounter { counter: *counter });
+        }
+        match row.subject {
+            Subject::Merchant(id) => self.find_merchant(id).map(|_| ()),
+            Subject::Item(item) => self.find_item(item).map(|_| ()),
+        }
+    }
+
+    fn write_sums(
+        &mut self,
+        slot: u32,
+        row: &FactRow,
+        before: &DayFacts,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        self.fork(slot);
+        let policy = self.policy.clone();
+        let facts_day = self.facts_day();
+        let Some(entry) = self.entry_mut(slot) else { return Ok(()) };
+        entry.last_stored = Some(entry.last_stored.map_or(row.day, |last| last.max(row.day)));
+        let anchors = anchors(entry.profile.as_ref(), &entry.facts);
+        let layout = &policy.model.layout;
+        let first_sale = entry.facts.write_row(layout, &anchors, facts_day, row.day, before, &row.facts);
+        if first_sale != FirstSale::Unchanged {
+            let mut facts = std::mem::take(&mut entry.facts);
+            let looked = self.settle_first_sale(slot, layout, &mut facts, facts_day, first_sale, history);
+            if let Some(entry) = self.entry_mut(slot) {
+                entry.facts = facts;
+            }
+            looked?;
+        }
+        self.write_in_transition(slot, row, before, history)
+    }
+
+    /// After the first sale moved or was lost: finds it, and sums anchored windows again.
+    pub(super) fn settle_first_sale(
+        &self,
+        slot: u32,
+        layout: &FactsLayout,
+        facts: &mut MerchantFacts,
+        facts_day: Day,
+        change: FirstSale,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        if change == FirstSale::Lost {
+            let found = self.find_first_sale(slot, layout, facts.first_sale(), facts_day, history)?;
+            facts.set_first_sale(found);
+        }
+        self.sum_anchored(slot, layout, facts, facts_day, history)
+    }
+
+    fn find_first_sale(
+        &self,
+        slot: u32,
+        layout: &FactsLayout,
+        lost: Option<Day>,
+        facts_day: Day,
+        history: &dyn History,
+    ) -> Result<Option<Day>, HistoryError> {
+        let (Some(entry), Some(counter), Some(mut day)) = (self.entry(slot), layout.first_sale_counter(), lost) else {
+            return Ok(None);
+        };
+        let last = entry.last_stored.map_or(facts_day, |last| last.min(facts_day));
+        while day < last {
+            day = day.plus(1);
+            let row = self.fact_row(FactKey { day, subject: Subject::Merchant(entry.id) }, history)?;
+            if row.get(counter).is_some_and(|orders| orders > 0) {
+                return Ok(Some(day));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sums the windows that begin with a day of the merchant's life again, now and in what is being prepared.
+    pub(super) fn sum_anchored_again(&mut self, slot: u32, history: &dyn History) -> Result<(), HistoryError> {
+        self.fork(slot);
+        let policy = self.policy.clone();
+        let facts_day = self.facts_day();
+        let Some(entry) = self.entry_mut(slot) else { return Ok(()) };
+        let mut facts = std::mem::take(&mut entry.facts);
+        let summed = self.sum_anchored(slot, &policy.model.layout, &mut facts, facts_day, history);
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.facts = facts;
+        }
+        self.changes.windows.insert(slot);
+        summed?;
+        self.sum_anchored_in_transition(slot, history)
+    }
+
+    pub(super) fn sum_anchored(
+        &self,
+        slot: u32,
+        layout: &FactsLayout,
+        facts: &mut MerchantFacts,
+        facts_day: Day,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        facts.clear_anchored(layout);
+        let Some(entry) = self.entry(slot) else { return Ok(()) };
+        let Some(last_stored) = entry.last_stored else { return Ok(()) };
+        let anchors = anchors(entry.profile.as_ref(), facts);
+        let mut days = BTreeSet::new();
+        for (_, window) in layout.sums() {
+            let Span::From(anchor, _) = &window.span else { continue };
+            let Some(range) = window.range(facts_day, anchors.day(anchor)) else { continue };
+            let last = range.last.min(last_stored);
+            days.extend((range.first.0..=last.0).map(Day));
+        }
+        for day in days {
+            let row = self.fact_row(FactKey { day, subject: Subject::Merchant(entry.id) }, history)?;
+            facts.add_anchored(layout, &anchors, facts_day, day, &row);
+        }
+        Ok(())
+    }
+
+    /// A row of facts as it stands: changed and not yet written, or stored.
+    pub(super) fn fact_row(&self, key: FactKey, history: &dyn History) -> Result<DayFacts, HistoryError> {
+        match self.changes.facts.get(&key) {
+            Some(row) => Ok(row.clone()),
+            None => history.row(key),
+        }
+    }
+
+    /// The rows of a merchant in a natural week, open days included.
+    pub(super) fn week_rows(
+        &self,
+        merchant: MerchantId,
+        week: Week,
+        history: &dyn History,
+    ) -> Result<Vec<DayFacts>, HistoryError> {
+        let days = week.monday().0..=week.sunday().0;
+        let key = |day| FactKey { day: Day(day), subject: Subject::Merchant(merchant) };
+        days.map(|day| self.fact_row(key(day), history)).collect()
+    }
+
+    /// Takes one chunk of an import, in order, once.
+    pub(super) fn take_chunk(
+        &mut self,
+        revision: u64,
+        import_id: &str,
+        sequence: u64,
+        (profiles, rows): (&[Profile], &[FactRow]),
+        history: &dyn History,
+    ) -> Result<Outcome, HistoryError> {
+        let committed = self.imports.committed(import_id);
+        if sequence <= committed {
+            return Ok(Outcome::Chunk(ChunkOutcome { skipped: true, ..ChunkOutcome::default() }));
+        }
+        if sequence != committed.saturating_add(1) {
+            return Ok(Outcome::Rejected(Rejection::ImportGap { sequence, committed }));
+        }
+        let mut outcome = ChunkOutcome::default();
+        for profile in profiles {
+            let mut profile = profile.clone();
+            profile.set_revision(revision);
+            self.put(profile, history)?;
+        }
+        for (index, row) in (0_u32..).zip(rows) {
+            if let Err(rejection) = self.record_row(row, history)? {
+                outcome.rows.push((index, rejection));
+            }
+        }
+        let row = ImportRow { stamp: self.meta.now, committed: sequence };
+        self.imports.set(import_id, row.clone());
+        self.changes.imports.insert(import_id.to_owned(), Some(row));
+        Ok(Outcome::Chunk(outcome))
+    }
+}
+
+/// The anchors of a merchant: of its profile, and its first sale.
+pub(super) fn anchors(profile: Option<&crate::domain::Merchant>, facts: &MerchantFacts) -> Anchors {
+    let mut anchors = profile.map(Anchors::of).unwrap_or_default();
+    anchors.first_sale = facts.first_sale();
+    anchors
+}

@@ -1,0 +1,207 @@
+//! Taking the state back from stored rows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::history::{History, HistoryError};
+use super::hot::NOTHING_CLOSED;
+use super::hot::World;
+use super::recording::anchors;
+use super::rows::{RequestRow, Row, WindowsRow};
+use super::state::{Due, State};
+use super::table::MerchantTable;
+use crate::domain::{Day, Profile, Rejection, RequestKey, Subject};
+use crate::trust::{DayRange, FactsLayout, MerchantFacts};
+
+/// Collects rows and makes the state of them.
+#[derive(Default)]
+pub struct Restore {
+    state: State,
+    requests: Vec<(RequestKey, RequestRow)>,
+    /// Merchants whose sums are of another day, by that day.
+    behind: BTreeMap<Day, Vec<u32>>,
+    /// Merchants whose sums are of another layout.
+    relaid: Vec<u32>,
+    is_compiled: bool,
+}
+
+/// Why the state cannot be taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// Stored facts cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The stored policy does not compile with this program.
+    #[error("the stored policy version {version} cannot be used: {problem}")]
+    Policy {
+        /// Which version.
+        version: u64,
+        /// Why not.
+        problem: Rejection,
+    },
+}
+
+impl Restore {
+    /// Takes one row. Meta and policies come before all others.
+    ///
+    /// # Errors
+    /// When the stored policy does not compile.
+    pub fn row(&mut self, row: Row) -> Result<(), RestoreError> {
+        if !self.is_compiled && !matches!(row, Row::Meta(_) | Row::Policy(_)) {
+            self.compile()?;
+        }
+        let state = &mut self.state;
+        match row {
+            Row::Meta(meta) => state.meta = meta,
+            Row::Policy(policy) => drop(state.policies.insert(policy.version, policy)),
+            Row::Profile(_, Some(profile)) => self.profile(profile),
+            Row::Windows(id, row) => {
+                let slot = state.slot_of(id);
+                self.windows(slot, row);
+            }
+            Row::Rights(id, rights) => {
+                let slot = state.slot_of(id);
+                if let Some(entry) = state.entry_mut(slot) {
+                    entry.rights = rights;
+                }
+            }
+            Row::Violation(violation) => {
+                let slot = state.slot_of(violation.merchant);
+                if let Some(item) = violation.item {
+                    state.item_violations.entry(item).or_default().push((slot, violation.id));
+                }
+                if let Some(entry) = state.entry_mut(slot) {
+                    entry.violations.push(violation);
+                }
+            }
+            Row::Request(key, Some(row)) => self.requests.push((key, row)),
+            Row::Import(id, Some(row)) => state.imports.set(&id, row),
+            Row::Facts(..) | Row::Profile(_, None) | Row::Request(_, None) | Row::Import(_, None) => {}
+        }
+        Ok(())
+    }
+
+    fn compile(&mut self) -> Result<(), RestoreError> {
+        self.is_compiled = true;
+        let version = self.state.meta.policy_version;
+        if version > 0 {
+            let policy = self.state.compile_stored(version);
+            self.state.policy = policy.map_err(|problem| RestoreError::Policy { version, problem })?;
+        }
+        Ok(())
+    }
+
+    fn profile(&mut self, profile: Profile) {
+        let state = &mut self.state;
+        match profile {
+            Profile::Merchant(merchant) => {
+                let slot = state.slot_of(merchant.id);
+                state.registered.insert(merchant.id, slot);
+                if let Some(entry) = state.entry_mut(slot) {
+                    entry.profile = Some(merchant);
+                }
+            }
+            Profile::Provider(provider) => drop(state.providers.insert(provider.id, provider)),
+            item => {
+                if let crate::domain::ProfileKey::Item(id) = item.key() {
+                    state.items_mut(id.kind).insert(id.id, item);
+                }
+            }
+        }
+    }
+
+    fn windows(&mut self, slot: u32, row: WindowsRow) {
+        let facts_day = self.state.facts_day();
+        let policy = self.state.policy.clone();
+        let same_layout = row.layout == policy.layout_fingerprint;
+        let facts = MerchantFacts::from_parts(&policy.model.layout, row.facts).filter(|_| same_layout);
+        let Some(entry) = self.state.entry_mut(slot) else { return };
+        entry.last_stored = row.last_stored;
+        match facts {
+            Some(facts) => {
+                entry.facts = facts;
+                if row.facts_day != facts_day {
+                    self.behind.entry(row.facts_day).or_default().push(slot);
+                }
+            }
+            None => self.relaid.push(slot),
+        }
+    }
+
+    /// The state: sums brought up to the facts day, every record made.
+    ///
+    /// # Errors
+    /// When stored facts cannot be read or the stored policy does not compile.
+    pub fn finish(mut self, applied: u64, history: &dyn History) -> Result<State, RestoreError> {
+        if !self.is_compiled {
+            self.compile()?;
+        }
+        let layout = self.state.policy.model.layout.clone();
+        for (from, slots) in std::mem::take(&mut self.behind) {
+            self.catch_up(&layout, &layout, from, slots, history)?;
+        }
+        let relaid = std::mem::take(&mut self.relaid);
+        self.catch_up(&FactsLayout::default(), &layout, NOTHING_CLOSED, relaid, history)?;
+
+        let mut state = self.state;
+        state.requests.restore(self.requests);
+        let meta = &state.meta;
+        state.disabled = super::transition::disabled_signals(&state.policy, &meta.unseen_at_close);
+        state.hot.set_world(World {
+            policy: state.policy.clone(),
+            facts_day: state.facts_day(),
+            disabled: state.disabled.clone(),
+            table: MerchantTable::default(),
+        });
+        if let Some(row) = state.meta.transition.take() {
+            let version = row.policy_version;
+            state.begin(row).map_err(|problem| RestoreError::Policy { version, problem })?;
+        }
+        state.dirty = state.registered.values().map(|slot| Due::Merchant(*slot)).collect();
+        for kind in crate::domain::ItemKind::ALL {
+            let ids: Vec<u64> = state.items(kind).keys().copied().collect();
+            for id in ids {
+                state.refresh_item(crate::domain::ItemId { kind, id });
+            }
+        }
+        state.finish(applied);
+        state.start_transition(history);
+        Ok(state)
+    }
+
+    /// Brings the sums of some merchants from a day and layout to the current ones.
+    fn catch_up(
+        &mut self,
+        older: &FactsLayout,
+        layout: &FactsLayout,
+        from: Day,
+        slots: Vec<u32>,
+        history: &dyn History,
+    ) -> Result<(), RestoreError> {
+        let to = self.state.facts_day();
+        if slots.is_empty() || to <= NOTHING_CLOSED {
+            return Ok(());
+        }
+        let mut days: Vec<DayRange> = layout.days_to_read(older, from, to);
+        if older != layout {
+            days = vec![DayRange { first: NOTHING_CLOSED.plus(1), last: to }];
+        }
+        let new_sums = layout.new_sums(older);
+        let chosen: HashMap<u32, (), foldhash::fast::FixedState> = slots.iter().map(|slot| (*slot, ())).collect();
+        let mut moved = Vec::new();
+        for item in history.rows(days) {
+            let (key, row) = item?;
+            let Subject::Merchant(id) = key.subject else { continue };
+            let slot = self.state.slot_of(id);
+            let Some(entry) = self.state.entry_mut(slot).filter(|_| chosen.contains_key(&slot)) else { continue };
+            let anchors = anchors(entry.profile.as_ref(), &entry.facts);
+            if entry.facts.move_row(layout, &anchors, (from, to), &new_sums, key.day, &row) {
+                moved.push(slot);
+            }
+        }
+        for slot in moved {
+            self.state.sum_anchored_again(slot, history)?;
+        }
+        self.state.stale_windows.extend(slots);
+        Ok(())
+    }
+}

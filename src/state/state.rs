@@ -1,0 +1,473 @@
+//! The state and `apply`, which alone changes it: same log, same state.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::changes::Changes;
+use super::history::{History, HistoryError};
+use super::hot::{Hot, NOTHING_CLOSED};
+use super::requests::{Imports, Remembered, Requests};
+use super::rows::{MetaRow, PolicyRow, RequestRow, Row, WindowsRow};
+use super::transition::Transition;
+use crate::domain::{
+    Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
+    Rejection, ServiceProvider, Timestamp, Violation,
+};
+use crate::policy::Policy;
+use crate::traffic::{ItemRecord, Materialised, MerchantRecord, materialise};
+use crate::trust::{MerchantFacts, MerchantView, SignalRow, governance};
+
+/// What memory keeps of a merchant id that was ever mentioned.
+pub struct MerchantEntry {
+    /// The id.
+    pub id: MerchantId,
+    /// Its profile while it is registered. Facts, rights and violations outlive it: deleting and registering again
+    /// sheds nothing.
+    pub profile: Option<Merchant>,
+    /// Window sums and levels as of the current facts day.
+    pub facts: MerchantFacts,
+    /// Last day any row of facts was stored for.
+    pub last_stored: Option<Day>,
+    /// Rights it was given.
+    pub rights: Vec<HeldRight>,
+    /// Everything recorded against it.
+    pub violations: Vec<Violation>,
+}
+
+/// Whose record changes at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Merchant(u32),
+    Item(ItemId),
+}
+
+/// What applying a command came to, and since when reads see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The revision that first did it.
+    pub revision: u64,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// Everything hard, in memory. One thread applies; others read under a lock, or lock-free through [`Hot`].
+pub struct State {
+    pub(super) hot: Arc<Hot>,
+    pub(super) meta: MetaRow,
+    pub(super) policy: Arc<Policy>,
+    pub(super) disabled: Vec<bool>,
+    pub(super) policies: BTreeMap<u64, PolicyRow>,
+    pub(super) merchants: Vec<MerchantEntry>,
+    pub(super) registered: BTreeMap<MerchantId, u32>,
+    pub(super) items: [BTreeMap<u64, Profile>; 3],
+    pub(super) providers: BTreeMap<ProviderId, ServiceProvider>,
+    pub(super) item_violations: HashMap<ItemId, Vec<(u32, u64)>, foldhash::fast::FixedState>,
+    pub(super) requests: Requests,
+    pub(super) imports: Imports,
+    pub(super) due: BTreeSet<(Timestamp, Due)>,
+    pub(super) dirty: BTreeSet<Due>,
+    pub(super) changes: Changes,
+    pub(super) transition: Option<Transition>,
+    /// Merchants whose stored sums are of an earlier day.
+    pub(super) stale_windows: Vec<u32>,
+    pub(super) scratch: Vec<SignalRow>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            hot: Arc::default(),
+            meta: MetaRow::default(),
+            policy: Arc::new(Policy::empty()),
+            disabled: Vec::new(),
+            policies: BTreeMap::new(),
+            merchants: Vec::new(),
+            registered: BTreeMap::new(),
+            items: ItemKind::ALL.map(|_| BTreeMap::new()),
+            providers: BTreeMap::new(),
+            item_violations: HashMap::default(),
+            requests: Requests::default(),
+            imports: Imports::default(),
+            due: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            changes: Changes::default(),
+            transition: None,
+            stale_windows: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// The readers' side.
+    #[must_use]
+    pub fn hot(&self) -> &Arc<Hot> {
+        &self.hot
+    }
+
+    /// Time, policy, dictionary.
+    #[must_use]
+    pub fn meta(&self) -> &MetaRow {
+        &self.meta
+    }
+
+    /// The policy that serves.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// Signals without effect, by position.
+    #[must_use]
+    pub fn disabled(&self) -> &[bool] {
+        &self.disabled
+    }
+
+    /// Last closed day; the day before all facts if none is.
+    #[must_use]
+    pub fn facts_day(&self) -> Day {
+        self.meta.facts_day.unwrap_or(NOTHING_CLOSED)
+    }
+
+    /// What is remembered of a merchant id.
+    #[must_use]
+    pub fn merchant(&self, id: MerchantId) -> Option<&MerchantEntry> {
+        self.entry(self.hot.merchant_slot(id)?)
+    }
+
+    /// What is remembered in a slot.
+    #[must_use]
+    pub fn entry(&self, slot: u32) -> Option<&MerchantEntry> {
+        self.merchants.get(usize::try_from(slot).ok()?)
+    }
+
+    pub(super) fn entry_mut(&mut self, slot: u32) -> Option<&mut MerchantEntry> {
+        self.merchants.get_mut(usize::try_from(slot).ok()?)
+    }
+
+    /// Registered merchants with ids above `after`, in order of id.
+    pub fn merchants_after(&self, after: u64) -> impl Iterator<Item = &Merchant> {
+        let slots = self.registered.range((std::ops::Bound::Excluded(MerchantId(after)), std::ops::Bound::Unbounded));
+        slots.filter_map(|(_, slot)| self.entry(*slot)?.profile.as_ref())
+    }
+
+    /// Number of merchants registered.
+    #[must_use]
+    pub fn merchant_count(&self) -> usize {
+        self.registered.len()
+    }
+
+    /// Items of a kind, by id.
+    #[must_use]
+    pub fn items(&self, kind: ItemKind) -> &BTreeMap<u64, Profile> {
+        let [rooms, products, videos] = &self.items;
+        match kind {
+            ItemKind::LiveRoom => rooms,
+            ItemKind::Product => products,
+            ItemKind::ShortVideo => videos,
+        }
+    }
+
+    pub(super) fn items_mut(&mut self, kind: ItemKind) -> &mut BTreeMap<u64, Profile> {
+        let [rooms, products, videos] = &mut self.items;
+        match kind {
+            ItemKind::LiveRoom => rooms,
+            ItemKind::Product => products,
+            ItemKind::ShortVideo => videos,
+        }
+    }
+
+    /// Service providers, by id.
+    #[must_use]
+    pub fn providers(&self) -> &BTreeMap<ProviderId, ServiceProvider> {
+        &self.providers
+    }
+
+    /// Last chunk taken of an import; 0 if none is remembered.
+    #[must_use]
+    pub fn import_progress(&self, import_id: &str) -> u64 {
+        self.imports.committed(import_id)
+    }
+
+    /// Write requests remembered.
+    #[must_use]
+    pub fn remembered_requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// The change of day or policy that is being prepared.
+    #[must_use]
+    pub fn transition(&self) -> Option<&Transition> {
+        self.transition.as_ref()
+    }
+
+    /// The next instant at which a record changes by itself.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Marks the data folder as running on simulated time.
+    pub fn mark_simulated(&mut self) {
+        self.meta.is_simulated = true;
+    }
+
+    /// Applies one command. [`Self::finish`] makes its effect visible.
+    ///
+    /// # Errors
+    /// When stored facts cannot be read; the state must not be used for writing any more.
+    pub fn apply(
+        &mut self,
+        revision: u64,
+        command: &Command,
+        history: &dyn History,
+    ) -> Result<Applied, HistoryError> {
+        self.move_time(command.stamp);
+        if let Some(request) = &command.request {
+            match self.requests.find(request) {
+                Some(Remembered::Same(row)) => {
+                    return Ok(Applied { revision: row.revision, outcome: row.outcome });
+                }
+                Some(Remembered::OtherPayload) => {
+                    return Ok(Applied { revision, outcome: Outcome::Rejected(Rejection::RequestIdReused) });
+                }
+                None => {}
+            }
+        }
+        let outcome = self.apply_body(revision, &command.body, history)?;
+        // What only has to wait is not an outcome: the caller asks again under the same id.
+        let is_final = outcome != Outcome::Rejected(Rejection::TransitionPending);
+        if let Some(request) = command.request.as_ref().filter(|_| is_final) {
+            let row = RequestRow { stamp: self.meta.now, revision, outcome: outcome.clone() };
+            self.requests.remember(request.clone(), row.clone());
+            self.changes.requests.push((request.clone(), Some(row)));
+        }
+        Ok(Applied { revision, outcome })
+    }
+
+    fn apply_body(&mut self, revision: u64, body: &Body, history: &dyn History) -> Result<Outcome, HistoryError> {
+        Ok(match body {
+            Body::Tick => Outcome::Done,
+            Body::UpsertProfiles { profiles, mask } => {
+                let mut results = Vec::with_capacity(profiles.len());
+                for upsert in profiles {
+                    results.push(self.upsert(revision, upsert, *mask, history)?);
+                }
+                Outcome::Items(results)
+            }
+            Body::DeleteProfile { key, expected_revision } => or_rejected(self.delete(*key, *expected_revision)),
+            Body::RecordFacts { rows } => {
+                let mut results = Vec::with_capacity(rows.len());
+                for row in rows {
+                    results.push(self.record_row(row, history)?);
+                }
+                Outcome::Items(results)
+            }
+            Body::RecordViolation(violation) => match self.record_violation(violation, history)? {
+                Ok(decision) => Outcome::Violation(decision),
+                Err(rejection) => Outcome::Rejected(rejection),
+            },
+            Body::RevokeViolation { merchant, violation_id } => {
+                or_rejected(self.revoke_violation(*merchant, *violation_id))
+            }
+            Body::SetRights { merchant, rights } => or_rejected(self.set_rights(*merchant, rights)),
+            Body::ImportChunk { import_id, sequence, profiles, rows } => {
+                self.take_chunk(revision, import_id, *sequence, (profiles, rows), history)?
+            }
+            Body::CloseDay { day } => or_rejected(self.close_day(revision, *day)),
+            Body::PublishPolicy { text } => or_rejected(self.publish_policy(revision, text)),
+            Body::Activate { began } => match self.activate(*began, history)? {
+                Ok(()) => Outcome::Done,
+                Err(rejection) => Outcome::Rejected(rejection),
+            },
+        })
+    }
+
+    /// Moves state time, marks what changes by it, forgets what is too old.
+    fn move_time(&mut self, stamp: Timestamp) {
+        self.meta.now = self.meta.now.max(stamp);
+        let now = self.meta.now;
+        while let Some((at, due)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, due));
+            self.dirty.insert(due);
+        }
+        for request in self.requests.forget(now) {
+            self.changes.requests.push((request, None));
+        }
+        for import_id in self.imports.forget(now) {
+            self.changes.imports.insert(import_id, None);
+        }
+    }
+
+    /// Makes the records of everything that changed, and answers `revision` from now on. Answers how many records
+    /// were made.
+    pub fn finish(&mut self, revision: u64) -> usize {
+        let made = self.refresh_dirty();
+        self.hot.publish(revision);
+        made
+    }
+
+    pub(super) fn refresh_dirty(&mut self) -> usize {
+        let dirty = std::mem::take(&mut self.dirty);
+        for due in &dirty {
+            match due {
+                Due::Merchant(slot) => self.refresh_merchant(*slot),
+                Due::Item(item) => self.refresh_item(*item),
+            }
+        }
+        dirty.len()
+    }
+
+    fn refresh_merchant(&mut self, slot: u32) {
+        let world = self.hot.world();
+        let made = self.materialised(slot);
+        world.table.write(slot, &made.as_ref().map_or(MerchantRecord::UNREGISTERED, |made| made.record));
+        if let Some(at) = made.and_then(|made| made.next_change) {
+            self.due.insert((at, Due::Merchant(slot)));
+        }
+        self.refresh_in_transition(slot);
+    }
+
+    /// A merchant's record under the current policy and day, made afresh; none if it is not registered.
+    fn materialised(&mut self, slot: u32) -> Option<Materialised> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let made = self.view(slot).map(|view| {
+            materialise(&self.policy.model, &self.policy.programmes, &view, &self.disabled, &mut scratch)
+        });
+        self.scratch = scratch;
+        made
+    }
+
+    /// What scoring looks at under the current policy and day; none if the merchant is not registered.
+    #[must_use]
+    pub fn view(&self, slot: u32) -> Option<MerchantView<'_>> {
+        let entry = self.entry(slot)?;
+        Some(MerchantView {
+            merchant: entry.profile.as_ref()?,
+            facts: &entry.facts,
+            rights: &entry.rights,
+            violations: &entry.violations,
+            facts_day: self.facts_day(),
+            now: self.meta.now,
+        })
+    }
+
+    pub(super) fn refresh_item(&mut self, item: ItemId) {
+        let Some(owner) = self.items(item.kind).get(&item.id).and_then(Profile::owner) else {
+            self.hot.set_item(item, None);
+            return;
+        };
+        let slot = self.slot_of(owner);
+        let violations: Vec<&Violation> = self.item_violations(item).map(|(_, violation)| violation).collect();
+        let factor = violations
+            .iter()
+            .map(|violation| self.policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now))
+            .fold(1.0, |product, factor| product * factor);
+        let next_change = governance::next_change(violations.iter().copied(), self.meta.now);
+        #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
+        let record = ItemRecord { merchant_slot: slot, factor: factor as f32 };
+        self.hot.set_item(item, Some(record));
+        if let Some(at) = next_change {
+            self.due.insert((at, Due::Item(item)));
+        }
+    }
+
+    /// Violations against an item, with the slot of the merchant they are recorded under.
+    pub fn item_violations(&self, item: ItemId) -> impl Iterator<Item = (u32, &Violation)> {
+        self.item_violations.get(&item).into_iter().flatten().filter_map(|(slot, id)| {
+            Some((*slot, self.entry(*slot)?.violations.iter().find(|violation| violation.id == *id)?))
+        })
+    }
+
+    /// The slot of a merchant id, made if it is new.
+    pub(super) fn slot_of(&mut self, id: MerchantId) -> u32 {
+        if let Some(slot) = self.hot.merchant_slot(id) {
+            return slot;
+        }
+        let slot = u32::try_from(self.merchants.len()).unwrap_or(u32::MAX);
+        self.merchants.push(MerchantEntry {
+            id,
+            profile: None,
+            facts: MerchantFacts::empty(&self.policy.model.layout),
+            last_stored: None,
+            rights: Vec::new(),
+            violations: Vec::new(),
+        });
+        self.hot.set_merchant_slot(id, slot);
+        if let Some(transition) = &mut self.transition {
+            transition.admit(slot, &self.policy);
+        }
+        slot
+    }
+
+    /// The rows that changed since the last call, at most `stale` of them for sums of an earlier day.
+    pub fn take_rows(&mut self, stale: usize) -> Vec<Row> {
+        let stale_from = self.stale_windows.len().saturating_sub(stale);
+        let stale = self.stale_windows.split_off(stale_from);
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.windows.extend(stale);
+        let mut rows = vec![Row::Meta(self.meta.clone())];
+        rows.extend(changes.policies.iter().filter_map(|version| self.policies.get(version).cloned().map(Row::Policy)));
+        rows.extend(changes.profiles.iter().map(|key| Row::Profile(*key, self.profile(*key))));
+        rows.extend(changes.facts.into_iter().map(|(key, facts)| Row::Facts(key, facts)));
+        rows.extend(changes.windows.iter().filter_map(|slot| self.windows_row(*slot)));
+        rows.extend(changes.rights.iter().filter_map(|slot| {
+            let entry = self.entry(*slot)?;
+            Some(Row::Rights(entry.id, entry.rights.clone()))
+        }));
+        rows.extend(changes.violations.iter().filter_map(|(slot, id)| {
+            self.entry(*slot)?.violations.iter().find(|violation| violation.id == *id).cloned().map(Row::Violation)
+        }));
+        rows.extend(changes.requests.into_iter().map(|(key, row)| Row::Request(key, row)));
+        rows.extend(changes.imports.into_iter().map(|(id, row)| Row::Import(id, row)));
+        rows
+    }
+
+    /// Whether sums of an earlier day are still to be written.
+    #[must_use]
+    pub fn has_stale_windows(&self) -> bool {
+        !self.stale_windows.is_empty()
+    }
+
+    fn windows_row(&self, slot: u32) -> Option<Row> {
+        let entry = self.entry(slot)?;
+        let row = WindowsRow {
+            facts_day: self.facts_day(),
+            layout: self.policy.layout_fingerprint,
+            last_stored: entry.last_stored,
+            facts: entry.facts.to_parts(),
+        };
+        Some(Row::Windows(entry.id, row))
+    }
+
+    /// A profile of any kind, as it stands.
+    #[must_use]
+    pub fn profile(&self, key: ProfileKey) -> Option<Profile> {
+        match key {
+            ProfileKey::Merchant(id) => self.merchant(id)?.profile.clone().map(Profile::Merchant),
+            ProfileKey::Item(item) => self.items(item.kind).get(&item.id).cloned(),
+            ProfileKey::Provider(id) => self.providers.get(&id).cloned().map(Profile::Provider),
+        }
+    }
+
+    /// Merchants eligible for each programme in any scene, by bit.
+    #[must_use]
+    pub fn programme_members(&self) -> [u64; 64] {
+        let world = self.hot.world();
+        let mut members = [0_u64; 64];
+        for slot in self.registered.values() {
+            let record = world.table.read(*slot);
+            for (bit, count) in members.iter_mut().enumerate() {
+                *count += record.programmes >> bit & 1;
+            }
+        }
+        members
+    }
+}
+
+fn or_rejected(result: Result<(), Rejection>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Done,
+        Err(rejection) => Outcome::Rejected(rejection),
+    }
+}

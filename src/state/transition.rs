@@ -1,0 +1,398 @@
+//! Changes that touch every merchant: closing a day, publishing a policy (DESIGN section 3, Days).
+//!
+//! A second world is built beside the one that serves, in slices of the writer's time: first the facts of the days
+//! that enter or leave some window are read from one snapshot, then every merchant's record is made. Writes that come
+//! meanwhile go to both worlds. `Activate` makes the second one current, at once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::history::{History, HistoryError, HistoryRows};
+use super::hot::{NOTHING_CLOSED, World};
+use super::recording::anchors;
+use super::rows::{PolicyRow, TransitionRow};
+use super::state::{Due, State};
+use super::table::MerchantTable;
+use crate::domain::{Day, DayFacts, FactKey, FactRow, PolicyText, Rejection, Subject};
+use crate::policy::{self, Dictionary, Policy};
+use crate::traffic::{Materialised, materialise};
+use crate::trust::{FirstSale, MerchantFacts, MerchantView};
+
+/// A world being built.
+pub struct Transition {
+    /// Revision of the command that began it.
+    pub began: u64,
+    /// The policy it moves to.
+    pub policy: Arc<Policy>,
+    /// The facts day it moves to.
+    pub facts_day: Day,
+    disabled: Vec<bool>,
+    /// Sums that the current layout does not have, by position.
+    new_sums: Vec<bool>,
+    table: MerchantTable,
+    /// Sums that differ from the current ones: all of them when the layout does.
+    forked: HashMap<u32, MerchantFacts, foldhash::fast::FixedState>,
+    /// Merchants whose anchored windows are summed once all rows are read.
+    reanchor: BTreeSet<u32>,
+    phase: Phase,
+}
+
+enum Phase {
+    /// The command that began it is not stored yet.
+    Waiting,
+    /// Rows of days that enter or leave some window. Never locked: the mutex only makes it shareable.
+    Reading(Mutex<HistoryRows>),
+    /// Windows that begin with a day of a merchant's life.
+    Anchoring(Vec<u32>),
+    /// Making records, from this slot on.
+    Scoring(u32),
+    /// Complete.
+    Ready,
+}
+
+impl Transition {
+    /// What it prepares, in words.
+    #[must_use]
+    pub fn describe(&self, current: &Policy) -> String {
+        if self.policy.version == current.version {
+            format!("close day {}", self.facts_day)
+        } else {
+            format!("policy {}", self.policy.version)
+        }
+    }
+
+    /// The sums of a merchant that is new while it is built, where the layout differs from the current one.
+    pub(super) fn admit(&mut self, slot: u32, current: &Policy) {
+        if self.policy.layout_fingerprint != current.layout_fingerprint {
+            self.forked.insert(slot, MerchantFacts::empty(&self.policy.model.layout));
+        }
+    }
+
+    /// Whether it waits for `Activate`.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    fn is_reading(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Reading(_))
+    }
+}
+
+/// Signals whose counters were never sent for anyone.
+pub(super) fn disabled_signals(policy: &Policy, unseen: &[bool]) -> Vec<bool> {
+    let is_unseen = |counter: crate::domain::CounterId| unseen.get(usize::from(counter.0)).copied().unwrap_or(false);
+    (0..policy.model.signals.len()).map(|index| policy.signal_counters(index).into_iter().any(is_unseen)).collect()
+}
+
+impl State {
+    pub(super) fn close_day(&mut self, began: u64, day: Day) -> Result<(), Rejection> {
+        if day >= self.meta.now.day() {
+            return Err(Rejection::DayNotOver { day });
+        }
+        if let Some(last) = self.meta.facts_day.filter(|last| day <= *last) {
+            return Err(Rejection::DayAlreadyClosed { day, last });
+        }
+        // In an empty marketplace nothing was withheld: signals are disabled only once some counter was sent.
+        let any_seen = self.meta.seen.iter().any(|seen| *seen);
+        let unseen = self.meta.seen.iter().map(|seen| any_seen && !seen).collect();
+        self.begin(TransitionRow {
+            began,
+            facts_day: Some(day),
+            policy_version: self.policy.version,
+            unseen_at_close: unseen,
+        })
+    }
+
+    pub(super) fn publish_policy(&mut self, began: u64, text: &PolicyText) -> Result<(), Rejection> {
+        if self.transition.is_some() {
+            return Err(Rejection::TransitionPending);
+        }
+        let version = self.policies.keys().next_back().map_or(1, |last| last.saturating_add(1));
+        let mut dictionary = self.dictionary();
+        policy::compile(text, version, &mut dictionary).map_err(|problems| Rejection::BadPolicy {
+            problem: problems.first().map(ToString::to_string).unwrap_or_default(),
+        })?;
+        self.meta.seen.resize(dictionary.counters.len(), false);
+        self.meta.counters = dictionary.counters;
+        self.meta.programme_bits = dictionary.programme_bits;
+        self.policies.insert(version, PolicyRow { version, revision: began, text: text.clone() });
+        self.changes.policies.insert(version);
+        self.begin(TransitionRow {
+            began,
+            facts_day: self.meta.facts_day,
+            policy_version: version,
+            unseen_at_close: self.meta.unseen_at_close.clone(),
+        })
+    }
+
+    fn dictionary(&self) -> Dictionary {
+        Dictionary { counters: self.meta.counters.clone(), programme_bits: self.meta.programme_bits.clone() }
+    }
+
+    /// Compiles a stored version; its names are in the dictionary already.
+    pub(super) fn compile_stored(&self, version: u64) -> Result<Arc<Policy>, Rejection> {
+        if version == self.policy.version {
+            return Ok(self.policy.clone());
+        }
+        let Some(row) = self.policies.get(&version) else {
+            return Err(Rejection::NotFound { what: "policy version".to_owned(), id: version });
+        };
+        policy::compile(&row.text, version, &mut self.dictionary()).map(Arc::new).map_err(|problems| {
+            Rejection::BadPolicy { problem: problems.first().map(ToString::to_string).unwrap_or_default() }
+        })
+    }
+
+    /// Begins a transition; also called for one that a restart interrupted.
+    pub(super) fn begin(&mut self, row: TransitionRow) -> Result<(), Rejection> {
+        if self.transition.is_some() {
+            return Err(Rejection::TransitionPending);
+        }
+        let policy = self.compile_stored(row.policy_version)?;
+        self.transition = Some(Transition {
+            began: row.began,
+            facts_day: row.facts_day.unwrap_or(NOTHING_CLOSED),
+            disabled: disabled_signals(&policy, &row.unseen_at_close),
+            new_sums: policy.model.layout.new_sums(&self.policy.model.layout),
+            policy,
+            table: MerchantTable::default(),
+            forked: HashMap::default(),
+            reanchor: BTreeSet::new(),
+            phase: Phase::Waiting,
+        });
+        self.meta.transition = Some(row);
+        Ok(())
+    }
+
+    /// Starts reading, once the rows of everything applied so far are stored.
+    pub fn start_transition(&mut self, history: &dyn History) {
+        let (policy, from) = (self.policy.clone(), self.facts_day());
+        let Some(transition) = &mut self.transition else { return };
+        if !matches!(transition.phase, Phase::Waiting) {
+            return;
+        }
+        let layout = &transition.policy.model.layout;
+        let days = layout.days_to_read(&policy.model.layout, from, transition.facts_day);
+        transition.phase = Phase::Reading(Mutex::new(history.rows(days)));
+        if policy.layout_fingerprint != transition.policy.layout_fingerprint {
+            for slot in 0..self.slots() {
+                self.fork(slot);
+            }
+        }
+    }
+
+    fn slots(&self) -> u32 {
+        u32::try_from(self.merchants.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Does up to `budget` rows or records of work. Answers whether the transition is ready.
+    ///
+    /// # Errors
+    /// When stored facts cannot be read.
+    pub fn advance_transition(&mut self, budget: usize, history: &dyn History) -> Result<bool, HistoryError> {
+        let Some(mut transition) = self.transition.take() else { return Ok(false) };
+        let advanced = self.advance(&mut transition, budget, history);
+        let is_ready = transition.is_ready();
+        self.transition = Some(transition);
+        advanced.map(|()| is_ready)
+    }
+
+    fn advance(
+        &mut self,
+        transition: &mut Transition,
+        budget: usize,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        match &mut transition.phase {
+            Phase::Waiting | Phase::Ready => {}
+            Phase::Reading(rows) => {
+                let batch: Vec<(FactKey, DayFacts)> = rows.get_mut().take(budget).collect::<Result<_, _>>()?;
+                if batch.is_empty() {
+                    transition.phase = Phase::Anchoring(transition.reanchor.iter().copied().collect());
+                }
+                for (key, row) in batch {
+                    self.move_row(transition, key, &row);
+                }
+            }
+            Phase::Anchoring(slots) => {
+                let slots = slots.split_off(slots.len().saturating_sub(budget));
+                if slots.is_empty() {
+                    transition.phase = Phase::Scoring(0);
+                }
+                for slot in slots {
+                    self.anchor_in(transition, slot, history)?;
+                }
+            }
+            Phase::Scoring(next) => {
+                let first = *next;
+                let last = first.saturating_add(u32::try_from(budget).unwrap_or(u32::MAX)).min(self.slots());
+                for slot in first..last {
+                    self.score_in(transition, slot);
+                }
+                transition.phase = if last >= self.slots() { Phase::Ready } else { Phase::Scoring(last) };
+            }
+        }
+        Ok(())
+    }
+
+    fn move_row(&self, transition: &mut Transition, key: FactKey, row: &DayFacts) {
+        let Subject::Merchant(id) = key.subject else { return };
+        let Some(slot) = self.hot.merchant_slot(id) else { return };
+        let Some(entry) = self.entry(slot) else { return };
+        let (from, to) = (&self.policy.model.layout, &transition.policy.model.layout);
+        let facts = transition.forked.entry(slot).or_insert_with(|| entry.facts.laid_out(from, to));
+        let days = (self.facts_day(), transition.facts_day);
+        let anchors = anchors(entry.profile.as_ref(), facts);
+        if facts.move_row(to, &anchors, days, &transition.new_sums, key.day, row) {
+            transition.reanchor.insert(slot);
+        }
+    }
+
+    fn anchor_in(
+        &mut self,
+        transition: &mut Transition,
+        slot: u32,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        let Some(mut facts) = transition.forked.remove(&slot) else { return Ok(()) };
+        let layout = &transition.policy.model.layout;
+        let summed = self.sum_anchored(slot, layout, &mut facts, transition.facts_day, history);
+        transition.forked.insert(slot, facts);
+        summed
+    }
+
+    /// Makes a merchant's record in the world being built.
+    fn score_in(&mut self, transition: &Transition, slot: u32) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let made = self.view_in(transition, slot).map(|view| {
+            let policy = &transition.policy;
+            materialise(&policy.model, &policy.programmes, &view, &transition.disabled, &mut scratch)
+        });
+        self.scratch = scratch;
+        let Some(Materialised { record, next_change, .. }) = made else { return };
+        transition.table.write(slot, &record);
+        // A change that only one of the worlds has coming makes the record again, which does no harm.
+        if let Some(at) = next_change {
+            self.due.insert((at, Due::Merchant(slot)));
+        }
+    }
+
+    fn view_in<'a>(&'a self, transition: &'a Transition, slot: u32) -> Option<MerchantView<'a>> {
+        let view = self.view(slot)?;
+        let facts = transition.forked.get(&slot).unwrap_or(view.facts);
+        Some(MerchantView { facts, facts_day: transition.facts_day, ..view })
+    }
+
+    /// Gives a merchant its own sums in the world being built, before the current ones change.
+    pub(super) fn fork(&mut self, slot: u32) {
+        let (Some(mut transition), Some(entry)) = (self.transition.take(), self.entry(slot)) else { return };
+        let (from, to) = (&self.policy.model.layout, &transition.policy.model.layout);
+        transition.forked.entry(slot).or_insert_with(|| {
+            if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) }
+        });
+        self.transition = Some(transition);
+    }
+
+    /// The part of recording a row that concerns the world being built.
+    pub(super) fn write_in_transition(
+        &mut self,
+        slot: u32,
+        row: &FactRow,
+        before: &DayFacts,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        let Some(mut transition) = self.transition.take() else { return Ok(()) };
+        let written = self.write_forked(&mut transition, slot, row, before, history);
+        self.transition = Some(transition);
+        written
+    }
+
+    fn write_forked(
+        &self,
+        transition: &mut Transition,
+        slot: u32,
+        row: &FactRow,
+        before: &DayFacts,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        let is_reading = transition.is_reading();
+        let Some(mut facts) = transition.forked.remove(&slot) else { return Ok(()) };
+        let anchors = anchors(self.entry(slot).and_then(|entry| entry.profile.as_ref()), &facts);
+        let layout = &transition.policy.model.layout;
+        let change = facts.write_row(layout, &anchors, transition.facts_day, row.day, before, &row.facts);
+        let settled = match change {
+            FirstSale::Unchanged => Ok(()),
+            FirstSale::Moved if is_reading => {
+                transition.reanchor.insert(slot);
+                Ok(())
+            }
+            FirstSale::Moved | FirstSale::Lost => {
+                transition.reanchor.insert(slot);
+                self.settle_first_sale(slot, layout, &mut facts, transition.facts_day, change, history)
+            }
+        };
+        transition.forked.insert(slot, facts);
+        settled
+    }
+
+    pub(super) fn sum_anchored_in_transition(&mut self, slot: u32, history: &dyn History) -> Result<(), HistoryError> {
+        let Some(mut transition) = self.transition.take() else { return Ok(()) };
+        transition.reanchor.insert(slot);
+        // While rows are still read it waits for the end of reading.
+        let summed =
+            if transition.is_reading() { Ok(()) } else { self.anchor_in(&mut transition, slot, history) };
+        self.transition = Some(transition);
+        summed
+    }
+
+    pub(super) fn refresh_in_transition(&mut self, slot: u32) {
+        let Some(transition) = self.transition.take() else { return };
+        if matches!(transition.phase, Phase::Scoring(_) | Phase::Ready) {
+            if self.view(slot).is_some() {
+                self.score_in(&transition, slot);
+            } else {
+                transition.table.write(slot, &crate::traffic::MerchantRecord::UNREGISTERED);
+            }
+        }
+        self.transition = Some(transition);
+    }
+
+    /// Makes the world being built current; completes it first if it is not.
+    pub(super) fn activate(
+        &mut self,
+        began: u64,
+        history: &dyn History,
+    ) -> Result<Result<(), Rejection>, HistoryError> {
+        if self.transition.as_ref().is_none_or(|transition| transition.began != began) {
+            return Ok(Err(Rejection::NothingToActivate { began }));
+        }
+        self.refresh_dirty();
+        self.start_transition(history);
+        while !self.advance_transition(usize::from(u16::MAX), history)? {}
+        let Some(transition) = self.transition.take() else { return Ok(Ok(())) };
+        let row = self.meta.transition.take();
+        for (slot, facts) in transition.forked {
+            if let Some(entry) = self.entry_mut(slot) {
+                entry.facts = facts;
+            }
+        }
+        self.meta.facts_day = Some(transition.facts_day).filter(|day| *day > NOTHING_CLOSED);
+        self.meta.policy_version = transition.policy.version;
+        self.meta.unseen_at_close = row.map(|row| row.unseen_at_close).unwrap_or_default();
+        self.policy = transition.policy.clone();
+        self.disabled.clone_from(&transition.disabled);
+        self.stale_windows = (0..self.slots()).collect();
+        self.hot.set_world(World {
+            policy: transition.policy,
+            facts_day: transition.facts_day,
+            disabled: transition.disabled,
+            table: transition.table,
+        });
+        // Items look at the policy's violation types.
+        let items: Vec<_> = self.item_violations.keys().copied().collect();
+        self.dirty.extend(items.into_iter().map(Due::Item));
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,195 @@
+//! Logs and metrics. Names of metrics are listed in docs/metrics.md.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+const DURATION_BUCKETS: &[f64] = &[
+    5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 5.0,
+];
+const COUNT_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+
+/// Starts the metrics recorder; the handle renders what `/metrics` answers.
+///
+/// # Errors
+/// When another recorder is installed already.
+pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), DURATION_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), COUNT_BUCKETS)?
+        .install_recorder()
+}
+
+/// Starts logging to stderr. A second start in one process is ignored.
+pub fn start_logs(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only the first subscriber of a process can be installed, which tests that start several servers rely on.
+    let _ = match format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Pretty => builder.compact().try_init(),
+    };
+}
+
+/// Metrics of one gRPC method.
+pub struct MethodMetrics {
+    ok: Counter,
+    duration: Histogram,
+    method: String,
+}
+
+impl MethodMetrics {
+    /// Of a method, named `Service/Method`.
+    #[must_use]
+    pub fn of(method: &str) -> Self {
+        let method = method.to_owned();
+        Self {
+            ok: counter!("trustflow_grpc_requests_total", "method" => method.clone(), "code" => "OK"),
+            duration: histogram!("trustflow_grpc_duration_seconds", "method" => method.clone()),
+            method,
+        }
+    }
+
+    /// Counts a call that ended. `code` is none when it went well.
+    pub fn ended(&self, code: Option<tonic::Code>, took: Duration) {
+        self.duration.record(took.as_secs_f64());
+        match code {
+            None => self.ok.increment(1),
+            Some(code) => {
+                let code = format!("{code:?}");
+                counter!("trustflow_grpc_requests_total", "method" => self.method.clone(), "code" => code).increment(1);
+            }
+        }
+    }
+}
+
+/// Metrics of Score.
+#[derive(Clone)]
+pub struct ScoreMetrics {
+    candidates: Counter,
+    unknown: Counter,
+    batch: Histogram,
+}
+
+impl Default for ScoreMetrics {
+    fn default() -> Self {
+        Self {
+            candidates: counter!("trustflow_score_candidates_total"),
+            unknown: counter!("trustflow_score_unknown_total"),
+            batch: histogram!("trustflow_score_batch_size"),
+        }
+    }
+}
+
+impl ScoreMetrics {
+    /// Counts one call.
+    #[expect(clippy::cast_precision_loss, reason = "batches are small")]
+    pub fn scored(&self, candidates: usize, unknown: usize) {
+        self.candidates.increment(candidates as u64);
+        if unknown > 0 {
+            self.unknown.increment(unknown as u64);
+        }
+        self.batch.record(candidates as f64);
+    }
+}
+
+/// Metrics of the writer.
+pub struct WriterMetrics {
+    size: Histogram,
+    commit: Histogram,
+    append: Histogram,
+    commands: Counter,
+    records: Counter,
+    refused: Gauge,
+}
+
+impl Default for WriterMetrics {
+    fn default() -> Self {
+        Self {
+            size: histogram!("trustflow_commit_size"),
+            commit: histogram!("trustflow_commit_duration_seconds"),
+            append: histogram!("trustflow_commit_sync_duration_seconds"),
+            commands: counter!("trustflow_commands_total"),
+            records: counter!("trustflow_records_materialised_total"),
+            refused: gauge!("trustflow_writes_refused"),
+        }
+    }
+}
+
+impl WriterMetrics {
+    /// Counts one group commit.
+    #[expect(clippy::cast_precision_loss, reason = "groups are small")]
+    pub fn commit(&self, commands: usize, took: Duration) {
+        self.size.record(commands as f64);
+        self.commit.record(took.as_secs_f64());
+        self.commands.increment(commands as u64);
+    }
+
+    /// Records how long appending and syncing took.
+    pub fn append(&self, took: Duration) {
+        self.append.record(took.as_secs_f64());
+    }
+
+    /// Counts records made.
+    pub fn records(&self, made: usize) {
+        self.records.increment(made as u64);
+    }
+
+    /// Says whether writes are refused.
+    pub fn refused(&self, refused: bool) {
+        self.refused.set(f64::from(u8::from(refused)));
+    }
+}
+
+/// What gauges show, read when `/metrics` is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauges {
+    /// Applied revision.
+    pub revision: u64,
+    /// Policy version.
+    pub policy_version: u64,
+    /// Merchants registered.
+    pub merchants: usize,
+    /// Live rooms, products, short videos registered.
+    pub items: [usize; 3],
+    /// Service providers registered.
+    pub providers: usize,
+    /// Seconds since the end of the last closed day.
+    pub facts_age_seconds: f64,
+    /// Seconds of the clock ahead of state time.
+    pub state_lag_seconds: f64,
+    /// Signals disabled.
+    pub disabled_signals: usize,
+    /// Requests remembered for deduplication.
+    pub remembered_requests: usize,
+    /// Whether a second world is being built.
+    pub is_building: bool,
+}
+
+impl Gauges {
+    /// Sets the gauges.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are f64")]
+    pub fn set(&self) {
+        let [rooms, products, videos] = self.items;
+        gauge!("trustflow_revision").set(self.revision as f64);
+        gauge!("trustflow_policy_version").set(self.policy_version as f64);
+        for (kind, count) in [
+            ("merchant", self.merchants),
+            ("live_room", rooms),
+            ("product", products),
+            ("short_video", videos),
+            ("service_provider", self.providers),
+        ] {
+            gauge!("trustflow_profiles", "kind" => kind).set(count as f64);
+        }
+        gauge!("trustflow_facts_age_seconds").set(self.facts_age_seconds);
+        gauge!("trustflow_state_lag_seconds").set(self.state_lag_seconds);
+        gauge!("trustflow_disabled_signals").set(self.disabled_signals as f64);
+        gauge!("trustflow_remembered_requests").set(self.remembered_requests as f64);
+        gauge!("trustflow_building").set(f64::from(u8::from(self.is_building)));
+    }
+}

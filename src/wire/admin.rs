@@ -1,0 +1,57 @@
+//! Status of the running process.
+
+use super::time::to_proto_time;
+use crate::engine::WriteStatus;
+use crate::proto;
+use crate::state::State;
+
+/// What the state does not know of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Status<'a> {
+    /// Applied revision.
+    pub revision: u64,
+    /// Whether writes are taken.
+    pub writes: &'a WriteStatus,
+    /// Milliseconds from start to ready.
+    pub start_ms: u64,
+}
+
+/// The answer of a `GetStatus`.
+#[must_use]
+pub fn status_response(state: &State, status: &Status) -> proto::GetStatusResponse {
+    let policy = state.policy();
+    let members = state.programme_members();
+    let programmes = policy.programmes.iter().map(|programme| proto::ProgrammeStatus {
+        id: programme.id.clone(),
+        bit: u32::from(programme.bit),
+        kind: programme.kind.name().to_owned(),
+        members: members.get(usize::from(programme.bit)).copied().unwrap_or(0),
+    });
+    let disabled = policy.model.signals.iter().zip(state.disabled()).filter(|(_, disabled)| **disabled);
+    let [rooms, products, videos] = crate::domain::ItemKind::ALL.map(|kind| state.items(kind).len() as u64);
+    proto::GetStatusResponse {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: status.revision,
+        policy_version: policy.version,
+        policy_hash: policy.hash.clone(),
+        policy_source: policy.source.clone(),
+        state_time: Some(to_proto_time(state.meta().now)),
+        simulated_time: state.meta().is_simulated,
+        facts_day: state.meta().facts_day.map(|day| day.to_string()).unwrap_or_default(),
+        building: state.transition().map(|t| t.describe(policy)).unwrap_or_default(),
+        merchants: state.merchant_count() as u64,
+        products,
+        live_rooms: rooms,
+        short_videos: videos,
+        service_providers: state.providers().len() as u64,
+        writes: match status.writes {
+            WriteStatus::Ok => "ok".to_owned(),
+            WriteStatus::Poisoned { cause } => format!("refused since a commit failed: {cause}"),
+            WriteStatus::ClockJumped { jump_ms } => format!("refused since the clock jumped by {jump_ms} ms"),
+        },
+        disabled_signals: disabled.map(|(signal, _)| signal.id.clone()).collect(),
+        programmes: programmes.collect(),
+        start_ms: status.start_ms,
+        deduplication_entries: state.remembered_requests() as u64,
+    }
+}

@@ -1,0 +1,223 @@
+//! Errors → gRPC status with google.rpc details. Reasons are documented in docs/errors.md.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt, pb};
+
+use super::validate::{Problem, message};
+use crate::domain::{ProfileKey, Rejection};
+use crate::engine::{ReadError, WriteError};
+use crate::proto;
+use crate::store::StoreError;
+
+/// Domain of every `ErrorInfo`.
+pub(super) const DOMAIN: &str = "trustflow.v1";
+
+/// Reasons of `ErrorInfo`, each meaning one thing for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Fields are wrong: mend the request.
+    BadRequest,
+    /// Not registered: register it first.
+    NotRegistered,
+    /// It changed since it was read: read again.
+    EtagMismatch,
+    /// A counter that the policy does not declare.
+    UnknownCounter,
+    /// Facts of a day after tomorrow.
+    DayInFuture,
+    /// The violation id was used before.
+    ViolationExists,
+    /// The violation would occur in the future.
+    OccursInFuture,
+    /// The request id came with another payload: use a new id.
+    RequestIdReused,
+    /// The day is not over.
+    DayNotOver,
+    /// The day is closed.
+    DayAlreadyClosed,
+    /// Another change of day or policy is being prepared: try again.
+    TransitionPending,
+    /// Chunks must come in order.
+    ImportGap,
+    /// The policy does not compile.
+    BadPolicy,
+    /// The revision did not come in time: try again.
+    RevisionNotReached,
+    /// The write queue is full: try again later.
+    QueueFull,
+    /// A commit failed: an operator must look.
+    WritesPoisoned,
+    /// The wall clock jumped: an operator must look.
+    ClockJumped,
+    /// The server stops: try another.
+    ShuttingDown,
+    /// Only simulated time moves.
+    ClockNotSimulated,
+    /// The store cannot be read: an operator must look.
+    StoreFailed,
+}
+
+impl Reason {
+    /// Every reason with its code.
+    pub const ALL: [(Self, Code); 20] = [
+        (Self::BadRequest, Code::InvalidArgument),
+        (Self::NotRegistered, Code::NotFound),
+        (Self::EtagMismatch, Code::Aborted),
+        (Self::UnknownCounter, Code::InvalidArgument),
+        (Self::DayInFuture, Code::InvalidArgument),
+        (Self::ViolationExists, Code::AlreadyExists),
+        (Self::OccursInFuture, Code::InvalidArgument),
+        (Self::RequestIdReused, Code::AlreadyExists),
+        (Self::DayNotOver, Code::FailedPrecondition),
+        (Self::DayAlreadyClosed, Code::FailedPrecondition),
+        (Self::TransitionPending, Code::Unavailable),
+        (Self::ImportGap, Code::OutOfRange),
+        (Self::BadPolicy, Code::InvalidArgument),
+        (Self::RevisionNotReached, Code::Unavailable),
+        (Self::QueueFull, Code::ResourceExhausted),
+        (Self::WritesPoisoned, Code::Unavailable),
+        (Self::ClockJumped, Code::Unavailable),
+        (Self::ShuttingDown, Code::Unavailable),
+        (Self::ClockNotSimulated, Code::FailedPrecondition),
+        (Self::StoreFailed, Code::Internal),
+    ];
+
+    /// The reason as it is sent.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BAD_REQUEST",
+            Self::NotRegistered => "NOT_REGISTERED",
+            Self::EtagMismatch => "ETAG_MISMATCH",
+            Self::UnknownCounter => "UNKNOWN_COUNTER",
+            Self::DayInFuture => "DAY_IN_FUTURE",
+            Self::ViolationExists => "VIOLATION_EXISTS",
+            Self::OccursInFuture => "OCCURS_IN_FUTURE",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::DayNotOver => "DAY_NOT_OVER",
+            Self::DayAlreadyClosed => "DAY_ALREADY_CLOSED",
+            Self::TransitionPending => "TRANSITION_PENDING",
+            Self::ImportGap => "IMPORT_GAP",
+            Self::BadPolicy => "BAD_POLICY",
+            Self::RevisionNotReached => "REVISION_NOT_REACHED",
+            Self::QueueFull => "QUEUE_FULL",
+            Self::WritesPoisoned => "WRITES_POISONED",
+            Self::ClockJumped => "CLOCK_JUMPED",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::ClockNotSimulated => "CLOCK_NOT_SIMULATED",
+            Self::StoreFailed => "STORE_FAILED",
+        }
+    }
+
+    /// The code it is sent with.
+    #[must_use]
+    pub fn code(self) -> Code {
+        Self::ALL.iter().find(|(reason, _)| *reason == self).map_or(Code::Internal, |(_, code)| *code)
+    }
+}
+
+fn reason_of(rejection: &Rejection) -> Reason {
+    match rejection {
+        Rejection::NotFound { .. } => Reason::NotRegistered,
+        Rejection::EtagMismatch { .. } => Reason::EtagMismatch,
+        Rejection::UnknownCounter { .. } => Reason::UnknownCounter,
+        Rejection::DayInFuture { .. } => Reason::DayInFuture,
+        Rejection::ViolationExists { .. } => Reason::ViolationExists,
+        Rejection::OccursInFuture => Reason::OccursInFuture,
+        Rejection::RequestIdReused => Reason::RequestIdReused,
+        Rejection::DayNotOver { .. } => Reason::DayNotOver,
+        Rejection::DayAlreadyClosed { .. } => Reason::DayAlreadyClosed,
+        Rejection::TransitionPending | Rejection::NothingToActivate { .. } => Reason::TransitionPending,
+        Rejection::ImportGap { .. } => Reason::ImportGap,
+        Rejection::BadPolicy { .. } => Reason::BadPolicy,
+    }
+}
+
+fn status(reason: Reason, text: String, retry: Option<Duration>) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, HashMap::<String, String>::new());
+    if let Some(retry) = retry {
+        details.set_retry_info(Some(retry));
+    }
+    Status::with_error_details(reason.code(), text, details)
+}
+
+/// A rejection of a whole request.
+#[must_use]
+pub fn rejected_status(rejection: &Rejection) -> Status {
+    let reason = reason_of(rejection);
+    let retry = (reason == Reason::TransitionPending).then_some(Duration::from_secs(1));
+    status(reason, rejection.to_string(), retry)
+}
+
+/// A profile that is not registered.
+#[must_use]
+pub fn not_registered(key: ProfileKey) -> Status {
+    rejected_status(&Rejection::not_found(key))
+}
+
+/// A write that was not taken.
+#[must_use]
+pub fn write_status(error: &WriteError) -> Status {
+    let (reason, retry) = match error {
+        WriteError::QueueFull { retry_ms } => {
+            (Reason::QueueFull, Some(Duration::from_millis(u64::from(*retry_ms))))
+        }
+        WriteError::Poisoned { .. } => (Reason::WritesPoisoned, None),
+        WriteError::ClockJumped { .. } => (Reason::ClockJumped, None),
+        WriteError::ShuttingDown => (Reason::ShuttingDown, Some(Duration::from_secs(1))),
+        WriteError::ClockNotSimulated => (Reason::ClockNotSimulated, None),
+        WriteError::ClockWouldGoBack { .. } => (Reason::BadRequest, None),
+    };
+    status(reason, error.to_string(), retry)
+}
+
+/// A read that was not answered.
+#[must_use]
+pub fn read_status(error: &ReadError) -> Status {
+    match error {
+        ReadError::RevisionNotReached { .. } => {
+            status(Reason::RevisionNotReached, error.to_string(), Some(Duration::from_millis(100)))
+        }
+        ReadError::Store(_) => status(Reason::StoreFailed, error.to_string(), None),
+    }
+}
+
+/// A store that cannot be read.
+#[must_use]
+pub fn store_status(error: &StoreError) -> Status {
+    status(Reason::StoreFailed, error.to_string(), None)
+}
+
+/// The status of one item of a batch.
+#[must_use]
+pub fn rejection_to_item(result: &Result<(), Rejection>) -> pb::Status {
+    match result {
+        Ok(()) => pb::Status { code: 0, message: String::new(), details: Vec::new() },
+        Err(rejection) => to_pb(reason_of(rejection), rejection.to_string()),
+    }
+}
+
+/// The status of one item whose fields are wrong.
+#[must_use]
+pub fn item_status(problems: &[Problem]) -> pb::Status {
+    let unknown = problems.iter().all(|problem| problem.description.contains("not declared in the policy"));
+    to_pb(if unknown { Reason::UnknownCounter } else { Reason::BadRequest }, message(problems))
+}
+
+fn to_pb(reason: Reason, message: String) -> pb::Status {
+    let info = pb::ErrorInfo { reason: reason.name().to_owned(), domain: DOMAIN.to_owned(), metadata: HashMap::new() };
+    let detail = prost_types::Any {
+        type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
+        value: prost::Message::encode_to_vec(&info),
+    };
+    pb::Status { code: i32::from(reason.code()), message, details: vec![detail] }
+}
+
+/// One `ItemStatus` per item of a request, from what validation and applying said.
+#[must_use]
+pub fn reply(statuses: Vec<pb::Status>) -> Vec<proto::ItemStatus> {
+    (0_u32..).zip(statuses).map(|(index, status)| proto::ItemStatus { index, status: Some(status) }).collect()
+}

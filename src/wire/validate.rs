@@ -1,0 +1,128 @@
+//! Checks of fields: every problem of a message is named, with its path.
+
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::status::{DOMAIN, Reason};
+use crate::domain::RequestKey;
+
+/// Longest text of a field, in characters.
+pub const MAX_TEXT: usize = 256;
+/// Longest list of a field.
+pub const MAX_LIST: usize = 64;
+/// Longest request id, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// One thing wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the field, e.g. `merchants[3].name`.
+    pub field: String,
+    /// What is wrong, and what is allowed.
+    pub description: String,
+}
+
+/// Collects what is wrong with a message.
+#[derive(Debug, Default)]
+pub struct Fields {
+    prefix: String,
+    problems: Vec<Problem>,
+}
+
+impl Fields {
+    /// Checks of fields below a path, which is empty or ends with a dot.
+    #[must_use]
+    pub fn below(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), problems: Vec::new() }
+    }
+
+    /// Notes that something is wrong.
+    pub fn wrong(&mut self, field: &str, description: impl Into<String>) {
+        let field = format!("{}{field}", self.prefix);
+        self.problems.push(Problem { field, description: description.into() });
+    }
+
+    /// Notes a problem unless `ok`.
+    pub fn check(&mut self, ok: bool, field: &str, description: &str) {
+        if !ok {
+            self.wrong(field, description);
+        }
+    }
+
+    /// A text of bounded length.
+    pub fn text(&mut self, field: &str, text: &str) {
+        self.check(text.chars().count() <= MAX_TEXT, field, "must have at most 256 characters");
+    }
+
+    /// A list of bounded length of texts of bounded length.
+    pub fn texts(&mut self, field: &str, texts: &[String]) {
+        self.check(texts.len() <= MAX_LIST, field, "must have at most 64 entries");
+        for (index, text) in texts.iter().enumerate().take(MAX_LIST) {
+            self.text(&format!("{field}[{index}]"), text);
+        }
+    }
+
+    /// An id.
+    pub fn id(&mut self, field: &str, id: u64) {
+        self.check(id != 0, field, "must not be 0");
+    }
+
+    /// What was wrong.
+    ///
+    /// # Errors
+    /// The problems, if there are any.
+    pub fn done(self) -> Result<(), Vec<Problem>> {
+        if self.problems.is_empty() { Ok(()) } else { Err(self.problems) }
+    }
+
+    /// What was wrong, as a status.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` naming every field.
+    pub fn finish(self) -> Result<(), Status> {
+        self.done().map_err(|problems| bad_request(&problems))
+    }
+}
+
+/// `INVALID_ARGUMENT` naming the fields.
+#[must_use]
+pub(super) fn bad_request(problems: &[Problem]) -> Status {
+    let mut details = ErrorDetails::new();
+    for problem in problems {
+        details.add_bad_request_violation(&problem.field, &problem.description);
+    }
+    details.set_error_info(Reason::BadRequest.name(), DOMAIN, std::collections::HashMap::<String, String>::new());
+    Status::with_error_details(Code::InvalidArgument, message(problems), details)
+}
+
+/// The problems in one line.
+#[must_use]
+pub(super) fn message(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems.iter().take(8).map(|p| format!("{}: {}", p.field, p.description)).collect();
+    let more = problems.len().saturating_sub(8);
+    let end = if more == 0 { String::new() } else { format!("; and {more} more") };
+    format!("{}{end}", texts.join("; "))
+}
+
+/// A hash of what a request carries.
+#[must_use]
+pub fn payload_hash(request: &impl Message) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(&request.encode_to_vec())
+}
+
+/// The deduplication key of a write; none when the caller sent no request id.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` when the id is too long.
+pub fn request_key(method: &str, request_id: &str, payload_hash: u128) -> Result<Option<RequestKey>, Status> {
+    let mut fields = Fields::default();
+    fields.check(request_id.len() <= MAX_REQUEST_ID, "request_id", "must have at most 128 bytes");
+    fields.finish()?;
+    Ok((!request_id.is_empty()).then(|| RequestKey {
+        identity: String::new(),
+        method: method.to_owned(),
+        request_id: request_id.to_owned(),
+        payload_hash,
+    }))
+}
