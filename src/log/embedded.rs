@@ -175,9 +175,8 @@ fn encode_entry(revision: Revision, command: &Command) -> Vec<u8> {
 }
 
 fn decode_entry(revision: Revision, value: &[u8]) -> Result<Command, LogError> {
-    let (checked, checksum) = value
-        .split_last_chunk::<CHECKSUM_LEN>()
-        .ok_or_else(|| damaged(revision, "it is too short"))?;
+    let (checked, checksum) =
+        value.split_last_chunk::<CHECKSUM_LEN>().ok_or_else(|| damaged(revision, "it is too short"))?;
     if xxh3_64_with_seed(checked, revision) != u64::from_be_bytes(*checksum) {
         return Err(damaged(revision, "its checksum does not fit"));
     }

@@ -90,16 +90,8 @@ fn product() -> impl Strategy<Value = Product> {
         (any::<u64>(), text(), merchant_id(), vec(merchant_id(), 0..3), texts()),
         (option::of(timestamp()), texts(), any::<bool>(), any::<u64>()),
     )
-        .prop_map(|((id, name, merchant, promoters, categories), (listed_at, tags, is_virtual, revision))| Product {
-            id,
-            name,
-            merchant,
-            promoters,
-            categories,
-            listed_at,
-            tags,
-            is_virtual,
-            revision,
+        .prop_map(|((id, name, merchant, promoters, categories), (listed_at, tags, is_virtual, revision))| {
+            Product { id, name, merchant, promoters, categories, listed_at, tags, is_virtual, revision }
         })
 }
 
@@ -150,10 +142,8 @@ fn decision() -> impl Strategy<Value = Decision> {
 }
 
 pub(crate) fn violation() -> impl Strategy<Value = Violation> {
-    let order = (text(), text(), any::<bool>()).prop_map(|(sender_region, recipient_region, is_virtual)| OrderContext {
-        sender_region,
-        recipient_region,
-        is_virtual,
+    let order = (text(), text(), any::<bool>()).prop_map(|(sender_region, recipient_region, is_virtual)| {
+        OrderContext { sender_region, recipient_region, is_virtual }
     });
     (
         (any::<u64>(), merchant_id(), text(), option::of(item_id()), timestamp(), timestamp()),
@@ -194,8 +184,7 @@ pub(crate) fn request_key() -> impl Strategy<Value = RequestKey> {
 }
 
 fn upsert() -> impl Strategy<Value = Upsert> {
-    (profile(), option::of(any::<u64>()))
-        .prop_map(|(profile, expected_revision)| Upsert { profile, expected_revision })
+    (profile(), option::of(any::<u64>())).prop_map(|(profile, expected_revision)| Upsert { profile, expected_revision })
 }
 
 fn body() -> impl Strategy<Value = Body> {
@@ -241,8 +230,7 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
         day().prop_map(|day| Rejection::DayNotOver { day }),
         (day(), day()).prop_map(|(day, last)| Rejection::DayAlreadyClosed { day, last }),
         any::<u64>().prop_map(|began| Rejection::NothingToActivate { began }),
-        (any::<u64>(), any::<u64>())
-            .prop_map(|(sequence, committed)| Rejection::ImportGap { sequence, committed }),
+        (any::<u64>(), any::<u64>()).prop_map(|(sequence, committed)| Rejection::ImportGap { sequence, committed }),
         text().prop_map(|problem| Rejection::BadPolicy { problem }),
     ]
 }
@@ -250,8 +238,11 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
 pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
     let item = prop_oneof![Just(Ok(())), rejection().prop_map(Err)];
     let refused = || vec((any::<u32>(), rejection()), 0..3);
-    let chunk = (any::<bool>(), refused(), refused())
-        .prop_map(|(skipped, profiles, rows)| ChunkOutcome { skipped, profiles, rows });
+    let chunk = (any::<bool>(), refused(), refused()).prop_map(|(skipped, profiles, rows)| ChunkOutcome {
+        skipped,
+        profiles,
+        rows,
+    });
     prop_oneof![
         Just(Outcome::Done),
         vec(item, 0..5).prop_map(Outcome::Items),

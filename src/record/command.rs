@@ -79,10 +79,9 @@ impl From<&Body> for pb::command::Body {
             Body::RevokeViolation { merchant, violation_id } => {
                 Self::RevokeViolation(pb::RevokeViolation { merchant: merchant.0, violation_id: *violation_id })
             }
-            Body::SetRights { merchant, rights } => Self::SetRights(pb::SetRights {
-                merchant: merchant.0,
-                rights: rights.iter().map(Into::into).collect(),
-            }),
+            Body::SetRights { merchant, rights } => {
+                Self::SetRights(pb::SetRights { merchant: merchant.0, rights: rights.iter().map(Into::into).collect() })
+            }
             Body::ImportChunk { import_id, sequence, profiles, rows } => Self::ImportChunk(pb::ImportChunk {
                 import_id: import_id.clone(),
                 sequence: *sequence,
@@ -115,9 +114,7 @@ impl TryFrom<pb::command::Body> for Body {
             Message::RevokeViolation(revoke) => {
                 Self::RevokeViolation { merchant: MerchantId(revoke.merchant), violation_id: revoke.violation_id }
             }
-            Message::SetRights(set) => {
-                Self::SetRights { merchant: MerchantId(set.merchant), rights: all(set.rights)? }
-            }
+            Message::SetRights(set) => Self::SetRights { merchant: MerchantId(set.merchant), rights: all(set.rights)? },
             Message::ImportChunk(chunk) => Self::ImportChunk {
                 import_id: chunk.import_id,
                 sequence: chunk.sequence,

@@ -118,7 +118,10 @@ fn uneven_columns_are_named() {
         ("fact_rows.kinds is missing", pb::FactRows { kinds: vec![1], ..even.clone() }),
         ("fact_rows.kinds name a kind that facts are not about", pb::FactRows { kinds: vec![5, 5], ..even.clone() }),
         ("fact_rows.day_steps is missing", pb::FactRows { day_steps: vec![4], ..even.clone() }),
-        ("fact_rows.day_steps lead to no day", pb::FactRows { day_steps: [vec![254; 5], vec![1, 4]].concat(), ..even.clone() }),
+        (
+            "fact_rows.day_steps lead to no day",
+            pb::FactRows { day_steps: [vec![254; 5], vec![1, 4]].concat(), ..even.clone() },
+        ),
         ("fact_rows go on after the last row", pb::FactRows { shapes: vec![2, 0, 0], ..even.clone() }),
         ("fact_rows.counters is missing", pb::FactRows { shapes: vec![9, 0], ..even.clone() }),
         ("fact_rows.counters holds 65536, out of range", pb::FactRows { counters: vec![128, 128, 4], ..even.clone() }),

@@ -9,8 +9,7 @@ use super::spaces::Space;
 use super::store::{Store, applied};
 
 /// Keyspaces with hard rows. Windows follow from facts; requests and imports are memory of calls, not state.
-const HARD: [Space; 6] =
-    [Space::Meta, Space::Policy, Space::Profiles, Space::Rights, Space::Violations, Space::Facts];
+const HARD: [Space; 6] = [Space::Meta, Space::Policy, Space::Profiles, Space::Rights, Space::Violations, Space::Facts];
 
 impl Store {
     /// The applied revision, and the wrapping sum of a hash of every hard row: profiles, facts, rights, violations,

@@ -19,15 +19,8 @@ const BATCH: usize = 1_024;
 /// Batches that may wait for their reader.
 const BATCHES_WAITING: usize = 8;
 /// Keyspaces in the order in which their rows come, after the meta row.
-const ORDER: [Space; 7] = [
-    Space::Policy,
-    Space::Profiles,
-    Space::Windows,
-    Space::Rights,
-    Space::Violations,
-    Space::Requests,
-    Space::Imports,
-];
+const ORDER: [Space; 7] =
+    [Space::Policy, Space::Profiles, Space::Windows, Space::Rights, Space::Violations, Space::Requests, Space::Imports];
 
 type Batch = Result<Vec<Row>, StoreError>;
 
@@ -63,11 +56,7 @@ fn read_meta(snapshot: &Snapshot, spaces: &Spaces) -> Result<Option<MetaRow>, St
     Ok(Some(values::read_meta(clock, dictionary, soft)))
 }
 
-fn meta_part<M: Message + Default>(
-    snapshot: &Snapshot,
-    spaces: &Spaces,
-    key: &[u8],
-) -> Result<Option<M>, StoreError> {
+fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[u8]) -> Result<Option<M>, StoreError> {
     let value = snapshot.get(spaces.of(Space::Meta), key);
     let value = value.map_err(|error| StoreError::unread(Space::Meta, key, error))?;
     let read = |value: fjall::UserValue| {

@@ -87,9 +87,7 @@ impl Scan {
     ) -> Option<Result<T, StoreError>> {
         let row = self.rows.as_mut()?.next()?;
         let result = match row.into_inner() {
-            Ok((key, value)) => {
-                read(&key, &value).map_err(|problem| StoreError::damaged(self.space, &key, &problem))
-            }
+            Ok((key, value)) => read(&key, &value).map_err(|problem| StoreError::damaged(self.space, &key, &problem)),
             Err(error) => Err(StoreError::unread(self.space, &[], error)),
         };
         if result.is_err() {
