@@ -69,9 +69,11 @@ impl EmbeddedLog {
     }
 }
 
-/// Entries are large, written once in order, and read only from front to back.
+/// Entries are large, written once in order, and read only from front to back. Most are trimmed before they leave
+/// memory: a flush then writes only their tombstones.
 fn entry_options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
+        .max_memtable_size(32 << 20)
         .filter_policy(FilterPolicy::all(FilterPolicyEntry::None))
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
 }
@@ -99,7 +101,7 @@ impl Log for EmbeddedLog {
         revision: Revision,
     ) -> Box<dyn Iterator<Item = Result<(Revision, Command), LogError>> + 'a> {
         let entries = self.entries.range((Bound::Excluded(revision.to_be_bytes()), Bound::Unbounded));
-        Box::new(Entries { entries, before: revision, last: self.last, is_over: false })
+        Box::new(Entries { rows: entries, before: revision, last: self.last, is_over: false })
     }
 
     fn trim(&mut self, upto: Revision) -> Result<(), LogError> {
@@ -121,7 +123,7 @@ impl Log for EmbeddedLog {
 
 /// Entries in order, without gaps, up to the last.
 struct Entries {
-    entries: fjall::Iter,
+    rows: fjall::Iter,
     before: Revision,
     last: Revision,
     is_over: bool,
@@ -154,7 +156,7 @@ impl Iterator for Entries {
         if self.is_over {
             return None;
         }
-        let entry = self.entries.next();
+        let entry = self.rows.next();
         let result = self.read(entry).transpose();
         match &result {
             Some(Ok((revision, _))) => self.before = *revision,

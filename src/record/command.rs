@@ -109,23 +109,20 @@ impl TryFrom<pb::command::Body> for Body {
                 key: required_profile_key(delete.kind, delete.id, "delete_profile.kind")?,
                 expected_revision: delete.expected_revision,
             },
-            Message::RecordFacts(rows) => Self::RecordFacts { rows: fact_rows(rows)? },
+            Message::RecordFacts(rows) => Self::RecordFacts { rows: fact_rows(&rows)? },
             Message::RecordViolation(violation) => Self::RecordViolation(violation.try_into()?),
             Message::RevokeViolation(revoke) => {
                 Self::RevokeViolation { merchant: MerchantId(revoke.merchant), violation_id: revoke.violation_id }
             }
-            Message::SetRights(set) => Self::SetRights {
-                merchant: MerchantId(set.merchant),
-                rights: set.rights.into_iter().map(Into::into).collect(),
-            },
+            Message::SetRights(set) => Self::SetRights { merchant: MerchantId(set.merchant), rights: all(set.rights)? },
             Message::ImportChunk(chunk) => Self::ImportChunk {
                 import_id: chunk.import_id,
                 sequence: chunk.sequence,
                 profiles: all(chunk.profiles)?,
-                rows: chunk.rows.map_or_else(|| Ok(Vec::new()), fact_rows)?,
+                rows: chunk.rows.as_ref().map_or_else(|| Ok(Vec::new()), fact_rows)?,
             },
             Message::CloseDay(close) => Self::CloseDay { day: Day(close.day) },
-            Message::PublishPolicy(text) => Self::PublishPolicy { text: text.into() },
+            Message::PublishPolicy(text) => Self::PublishPolicy { text: text.try_into()? },
             Message::Activate(activate) => Self::Activate { began: activate.began },
         })
     }

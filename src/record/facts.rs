@@ -1,23 +1,23 @@
 //! Facts ⇄ protobuf: one row, and many rows column by column.
 
-use super::outcome::counter_id;
-use super::{DecodeProblem, kind_of_subject, known, pb, required, subject};
+use super::column::{Column, push, push_signed};
+use super::{DecodeProblem, kind_of_subject, pb, subject};
 use crate::domain::{CounterId, Day, DayFacts, FactRow};
+
+/// Bytes that a cell usually needs.
+const CELL: usize = 4;
 
 impl From<&DayFacts> for pb::DayFacts {
     fn from(facts: &DayFacts) -> Self {
-        let cells = facts.cells();
-        let mut message =
-            Self { counter_steps: Vec::with_capacity(cells.len()), values: Vec::with_capacity(cells.len()) };
-        let mut before = 0_u32;
-        for &(counter, value) in cells {
-            let counter = u32::from(counter.0);
+        let mut cells = Vec::with_capacity(facts.cells().len() * CELL);
+        let mut before = 0_u16;
+        for &(counter, value) in facts.cells() {
             // Cells are in order of counter, so that a step is never negative.
-            message.counter_steps.push(counter.saturating_sub(before));
-            message.values.push(value);
-            before = counter;
+            push(&mut cells, counter.0.saturating_sub(before).into());
+            push(&mut cells, value);
+            before = counter.0;
         }
-        message
+        Self { cells }
     }
 }
 
@@ -25,14 +25,14 @@ impl TryFrom<pb::DayFacts> for DayFacts {
     type Error = DecodeProblem;
 
     fn try_from(message: pb::DayFacts) -> Result<Self, DecodeProblem> {
-        if message.counter_steps.len() != message.values.len() {
-            return Err(DecodeProblem::invalid("day_facts.values", "are not as many as the counters"));
-        }
-        let mut before = 0_u32;
-        let mut cells = Vec::with_capacity(message.values.len());
-        for (step, value) in message.counter_steps.into_iter().zip(message.values) {
-            before = before.saturating_add(step);
-            cells.push((counter_id(before, "day_facts.counter_steps")?, value));
+        const CELLS: &str = "day_facts.cells";
+        let mut column = Column::new(&message.cells, CELLS);
+        let mut cells = Vec::with_capacity(column.len() / 2);
+        let mut before = 0_u16;
+        while !column.is_empty() {
+            let counter = before.checked_add(column.next_as()?);
+            before = counter.ok_or_else(|| DecodeProblem::invalid(CELLS, "hold a counter out of range"))?;
+            cells.push((CounterId(before), column.next()?));
         }
         Ok(Self::new(cells))
     }
@@ -41,33 +41,32 @@ impl TryFrom<pb::DayFacts> for DayFacts {
 impl From<&[FactRow]> for pb::FactRows {
     fn from(rows: &[FactRow]) -> Self {
         let cells: usize = rows.iter().map(|row| row.facts.cells().len()).sum();
-        let mut message = Self {
-            kinds: Vec::new(),
-            ids: Vec::with_capacity(rows.len()),
-            day_steps: Vec::with_capacity(rows.len()),
-            shapes: Vec::with_capacity(rows.len()),
-            counters: Vec::new(),
-            values: Vec::with_capacity(cells),
-        };
+        let mut message = Self { values: Vec::with_capacity(cells * 2), ..Self::default() };
+        message.ids.reserve(rows.len());
         let kind = |row: &FactRow| kind_of_subject(row.subject).0;
-        if rows.iter().any(|row| kind(row) != pb::Kind::Merchant) {
-            message.kinds = rows.iter().map(|row| i32::from(kind(row)).unsigned_abs()).collect();
-        }
-        let mut day_before = 0_i32;
+        let has_kinds = rows.iter().any(|row| kind(row) != pb::Kind::Merchant);
+        let mut day_before = Day(0);
         let mut before: &[(CounterId, u64)] = &[];
         for row in rows {
-            let cells = row.facts.cells();
-            message.ids.push(kind_of_subject(row.subject).1);
-            message.day_steps.push(row.day.0.wrapping_sub(day_before));
-            day_before = row.day.0;
-            if cells.len() == before.len() && cells.iter().zip(before).all(|(now, before)| now.0 == before.0) {
-                message.shapes.push(0);
-            } else {
-                // A row has at most 65,536 counters, one per counter id.
-                message.shapes.push(u32::try_from(cells.len()).unwrap_or(u32::MAX).saturating_add(1));
-                message.counters.extend(cells.iter().map(|cell| u32::from(cell.0.0)));
+            if has_kinds {
+                push(&mut message.kinds, i32::from(kind(row)).unsigned_abs().into());
             }
-            message.values.extend(cells.iter().map(|cell| cell.1));
+            message.ids.push(kind_of_subject(row.subject).1);
+            push_signed(&mut message.day_steps, i64::from(row.day.0) - i64::from(day_before.0));
+            day_before = row.day;
+            let cells = row.facts.cells();
+            if cells.len() == before.len() && cells.iter().zip(before).all(|(now, before)| now.0 == before.0) {
+                push(&mut message.shapes, 0);
+            } else {
+                // A row has at most one cell per counter id, 65,536.
+                push(&mut message.shapes, u64::try_from(cells.len()).unwrap_or(u64::MAX).saturating_add(1));
+                for cell in cells {
+                    push(&mut message.counters, cell.0.0.into());
+                }
+            }
+            for cell in cells {
+                push(&mut message.values, cell.1);
+            }
             before = cells;
         }
         message
@@ -75,46 +74,38 @@ impl From<&[FactRow]> for pb::FactRows {
 }
 
 /// The rows of a message.
-pub(super) fn fact_rows(message: pb::FactRows) -> Result<Vec<FactRow>, DecodeProblem> {
-    let len = message.ids.len();
-    let has_kinds = !message.kinds.is_empty();
-    for (column, column_len) in [
-        ("fact_rows.kinds", if has_kinds { message.kinds.len() } else { len }),
-        ("fact_rows.day_steps", message.day_steps.len()),
-        ("fact_rows.shapes", message.shapes.len()),
-    ] {
-        if column_len != len {
-            return Err(DecodeProblem::invalid(column, format!("has {column_len} entries for {len} rows")));
-        }
-    }
-    let mut counters = message.counters.into_iter();
-    let mut values = message.values.as_slice();
+pub(super) fn fact_rows(message: &pb::FactRows) -> Result<Vec<FactRow>, DecodeProblem> {
+    let mut kinds = Column::new(&message.kinds, "fact_rows.kinds");
+    let mut day_steps = Column::new(&message.day_steps, "fact_rows.day_steps");
+    let mut shapes = Column::new(&message.shapes, "fact_rows.shapes");
+    let mut counters = Column::new(&message.counters, "fact_rows.counters");
+    let mut values = Column::new(&message.values, "fact_rows.values");
+    let has_kinds = !kinds.is_empty();
     let mut shape: Vec<CounterId> = Vec::new();
-    let mut day = 0_i32;
-    let mut rows = Vec::with_capacity(len);
-    let mut kinds = message.kinds.into_iter();
-    for ((id, day_step), counters_after) in message.ids.into_iter().zip(message.day_steps).zip(message.shapes) {
-        let kind = match kinds.next() {
-            Some(kind) => known(i32::try_from(kind).unwrap_or(i32::MAX), "fact_rows.kinds")?,
-            None => pb::Kind::Merchant,
-        };
-        let subject = subject(kind, id)
-            .ok_or_else(|| DecodeProblem::invalid("fact_rows.kinds", "names a kind that facts are not about"))?;
-        day = day.wrapping_add(day_step);
-        if let Some(count) = counters_after.checked_sub(1) {
+    let mut day = 0_i64;
+    let mut rows = Vec::with_capacity(message.ids.len());
+    for &id in &message.ids {
+        let kind = if has_kinds { pb::Kind::try_from(kinds.next_as::<i32>()?).ok() } else { Some(pb::Kind::Merchant) };
+        let subject = kind
+            .and_then(|kind| subject(kind, id))
+            .ok_or_else(|| DecodeProblem::invalid("fact_rows.kinds", "name a kind that facts are not about"))?;
+        day = day.wrapping_add(day_steps.next_signed()?);
+        let own_day = i32::try_from(day);
+        let own_day = own_day.map_err(|_| DecodeProblem::invalid("fact_rows.day_steps", "lead to no day"))?;
+        if let Some(count) = shapes.next()?.checked_sub(1) {
             shape.clear();
             for _ in 0..count {
-                let counter = required(counters.next(), "fact_rows.counters")?;
-                shape.push(counter_id(counter, "fact_rows.counters")?);
+                shape.push(CounterId(counters.next_as()?));
             }
         }
-        let (own, rest) = required(values.split_at_checked(shape.len()), "fact_rows.values")?;
-        values = rest;
-        let facts = DayFacts::new(shape.iter().copied().zip(own.iter().copied()).collect());
-        rows.push(FactRow { subject, day: Day(day), facts });
+        let mut cells = Vec::with_capacity(shape.len());
+        for &counter in &shape {
+            cells.push((counter, values.next()?));
+        }
+        rows.push(FactRow { subject, day: Day(own_day), facts: DayFacts::new(cells) });
     }
-    if counters.next().is_some() || !values.is_empty() {
-        return Err(DecodeProblem::invalid("fact_rows.values", "go on after the last row"));
+    if [kinds, day_steps, shapes, counters, values].iter().any(|column| !column.is_empty()) {
+        return Err(DecodeProblem::invalid("fact_rows", "go on after the last row"));
     }
     Ok(rows)
 }

@@ -3,6 +3,7 @@
 //! Messages stand in `proto/trustflow/storage/v1`. Encoding never fails and is the same for equal values; decoding
 //! takes any bytes, never panics, and gives back exactly what was encoded.
 
+pub(crate) mod column;
 mod command;
 mod facts;
 mod nouns;
@@ -13,8 +14,6 @@ mod profile;
 pub(crate) mod arbitrary;
 #[cfg(test)]
 mod tests;
-
-use std::convert::Infallible;
 
 use prost::Message;
 
@@ -57,14 +56,8 @@ pub enum DecodeProblem {
 }
 
 impl DecodeProblem {
-    fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
         Self::Invalid { field, problem: problem.into() }
-    }
-}
-
-impl From<Infallible> for DecodeProblem {
-    fn from(never: Infallible) -> Self {
-        match never {}
     }
 }
 
@@ -99,7 +92,7 @@ macro_rules! codec {
         /// # Errors
         /// When the bytes are not one.
         pub fn $decode(bytes: &[u8]) -> Result<$domain, DecodeProblem> {
-            Ok(<$domain>::try_from(<$message>::decode(bytes)?)?)
+            <$domain>::try_from(<$message>::decode(bytes)?)
         }
     };
 }

@@ -140,9 +140,11 @@ impl From<&HeldRight> for pb::HeldRight {
     }
 }
 
-impl From<pb::HeldRight> for HeldRight {
-    fn from(message: pb::HeldRight) -> Self {
-        Self { right: message.right, from: Timestamp(message.from), until: message.until.map(Timestamp) }
+impl TryFrom<pb::HeldRight> for HeldRight {
+    type Error = DecodeProblem;
+
+    fn try_from(message: pb::HeldRight) -> Result<Self, DecodeProblem> {
+        Ok(Self { right: message.right, from: Timestamp(message.from), until: message.until.map(Timestamp) })
     }
 }
 
@@ -153,10 +155,12 @@ impl From<&PolicyText> for pb::PolicyText {
     }
 }
 
-impl From<pb::PolicyText> for PolicyText {
-    fn from(message: pb::PolicyText) -> Self {
+impl TryFrom<pb::PolicyText> for PolicyText {
+    type Error = DecodeProblem;
+
+    fn try_from(message: pb::PolicyText) -> Result<Self, DecodeProblem> {
         let files = message.files.into_iter().map(|file| (file.path, file.content)).collect();
-        Self { source: message.source, files }
+        Ok(Self { source: message.source, files })
     }
 }
 

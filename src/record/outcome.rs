@@ -139,8 +139,7 @@ impl TryFrom<pb::Rejection> for Rejection {
     }
 }
 
-/// The counter of a field's value.
-pub(super) fn counter_id(value: u32, field: &'static str) -> Result<CounterId, DecodeProblem> {
+fn counter_id(value: u32, field: &'static str) -> Result<CounterId, DecodeProblem> {
     let id = u16::try_from(value).map_err(|_| DecodeProblem::invalid(field, format!("{value} is out of range")))?;
     Ok(CounterId(id))
 }

@@ -104,23 +104,29 @@ fn missing_parts_are_named() {
 
 #[test]
 fn uneven_columns_are_named() {
+    // Varints below 128 are single bytes; 4 is 2 in zigzag code.
     let even = pb::FactRows {
         kinds: vec![],
         ids: vec![1, 2],
-        day_steps: vec![19_000, 1],
+        day_steps: vec![4, 4],
         shapes: vec![2, 0],
         counters: vec![7],
         values: vec![10, 11],
     };
     assert!(decode_command(&facts_command(even.clone())).is_ok());
-    let cases: [(&str, pb::FactRows); 7] = [
-        ("fact_rows.kinds has 1 entries for 2 rows", pb::FactRows { kinds: vec![1], ..even.clone() }),
-        ("fact_rows.kinds names a kind that facts are not about", pb::FactRows { kinds: vec![5, 5], ..even.clone() }),
-        ("fact_rows.day_steps has 1 entries for 2 rows", pb::FactRows { day_steps: vec![1], ..even.clone() }),
-        ("fact_rows.shapes has 3 entries for 2 rows", pb::FactRows { shapes: vec![1, 1, 1], ..even.clone() }),
+    let cases: [(&str, pb::FactRows); 9] = [
+        ("fact_rows.kinds is missing", pb::FactRows { kinds: vec![1], ..even.clone() }),
+        ("fact_rows.kinds name a kind that facts are not about", pb::FactRows { kinds: vec![5, 5], ..even.clone() }),
+        ("fact_rows.day_steps is missing", pb::FactRows { day_steps: vec![4], ..even.clone() }),
+        (
+            "fact_rows.day_steps lead to no day",
+            pb::FactRows { day_steps: [vec![254; 5], vec![1, 4]].concat(), ..even.clone() },
+        ),
+        ("fact_rows go on after the last row", pb::FactRows { shapes: vec![2, 0, 0], ..even.clone() }),
         ("fact_rows.counters is missing", pb::FactRows { shapes: vec![9, 0], ..even.clone() }),
+        ("fact_rows.counters holds 65536, out of range", pb::FactRows { counters: vec![128, 128, 4], ..even.clone() }),
         ("fact_rows.values is missing", pb::FactRows { values: vec![10], ..even.clone() }),
-        ("fact_rows.values go on after the last row", pb::FactRows { values: vec![1, 2, 3], ..even }),
+        ("fact_rows.values holds no number where it should", pb::FactRows { values: vec![10, 200], ..even }),
     ];
     for (problem, rows) in cases {
         let error = decode_command(&facts_command(rows)).expect_err(problem);

@@ -19,7 +19,7 @@ pub const DATA_VERSION: &str = "trustflow data 1";
 const CACHE_BYTES: u64 = 256 << 20;
 /// How long the journal may grow before keyspaces must write out what they hold in memory. It bounds how much a start
 /// has to read again.
-const JOURNAL_BYTES: u64 = 256 << 20;
+const JOURNAL_BYTES: u64 = 128 << 20;
 
 /// The open data folder. The log and the store that it gives out keep it open.
 pub struct DataFolder {
@@ -40,9 +40,13 @@ impl DataFolder {
             clear_unfinished(&db_path).map_err(io_error(&db_path))?;
         }
         let opened = Database::builder(&db_path).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES).open();
-        let db = opened.map_err(|error| match error {
-            fjall::Error::Locked => StoreError::InUse { path: path.to_owned() },
-            source => StoreError::Open { path: path.to_owned(), source },
+        let db = opened.map_err(|source| {
+            let path = path.to_owned();
+            if matches!(source, fjall::Error::Locked) {
+                StoreError::InUse { path }
+            } else {
+                StoreError::Open { path, source }
+            }
         })?;
         if !is_complete {
             version.write()?;

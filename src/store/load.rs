@@ -60,7 +60,7 @@ fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[
     let value = snapshot.get(spaces.of(Space::Meta), key);
     let value = value.map_err(|error| StoreError::unread(Space::Meta, key, error))?;
     let read = |value: fjall::UserValue| {
-        values::read(&value).map_err(|problem| StoreError::damaged(Space::Meta, key, problem))
+        values::read(&value).map_err(|problem| StoreError::damaged(Space::Meta, key, &problem))
     };
     value.map(read).transpose()
 }
@@ -70,19 +70,30 @@ fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[
 fn read_all(snapshot: &Snapshot, spaces: &Spaces, sender: SyncSender<Batch>) {
     for space in ORDER {
         let mut rows = Scan::all(snapshot, space, spaces.of(space));
-        let mut next = || rows.next_with(|key, value| read_row(space, key, value).map_err(|error| error.to_string()));
         loop {
-            let batch: Batch = std::iter::from_fn(&mut next).take(BATCH).collect();
-            let is_last = batch.as_ref().is_ok_and(|rows| rows.len() < BATCH);
+            let batch = read_batch(space, &mut rows);
+            let goes_on = batch.as_ref().is_ok_and(|rows| rows.len() == BATCH);
             let failed = batch.is_err();
             if sender.send(batch).is_err() || failed {
                 return;
             }
-            if is_last {
+            if !goes_on {
                 break;
             }
         }
     }
+}
+
+fn read_batch(space: Space, rows: &mut Scan) -> Batch {
+    let mut batch = Vec::with_capacity(BATCH);
+    while batch.len() < BATCH {
+        let Some(row) = rows.next_with(|key, value| read_row(space, key, value).map_err(|error| error.to_string()))
+        else {
+            break;
+        };
+        batch.push(row?);
+    }
+    Ok(batch)
 }
 
 fn read_row(space: Space, key: &[u8], value: &[u8]) -> Result<Row, DecodeProblem> {

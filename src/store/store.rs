@@ -40,9 +40,10 @@ impl Store {
         let mut writing = Writing { spaces: &self.spaces, batch: self.db.batch(), value: Vec::new() };
         let mut meta = None;
         for row in rows {
-            match row {
-                Row::Meta(row) => meta = Some(row),
-                row => writing.put(&row),
+            if let Row::Meta(row) = row {
+                meta = Some(row);
+            } else {
+                writing.put(&row);
             }
         }
         let meta_space = self.spaces.of(Space::Meta);

@@ -3,6 +3,7 @@
 use prost::Message;
 
 use crate::domain::{Day, DayFacts, HeldRight, Profile, RequestKey, Timestamp, Violation};
+use crate::record::column::{Column, push, push_signed};
 use crate::record::{self, DecodeProblem, pb, required};
 use crate::state::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};
 use crate::trust::{Level, MerchantFactsParts};
@@ -56,49 +57,70 @@ pub(super) fn rights(rights: &[HeldRight]) -> pb::RightsRow {
 }
 
 pub(super) fn read_rights(value: &[u8]) -> Result<Vec<HeldRight>, DecodeProblem> {
-    Ok(read::<pb::RightsRow>(value)?.rights.into_iter().map(Into::into).collect())
+    read::<pb::RightsRow>(value)?.rights.into_iter().map(TryInto::try_into).collect()
 }
 
 pub(super) fn windows(row: &WindowsRow) -> pb::WindowsRow {
     let parts = &row.facts;
-    let days_before = |day: i32| i64::from(row.facts_day.0) - i64::from(day);
-    let code = |day: i32| match days_before(day) {
-        before @ 0.. => before + 1,
-        before => before,
-    };
-    pb::WindowsRow {
+    let mut message = pb::WindowsRow {
         facts_day: row.facts_day.0,
         layout: row.layout,
         last_stored: row.last_stored.map(|day| day.0),
-        sums: parts.sums.clone(),
-        last_sent: parts.last_sent.iter().map(|&day| if day == NEVER { 0 } else { code(day) }).collect(),
-        level_days: parts.levels.iter().map(|level| level.map_or(0, |level| code(level.day.0))).collect(),
-        level_values: parts.levels.iter().flatten().map(|level| level.value).collect(),
+        sums: Vec::with_capacity(parts.sums.len() * 3),
+        last_sent: Vec::with_capacity(parts.last_sent.len()),
+        level_days: Vec::with_capacity(parts.levels.len()),
+        level_values: Vec::with_capacity(parts.levels.len() * 3),
         first_sale: parts.first_sale.map(|day| day.0),
+    };
+    let code = |day: i32| match i64::from(row.facts_day.0) - i64::from(day) {
+        before @ 0.. => before + 1,
+        before => before,
+    };
+    for &sum in &parts.sums {
+        push(&mut message.sums, sum);
     }
+    for &day in &parts.last_sent {
+        push_signed(&mut message.last_sent, if day == NEVER { 0 } else { code(day) });
+    }
+    for level in &parts.levels {
+        push_signed(&mut message.level_days, level.map_or(0, |level| code(level.day.0)));
+        if let Some(level) = level {
+            push(&mut message.level_values, level.value);
+        }
+    }
+    message
 }
 
 pub(super) fn read_windows(value: &[u8]) -> Result<WindowsRow, DecodeProblem> {
-    const LEVELS: &str = "windows.level_values";
+    const LAST_SENT: &str = "windows.last_sent";
+    const LEVEL_DAYS: &str = "windows.level_days";
     let message: pb::WindowsRow = read(value)?;
+    let facts_day = i64::from(message.facts_day);
     let day = |code: i64, field| -> Result<Option<i32>, DecodeProblem> {
         let before = match code {
             0 => return Ok(None),
             1.. => code - 1,
             _ => code,
         };
-        let day = i64::from(message.facts_day).checked_sub(before).and_then(|day| i32::try_from(day).ok());
-        day.map(Some).ok_or_else(|| DecodeProblem::Invalid { field, problem: format!("holds {code}, which is no day") })
+        let day = facts_day.checked_sub(before).and_then(|day| i32::try_from(day).ok());
+        day.map(Some).ok_or_else(|| DecodeProblem::invalid(field, format!("hold {code}, which is no day")))
     };
-    let mut last_sent = Vec::with_capacity(message.last_sent.len());
-    for &code in &message.last_sent {
-        last_sent.push(day(code, "windows.last_sent")?.unwrap_or(NEVER));
+    let mut column = Column::new(&message.sums, "windows.sums");
+    let mut sums = Vec::with_capacity(column.len());
+    while !column.is_empty() {
+        sums.push(column.next()?);
     }
-    let mut level_values = message.level_values.iter();
-    let mut levels = Vec::with_capacity(message.level_days.len());
-    for &code in &message.level_days {
-        levels.push(match day(code, "windows.level_days")? {
-            Some(day) => Some(Level { day: Day(day), value: *required(level_values.next(), LEVELS)? }),
+    let mut days = Column::new(&message.last_sent, LAST_SENT);
+    let mut last_sent = Vec::with_capacity(days.len());
+    while !days.is_empty() {
+        last_sent.push(day(days.next_signed()?, LAST_SENT)?.unwrap_or(NEVER));
+    }
+    let mut days = Column::new(&message.level_days, LEVEL_DAYS);
+    let mut values = Column::new(&message.level_values, "windows.level_values");
+    let mut levels = Vec::with_capacity(days.len());
+    while !days.is_empty() {
+        levels.push(match day(days.next_signed()?, LEVEL_DAYS)? {
+            Some(day) => Some(Level { day: Day(day), value: values.next()? }),
             None => None,
         });
     }
@@ -106,7 +128,7 @@ pub(super) fn read_windows(value: &[u8]) -> Result<WindowsRow, DecodeProblem> {
         facts_day: Day(message.facts_day),
         layout: message.layout,
         last_stored: message.last_stored.map(Day),
-        facts: MerchantFactsParts { sums: message.sums, last_sent, levels, first_sale: message.first_sale.map(Day) },
+        facts: MerchantFactsParts { sums, last_sent, levels, first_sale: message.first_sale.map(Day) },
     })
 }
 
@@ -141,7 +163,7 @@ pub(super) fn policy(row: &PolicyRow) -> pb::PolicyRow {
 
 pub(super) fn read_policy(value: &[u8]) -> Result<PolicyRow, DecodeProblem> {
     let message: pb::PolicyRow = read(value)?;
-    let text = required(message.text, "policy.text")?.into();
+    let text = required(message.text, "policy.text")?.try_into()?;
     Ok(PolicyRow { version: message.version, revision: message.revision, text })
 }
 
