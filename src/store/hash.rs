@@ -23,7 +23,7 @@ impl Store {
         let mut bytes = Vec::new();
         for space in HARD {
             let mut rows = Scan::all(&snapshot, space, self.spaces.of(space));
-            let hash = |key: &[u8], value: &[u8]| -> Result<u128, String> {
+            let mut hash = |key: &[u8], value: &[u8]| -> Result<u128, String> {
                 if space == Space::Meta && ![keys::CLOCK, keys::DICTIONARY].contains(&key) {
                     return Ok(0);
                 }
@@ -35,7 +35,6 @@ impl Store {
                 bytes.extend(value);
                 Ok(xxh3_128(&bytes))
             };
-            let mut hash = hash;
             while let Some(row) = rows.next_with(&mut hash) {
                 sum = sum.wrapping_add(row?);
             }

@@ -198,6 +198,21 @@ fn rows_that_are_gone_are_removed() {
 }
 
 #[test]
+fn the_last_meta_row_counts() {
+    let mut opened = opened();
+    let mut row = MetaRow { counters: vec!["orders".to_owned()], seen: vec![false], ..MetaRow::default() };
+    for now in 1..6 {
+        row.now = crate::domain::Timestamp(now);
+        row.seen = vec![now > 3];
+        row.is_simulated = now % 2 == 0;
+        opened.store.write(1, [Row::Meta(row.clone())]).expect("writes");
+        assert_eq!(loaded(&opened.store), [Row::Meta(row.clone())]);
+        opened = opened.reopened();
+        assert_eq!(loaded(&opened.store), [Row::Meta(row.clone())]);
+    }
+}
+
+#[test]
 fn rows_are_loaded_in_order() {
     let Opened { store, folder: _folder } = opened();
     let mut rows: Vec<Row> = Vec::new();
@@ -371,10 +386,10 @@ fn a_damaged_value_names_its_place() {
     let Opened { store, folder: _folder } = opened();
     let key = fact_key(258, 1);
     let damage = |space: Space, key: &[u8], value: &[u8]| store.spaces.of(space).insert(key, value).expect("writes");
-    let intact = [1, 10, 1, 1, 18, 1, 5];
+    let intact = [1, 10, 2, 1, 5];
     damage(Space::Facts, &keys::facts(key), &intact);
     assert!(store.facts(key).expect("reads").is_some());
-    for value in [&[][..], &[2], &[1, 0xff], &[1, 10, 1, 1], &intact[1..]] {
+    for value in [&[][..], &[2], &[1, 0xff], &[1, 10, 2, 1], &intact[1..]] {
         damage(Space::Facts, &keys::facts(key), value);
         let error = store.facts(key).expect_err("damaged").to_string();
         let place = "store: key 80000001010000000000000102 of keyspace facts is damaged: ";
