@@ -98,8 +98,8 @@ impl Log for EmbeddedLog {
         &'a self,
         revision: Revision,
     ) -> Box<dyn Iterator<Item = Result<(Revision, Command), LogError>> + 'a> {
-        let entries = self.entries.range((Bound::Excluded(revision.to_be_bytes()), Bound::Unbounded));
-        Box::new(Entries { entries, before: revision, last: self.last, is_over: false })
+        let rest = self.entries.range((Bound::Excluded(revision.to_be_bytes()), Bound::Unbounded));
+        Box::new(Entries { rest, before: revision, last: self.last, is_over: false })
     }
 
     fn trim(&mut self, upto: Revision) -> Result<(), LogError> {
@@ -121,7 +121,7 @@ impl Log for EmbeddedLog {
 
 /// Entries in order, without gaps, up to the last.
 struct Entries {
-    entries: fjall::Iter,
+    rest: fjall::Iter,
     before: Revision,
     last: Revision,
     is_over: bool,
@@ -154,7 +154,7 @@ impl Iterator for Entries {
         if self.is_over {
             return None;
         }
-        let entry = self.entries.next();
+        let entry = self.rest.next();
         let result = self.read(entry).transpose();
         match &result {
             Some(Ok((revision, _))) => self.before = *revision,

@@ -99,7 +99,8 @@ macro_rules! codec {
         /// # Errors
         /// When the bytes are not one.
         pub fn $decode(bytes: &[u8]) -> Result<$domain, DecodeProblem> {
-            Ok(<$domain>::try_from(<$message>::decode(bytes)?)?)
+            let value = <$domain>::try_from(<$message>::decode(bytes)?)?;
+            Ok(value)
         }
     };
 }

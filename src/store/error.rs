@@ -1,5 +1,6 @@
 //! Why the data folder or the store failed.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::spaces::Space;
@@ -60,17 +61,18 @@ pub enum StoreError {
 
 impl StoreError {
     /// A row that does not decode.
-    pub(super) fn damaged(space: Space, key: &[u8], problem: impl ToString) -> Self {
-        let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self::Damaged { keyspace: space.name(), key, problem: problem.to_string() }
+    pub(super) fn damaged(space: Space, key: &[u8], problem: &dyn Display) -> Self {
+        let key: Vec<String> = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self::Damaged { keyspace: space.name(), key: key.concat(), problem: problem.to_string() }
     }
 
     /// A row that does not read: damage that the database found itself, or another failure.
     pub(super) fn unread(space: Space, key: &[u8], error: fjall::Error) -> Self {
-        match error {
-            fjall::Error::Storage(fjall::LsmError::Io(_)) => Self::Database(error),
-            fjall::Error::Storage(problem) => Self::damaged(space, key, problem),
-            other => Self::Database(other),
+        if let fjall::Error::Storage(problem) = &error
+            && !matches!(problem, fjall::LsmError::Io(_))
+        {
+            return Self::damaged(space, key, problem);
         }
+        Self::Database(error)
     }
 }

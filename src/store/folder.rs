@@ -40,9 +40,13 @@ impl DataFolder {
             clear_unfinished(&db_path).map_err(io_error(&db_path))?;
         }
         let opened = Database::builder(&db_path).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES).open();
-        let db = opened.map_err(|error| match error {
-            fjall::Error::Locked => StoreError::InUse { path: path.to_owned() },
-            source => StoreError::Open { path: path.to_owned(), source },
+        let db = opened.map_err(|source| {
+            let path = path.to_owned();
+            if matches!(source, fjall::Error::Locked) {
+                StoreError::InUse { path }
+            } else {
+                StoreError::Open { path, source }
+            }
         })?;
         if !is_complete {
             version.write()?;

@@ -60,7 +60,7 @@ fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[
     let value = snapshot.get(spaces.of(Space::Meta), key);
     let value = value.map_err(|error| StoreError::unread(Space::Meta, key, error))?;
     let read = |value: fjall::UserValue| {
-        values::read(&value).map_err(|problem| StoreError::damaged(Space::Meta, key, problem))
+        values::read(&value).map_err(|problem| StoreError::damaged(Space::Meta, key, &problem))
     };
     value.map(read).transpose()
 }

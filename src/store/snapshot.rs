@@ -49,7 +49,7 @@ pub(super) fn facts_value(
 ) -> Result<Option<DayFacts>, StoreError> {
     let value = value.map_err(|error| StoreError::unread(Space::Facts, key, error))?;
     value
-        .map(|value| values::read_facts(&value).map_err(|problem| StoreError::damaged(Space::Facts, key, problem)))
+        .map(|value| values::read_facts(&value).map_err(|problem| StoreError::damaged(Space::Facts, key, &problem)))
         .transpose()
 }
 
@@ -87,7 +87,7 @@ impl Scan {
     ) -> Option<Result<T, StoreError>> {
         let row = self.rows.as_mut()?.next()?;
         let result = match row.into_inner() {
-            Ok((key, value)) => read(&key, &value).map_err(|problem| StoreError::damaged(self.space, &key, problem)),
+            Ok((key, value)) => read(&key, &value).map_err(|problem| StoreError::damaged(self.space, &key, &problem)),
             Err(error) => Err(StoreError::unread(self.space, &[], error)),
         };
         if result.is_err() {

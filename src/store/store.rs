@@ -40,9 +40,10 @@ impl Store {
         let mut writing = Writing { spaces: &self.spaces, batch: self.db.batch(), value: Vec::new() };
         let mut meta = None;
         for row in rows {
-            match row {
-                Row::Meta(row) => meta = Some(row),
-                row => writing.put(&row),
+            if let Row::Meta(row) = row {
+                meta = Some(row);
+            } else {
+                writing.put(&row);
             }
         }
         let meta_space = self.spaces.of(Space::Meta);
@@ -100,7 +101,7 @@ pub(super) fn applied(snapshot: &fjall::Snapshot, spaces: &Spaces) -> Result<u64
     let value = value.map_err(|error| StoreError::unread(Space::Meta, keys::APPLIED, error))?;
     let Some(value) = value else { return Ok(0) };
     let revision = <[u8; 8]>::try_from(&*value);
-    let revision = revision.map_err(|_| StoreError::damaged(Space::Meta, keys::APPLIED, "it is no revision"))?;
+    let revision = revision.map_err(|_| StoreError::damaged(Space::Meta, keys::APPLIED, &"it is no revision"))?;
     Ok(u64::from_be_bytes(revision))
 }
 
