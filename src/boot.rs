@@ -99,6 +99,7 @@ pub struct Addresses {
 }
 
 /// The transport settings of the gRPC server; the echo server of the benchmark uses them too.
+#[must_use]
 pub fn transport(settings: &Settings) -> Server {
     Server::builder()
         .tcp_nodelay(true)
@@ -178,14 +179,14 @@ pub async fn serve(
     set_health(&health, true, engine.write_status() == WriteStatus::Ok).await;
     ready(addresses);
     info!(grpc = %addresses.grpc, http = %addresses.http, start_ms, "serving");
-    let served = tokio::select! {
-        served = server => served,
+    let outcome = tokio::select! {
+        outcome = server => outcome,
         () = signal => Ok(()),
     };
     http.abort();
     tokio::task::spawn_blocking(move || engine.shut_down()).await?;
     info!("stopped");
-    served.map_err(BootError::from)
+    outcome.map_err(BootError::from)
 }
 
 /// The recorder is one per process: servers that share a process share it.

@@ -1,4 +1,4 @@
-//! AdminService.
+//! `AdminService`.
 
 use std::sync::Arc;
 
@@ -51,12 +51,11 @@ impl AdminService for AdminApi {
         request: Request<AdvanceClockRequest>,
     ) -> Result<Response<AdvanceClockResponse>, Status> {
         let mut fields = Fields::default();
-        let to = match request.into_inner().to {
-            Some(to) => wire::timestamp(&mut fields, "to", to),
-            None => {
-                fields.wrong("to", "must be set");
-                crate::domain::Timestamp::default()
-            }
+        let to = if let Some(to) = request.into_inner().to {
+            wire::timestamp(&mut fields, "to", to)
+        } else {
+            fields.wrong("to", "must be set");
+            crate::domain::Timestamp::default()
         };
         fields.finish()?;
         self.engine.advance_clock(to).await.map_err(|error| wire::write_status(&error))?;

@@ -26,7 +26,6 @@ pub struct HttpState {
 }
 
 /// `/metrics`, `/healthz` (the process lives) and `/readyz` (it serves and takes writes).
-#[must_use]
 pub fn router(state: HttpState) -> Router {
     Router::new()
         .route("/metrics", get(metrics))

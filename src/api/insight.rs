@@ -1,4 +1,4 @@
-//! InsightService.
+//! `InsightService`.
 
 use std::sync::Arc;
 

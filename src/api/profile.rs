@@ -1,4 +1,4 @@
-//! ProfileService: profiles of five kinds, facts, violations, rights, imports, closing a day.
+//! `ProfileService`: profiles of five kinds, facts, violations, rights, imports, closing a day.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Chunk(outcome) => report.applied(pending.places, applied.revision, &outcome),
             Outcome::Rejected(rejection) => return Err(wire::rejected_status(&rejection)),
-            outcome => return Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Violation(_)) => return Err(unexpected(&outcome)),
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ fn done(applied: Applied) -> Result<u64, Status> {
     match applied.outcome {
         Outcome::Done => Ok(applied.revision),
         Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-        outcome => Err(unexpected(&outcome)),
+        outcome @ (Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_)) => Err(unexpected(&outcome)),
     }
 }
 
@@ -368,7 +368,7 @@ impl ProfileService for ProfileApi {
                 decision: i32::from(wire::decision(decision)),
             })),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome => Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Chunk(_)) => Err(unexpected(&outcome)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! ScoringService.
+//! `ScoringService`.
 
 use std::sync::Arc;
 

@@ -182,7 +182,9 @@ impl Engine {
                     self.wait_for_day(day).await?;
                     return Ok(Applied { revision: self.hot.revision(), ..applied });
                 }
-                _ => return Ok(applied),
+                Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Rejected(_) => {
+                    return Ok(applied);
+                }
             }
         }
     }

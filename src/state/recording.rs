@@ -112,8 +112,8 @@ impl State {
         let (Some(entry), Some(counter), Some(mut day)) = (self.entry(slot), layout.first_sale_counter(), lost) else {
             return Ok(None);
         };
-        let last = entry.last_stored.map_or(facts_day, |last| last.min(facts_day));
-        while day < last {
+        let end = entry.last_stored.map_or(facts_day, |last| last.min(facts_day));
+        while day < end {
             day = day.plus(1);
             let row = self.fact_row(FactKey { day, subject: Subject::Merchant(entry.id) }, history)?;
             if row.get(counter).is_some_and(|orders| orders > 0) {

@@ -1,6 +1,6 @@
 //! Taking the state back from stored rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use super::history::{History, HistoryError};
 use super::hot::NOTHING_CLOSED;
@@ -101,7 +101,7 @@ impl Restore {
                 }
             }
             Profile::Provider(provider) => drop(state.providers.insert(provider.id, provider)),
-            item => {
+            item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
                 if let crate::domain::ProfileKey::Item(id) = item.key() {
                     state.items_mut(id.kind).insert(id.id, item);
                 }
@@ -186,13 +186,13 @@ impl Restore {
             days = vec![DayRange { first: NOTHING_CLOSED.plus(1), last: to }];
         }
         let new_sums = layout.new_sums(older);
-        let chosen: HashMap<u32, (), foldhash::fast::FixedState> = slots.iter().map(|slot| (*slot, ())).collect();
+        let chosen: HashSet<u32, foldhash::fast::FixedState> = slots.iter().copied().collect();
         let mut moved = Vec::new();
         for item in history.rows(days) {
             let (key, row) = item?;
             let Subject::Merchant(id) = key.subject else { continue };
             let slot = self.state.slot_of(id);
-            let Some(entry) = self.state.entry_mut(slot).filter(|_| chosen.contains_key(&slot)) else { continue };
+            let Some(entry) = self.state.entry_mut(slot).filter(|_| chosen.contains(&slot)) else { continue };
             let anchors = anchors(entry.profile.as_ref(), &entry.facts);
             if entry.facts.move_row(layout, &anchors, (from, to), &new_sums, key.day, &row) {
                 moved.push(slot);

@@ -101,7 +101,7 @@ pub(super) fn applied(snapshot: &fjall::Snapshot, spaces: &Spaces) -> Result<u64
     let value = value.map_err(|error| StoreError::unread(Space::Meta, keys::APPLIED, error))?;
     let Some(value) = value else { return Ok(0) };
     let revision = <[u8; 8]>::try_from(&*value);
-    let revision = revision.map_err(|_| StoreError::damaged(Space::Meta, keys::APPLIED, "it is no revision"))?;
+    let revision = revision.map_err(|_| StoreError::damaged(Space::Meta, keys::APPLIED, &"it is no revision"))?;
     Ok(u64::from_be_bytes(revision))
 }
 

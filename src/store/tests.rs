@@ -253,7 +253,7 @@ fn loading_stops_at_the_first_error_of_its_caller() {
     let mut seen = 0;
     let result = store.load(&mut |_| {
         seen += 1;
-        if seen < 10 { Ok(()) } else { Err(StoreError::damaged(Space::Windows, &[], "enough")) }
+        if seen < 10 { Ok(()) } else { Err(StoreError::damaged(Space::Windows, &[], &"enough")) }
     });
     assert!(result.is_err());
     assert_eq!(seen, 10);

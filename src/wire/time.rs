@@ -11,13 +11,14 @@ const MAX_MS: i64 = 253_402_300_799_999;
 /// An instant between 1970 and 9999.
 pub fn timestamp(fields: &mut Fields, field: &str, time: ProtoTime) -> Timestamp {
     let ms = time.seconds.checked_mul(1_000).and_then(|ms| ms.checked_add(i64::from(time.nanos / 1_000_000)));
-    match ms.filter(|ms| (0..=MAX_MS).contains(ms) && (0..1_000_000_000).contains(&time.nanos)) {
-        Some(ms) => Timestamp(ms),
-        None => {
+    let is_valid = |ms: &i64| (0..=MAX_MS).contains(ms) && (0..1_000_000_000).contains(&time.nanos);
+    ms.filter(is_valid).map_or_else(
+        || {
             fields.wrong(field, "must be a time between 1970 and 9999");
             Timestamp(0)
-        }
-    }
+        },
+        Timestamp,
+    )
 }
 
 /// An instant, if one was sent.

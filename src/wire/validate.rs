@@ -8,9 +8,9 @@ use super::status::{DOMAIN, Reason};
 use crate::domain::RequestKey;
 
 /// Longest text of a field, in characters.
-pub const MAX_TEXT: usize = 256;
+pub(super) const MAX_TEXT: usize = 256;
 /// Longest list of a field.
-pub const MAX_LIST: usize = 64;
+pub(super) const MAX_LIST: usize = 64;
 /// Longest request id, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
