@@ -84,7 +84,7 @@ fn explain(
 ) -> Result<Explanation, HistoryError> {
     let hot = state.hot();
     let world = hot.world();
-    let item = locate(hot, query.kind, query.target_id, query.merchant_id);
+    let item = locate(hot, &world, query.kind, query.target_id, query.merchant_id);
     let record = world.table.read(item.merchant_slot);
     let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
     let merchant = match state.view(item.merchant_slot) {

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, PolicyText, Rejection, RequestKey, Subject, Timestamp};
-use crate::log::LogError;
+use crate::log::{Log, LogError};
 use crate::policy;
 use crate::state::{Applied, Hot, RestoreError, State};
 use crate::store::{DataFolder, Store, StoreError};
@@ -84,15 +84,26 @@ impl Engine {
     /// When the folder is in use, damaged, of another version, or of another kind of time.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>, settings: WriterSettings) -> Result<Self, StartError> {
         let folder = DataFolder::open(folder)?;
-        let (log, store) = (folder.log()?, folder.store()?);
-        let mut state = recover(&log, &store)?;
+        Self::start(Box::new(folder.log()?), folder.store()?, clock, settings)
+    }
+
+    /// Recovers the state of a log and a store and starts the writer.
+    ///
+    /// # Errors
+    /// When they are damaged, or of another kind of time.
+    pub fn start(
+        log: Box<dyn Log>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        settings: WriterSettings,
+    ) -> Result<Self, StartError> {
+        let mut state = recover(log.as_ref(), &store)?;
         check_time(&mut state, clock.as_ref())?;
         let hot = state.hot().clone();
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
-        let writer =
-            Writer::new(Box::new(log), store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
+        let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
         Ok(Self { hot, state, store, clock, writer, revisions, close_days })
     }
 
@@ -173,11 +184,14 @@ impl Engine {
         let mut revisions = self.revisions.clone();
         loop {
             revisions.borrow_and_update();
+            if self.read(|state| state.transition().is_some()) {
+                self.next_revision(&mut revisions).await?;
+                continue;
+            }
             let applied = self.write(request.clone(), Body::CloseDay { day }).await?;
             match applied.outcome {
-                Outcome::Rejected(Rejection::TransitionPending) => {
-                    revisions.changed().await.map_err(|_| WriteError::ShuttingDown)?;
-                }
+                // Another change came first.
+                Outcome::Rejected(Rejection::TransitionPending) => {}
                 Outcome::Done => {
                     self.wait_for_day(day).await?;
                     return Ok(Applied { revision: self.hot.revision(), ..applied });
@@ -208,7 +222,7 @@ impl Engine {
                     return Ok(applied.outcome);
                 }
             }
-            revisions.changed().await.map_err(|_| WriteError::ShuttingDown)?;
+            self.next_revision(&mut revisions).await?;
         }
     }
 
@@ -234,7 +248,22 @@ impl Engine {
             if closed {
                 return Ok(());
             }
-            revisions.changed().await.map_err(|_| WriteError::ShuttingDown)?;
+            self.next_revision(&mut revisions).await?;
+        }
+    }
+
+    /// Waits for the next revision, as long as writes are taken.
+    async fn next_revision(&self, revisions: &mut watch::Receiver<u64>) -> Result<(), WriteError> {
+        let mut status = self.writer.watch_status();
+        loop {
+            if let Some(refusal) = status.borrow_and_update().refusal() {
+                return Err(refusal);
+            }
+            let changed = tokio::select! {
+                changed = revisions.changed() => return changed.map_err(|_| WriteError::ShuttingDown),
+                changed = status.changed() => changed,
+            };
+            changed.map_err(|_| WriteError::ShuttingDown)?;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::domain::{ItemId, MerchantId, Scene, TargetKind};
-use crate::state::Hot;
+use crate::state::{Hot, World};
 use crate::traffic::{ItemRecord, MerchantRecord, weigh};
 
 /// What to score. The lists are empty or one per target.
@@ -55,9 +55,9 @@ pub struct ScoreColumns {
 const NO_SLOT: u32 = u32::MAX;
 
 /// Where a target's records are: its own, or its merchant's alone where it is not registered.
-pub(super) fn locate(hot: &Hot, kind: TargetKind, target_id: u64, merchant_id: u64) -> ItemRecord {
+pub(super) fn locate(hot: &Hot, world: &World, kind: TargetKind, target_id: u64, merchant_id: u64) -> ItemRecord {
     let own = match kind.item() {
-        Some(kind) => hot.item(ItemId { kind, id: target_id }),
+        Some(kind) => hot.item(world, ItemId { kind, id: target_id }),
         None => hot.merchant_slot(MerchantId(target_id)).map(plain),
     };
     own.unwrap_or_else(|| plain(hot.merchant_slot(MerchantId(merchant_id)).unwrap_or(NO_SLOT)))
@@ -97,7 +97,7 @@ impl Engine {
             .target_ids
             .iter()
             .zip(owners)
-            .map(|(target, owner)| locate(hot, query.kind, *target, owner))
+            .map(|(target, owner)| locate(hot, &world, query.kind, *target, owner))
             .collect();
         let mut base_scores = query.base_scores.iter();
         for item in located {

@@ -65,6 +65,18 @@ pub enum WriteStatus {
     },
 }
 
+impl WriteStatus {
+    /// What a write is answered while they are not taken.
+    #[must_use]
+    pub fn refusal(&self) -> Option<WriteError> {
+        match self {
+            Self::Ok => None,
+            Self::Poisoned { cause } => Some(WriteError::Poisoned { cause: cause.clone() }),
+            Self::ClockJumped { jump_ms } => Some(WriteError::ClockJumped { jump_ms: *jump_ms }),
+        }
+    }
+}
+
 /// The day that is due to be closed at an instant: yesterday from 06:00 on, the day before until then.
 #[must_use]
 pub fn due_day(now: Timestamp) -> Day {
@@ -174,9 +186,14 @@ impl Writer {
         loop {
             let (mut jobs, shut_down) = self.collect(inbox, if is_busy { Duration::ZERO } else { IDLE });
             self.check_clock();
-            let is_open = jobs.last().is_none_or(|job| !begins_transition(&job.body));
-            if is_open && !shut_down {
-                jobs.extend(self.own_work());
+            if let Some(own) = self.own_work().filter(|_| !shut_down) {
+                let is_open = jobs.last().is_none_or(|job| !begins_transition(&job.body));
+                if !begins_transition(&own.body) {
+                    // In front, so that writes that begin a second world cannot keep a complete one waiting.
+                    jobs.insert(0, own);
+                } else if is_open {
+                    jobs.push(own);
+                }
             }
             if !jobs.is_empty() {
                 self.commit(jobs);
@@ -233,7 +250,8 @@ impl Writer {
     }
 
     fn commit(&mut self, jobs: Vec<Job>) {
-        if let Some(refusal) = self.refusal() {
+        let refusal = self.status.borrow().refusal();
+        if let Some(refusal) = refusal {
             for reply in jobs.into_iter().filter_map(|job| job.reply) {
                 let _ = reply.send(Err(refusal.clone()));
             }
@@ -345,14 +363,6 @@ impl Writer {
             Ok(()) => self.trimmed = upto,
             // A log that stays long is safe; the next group tries again.
             Err(cause) => warn!(%cause, "trimming the log failed"),
-        }
-    }
-
-    fn refusal(&self) -> Option<WriteError> {
-        match &*self.status.borrow() {
-            WriteStatus::Ok => None,
-            WriteStatus::Poisoned { cause } => Some(WriteError::Poisoned { cause: cause.clone() }),
-            WriteStatus::ClockJumped { jump_ms } => Some(WriteError::ClockJumped { jump_ms: *jump_ms }),
         }
     }
 

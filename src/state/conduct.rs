@@ -3,7 +3,7 @@
 use super::history::{History, HistoryError};
 use super::state::{Due, State};
 use crate::domain::{
-    CounterId, Day, DayFacts, Decision, HeldRight, MerchantId, ProfileKey, Rejection, Violation, Week,
+    CounterId, Day, DayFacts, Decision, HeldRight, ItemId, MerchantId, ProfileKey, Rejection, Violation, Week,
 };
 use crate::trust::governance::{WaiverFacts, WaiverRule};
 
@@ -27,15 +27,27 @@ impl State {
                 days.map(|days| recorded.effective_from.plus_ms(i64::from(days).saturating_mul(crate::domain::DAY_MS)));
         }
         if let Some(item) = recorded.item {
-            self.item_violations.entry(item).or_default().push((slot, recorded.id));
+            self.index_violation(item, slot, recorded.id);
             self.dirty.insert(Due::Item(item));
         }
         self.dirty.insert(Due::Merchant(slot));
         self.changes.violations.insert((slot, recorded.id));
         if let Some(entry) = self.entry_mut(slot) {
-            entry.violations.push(recorded);
+            // In order of id, as they come back from the store: factors and points are multiplied and added in order.
+            let at = entry.violations.partition_point(|other| other.id < recorded.id);
+            entry.violations.insert(at, recorded);
         }
         Ok(Ok(decision))
+    }
+
+    /// Notes a violation under its item, in order of merchant and id.
+    fn index_violation(&mut self, item: ItemId, slot: u32, id: u64) {
+        let mut listed = self.item_violations.remove(&item).unwrap_or_default();
+        let merchant = |slot: u32| self.entry(slot).map(|entry| entry.id);
+        let key = (merchant(slot), id);
+        let at = listed.partition_point(|(other, other_id)| (merchant(*other), *other_id) < key);
+        listed.insert(at, (slot, id));
+        self.item_violations.insert(item, listed);
     }
 
     fn check_violation(&self, violation: &Violation) -> Result<u32, Rejection> {

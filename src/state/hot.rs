@@ -23,6 +23,19 @@ pub struct World {
     pub disabled: Vec<bool>,
     /// The records.
     pub table: MerchantTable,
+    /// Factors of items that violations are recorded against: they follow from the policy, so each world has its own.
+    pub(super) item_factors: ItemFactors,
+}
+
+/// Product of the factors of the violations against an item.
+pub(super) type ItemFactors = DashMap<ItemId, f32, foldhash::fast::FixedState>;
+
+/// Where an item belongs, under every policy.
+#[derive(Clone, Copy)]
+struct ItemSlot {
+    merchant_slot: u32,
+    /// Whether some violation was ever recorded against it.
+    has_factor: bool,
 }
 
 /// The day before the first that facts can be of: nothing is closed.
@@ -32,7 +45,7 @@ pub const NOTHING_CLOSED: Day = Day(FIRST_FACTS_DAY.0 - 1);
 pub struct Hot {
     world: ArcSwap<World>,
     merchants: Index<u32>,
-    items: [Index<ItemRecord>; 3],
+    items: [Index<ItemSlot>; 3],
     revision: AtomicU64,
 }
 
@@ -43,6 +56,7 @@ impl Default for Hot {
             facts_day: NOTHING_CLOSED,
             disabled: Vec::new(),
             table: MerchantTable::default(),
+            item_factors: ItemFactors::default(),
         };
         let items = ItemKind::ALL.map(|_| Index::with_hasher(foldhash::fast::FixedState::default()));
         Self {
@@ -73,13 +87,15 @@ impl Hot {
         self.merchants.get(&id.0).map(|slot| *slot)
     }
 
-    /// The record of an item.
+    /// The record of an item in a world.
     #[must_use]
-    pub fn item(&self, item: ItemId) -> Option<ItemRecord> {
-        self.index(item.kind).get(&item.id).map(|record| *record)
+    pub fn item(&self, world: &World, item: ItemId) -> Option<ItemRecord> {
+        let ItemSlot { merchant_slot, has_factor } = self.index(item.kind).get(&item.id).map(|slot| *slot)?;
+        let factor = if has_factor { world.item_factors.get(&item).map(|factor| *factor) } else { None };
+        Some(ItemRecord { merchant_slot, factor: factor.unwrap_or(1.0) })
     }
 
-    fn index(&self, kind: ItemKind) -> &Index<ItemRecord> {
+    fn index(&self, kind: ItemKind) -> &Index<ItemSlot> {
         let [rooms, products, videos] = &self.items;
         match kind {
             ItemKind::LiveRoom => rooms,
@@ -92,11 +108,16 @@ impl Hot {
         self.merchants.insert(id.0, slot);
     }
 
-    pub(super) fn set_item(&self, item: ItemId, record: Option<ItemRecord>) {
-        match record {
-            Some(record) => drop(self.index(item.kind).insert(item.id, record)),
-            None => drop(self.index(item.kind).remove(&item.id)),
+    /// Sets where an item belongs, and its factor in the current world if it has one.
+    pub(super) fn set_item(&self, item: ItemId, merchant_slot: u32, factor: Option<f32>) {
+        if let Some(factor) = factor {
+            self.world.load().item_factors.insert(item, factor);
         }
+        self.index(item.kind).insert(item.id, ItemSlot { merchant_slot, has_factor: factor.is_some() });
+    }
+
+    pub(super) fn remove_item(&self, item: ItemId) {
+        self.index(item.kind).remove(&item.id);
     }
 
     pub(super) fn set_world(&self, world: World) {

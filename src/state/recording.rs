@@ -101,6 +101,22 @@ impl State {
         self.sum_anchored(slot, layout, facts, facts_day, history)
     }
 
+    /// Whether the row of the first sale still says so.
+    pub(super) fn first_sale_stands(
+        &self,
+        slot: u32,
+        layout: &FactsLayout,
+        facts: &MerchantFacts,
+        history: &dyn History,
+    ) -> Result<bool, HistoryError> {
+        let (Some(entry), Some(counter), Some(day)) = (self.entry(slot), layout.first_sale_counter(), facts.first_sale())
+        else {
+            return Ok(true);
+        };
+        let row = self.fact_row(FactKey { day, subject: Subject::Merchant(entry.id) }, history)?;
+        Ok(row.get(counter).is_some_and(|orders| orders > 0))
+    }
+
     fn find_first_sale(
         &self,
         slot: u32,

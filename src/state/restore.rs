@@ -151,6 +151,7 @@ impl Restore {
             facts_day: state.facts_day(),
             disabled: state.disabled.clone(),
             table: MerchantTable::default(),
+            item_factors: super::hot::ItemFactors::default(),
         });
         if let Some(row) = state.meta.transition.take() {
             let version = row.policy_version;

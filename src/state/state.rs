@@ -14,7 +14,7 @@ use crate::domain::{
     Rejection, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
-use crate::traffic::{ItemRecord, Materialised, MerchantRecord, materialise};
+use crate::traffic::{Materialised, MerchantRecord, materialise};
 use crate::trust::{MerchantFacts, MerchantView, SignalRow, governance};
 
 /// What memory keeps of a merchant id that was ever mentioned.
@@ -349,22 +349,26 @@ impl State {
 
     pub(super) fn refresh_item(&mut self, item: ItemId) {
         let Some(owner) = self.items(item.kind).get(&item.id).and_then(Profile::owner) else {
-            self.hot.set_item(item, None);
+            self.hot.remove_item(item);
             return;
         };
         let slot = self.slot_of(owner);
-        let violations: Vec<&Violation> = self.item_violations(item).map(|(_, violation)| violation).collect();
-        let factor = violations
-            .iter()
-            .map(|violation| self.policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now))
-            .fold(1.0, |product, factor| product * factor);
-        let next_change = governance::next_change(violations.iter().copied(), self.meta.now);
-        #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
-        let record = ItemRecord { merchant_slot: slot, factor: factor as f32 };
-        self.hot.set_item(item, Some(record));
-        if let Some(at) = next_change {
+        self.hot.set_item(item, slot, self.item_factor(&self.policy, item));
+        let violations = self.item_violations(item).map(|(_, violation)| violation);
+        if let Some(at) = governance::next_change(violations, self.meta.now) {
             self.due.insert((at, Due::Item(item)));
         }
+    }
+
+    /// The factor of the violations against an item under a policy; none if there never was one.
+    pub(super) fn item_factor(&self, policy: &Policy, item: ItemId) -> Option<f32> {
+        self.item_violations.get(&item)?;
+        let factors = self.item_violations(item).map(|(_, violation)| {
+            policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now)
+        });
+        let factor = factors.fold(1.0, |product, factor| product * factor);
+        #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
+        Some(factor as f32)
     }
 
     /// Violations against an item, with the slot of the merchant they are recorded under.

@@ -253,7 +253,11 @@ impl State {
     fn anchor_in(&mut self, transition: &mut Transition, slot: u32, history: &dyn History) -> Result<(), HistoryError> {
         let Some(mut facts) = transition.forked.remove(&slot) else { return Ok(()) };
         let layout = &transition.policy.model.layout;
-        let summed = self.sum_anchored(slot, layout, &mut facts, transition.facts_day, history);
+        // A row that was read from the snapshot may have been taken back since.
+        let summed = self.first_sale_stands(slot, layout, &facts, history).and_then(|stands| {
+            let change = if stands { FirstSale::Moved } else { FirstSale::Lost };
+            self.settle_first_sale(slot, layout, &mut facts, transition.facts_day, change, history)
+        });
         transition.forked.insert(slot, facts);
         summed
     }
@@ -282,12 +286,13 @@ impl State {
 
     /// Gives a merchant its own sums in the world being built, before the current ones change.
     pub(super) fn fork(&mut self, slot: u32) {
-        let (Some(mut transition), Some(entry)) = (self.transition.take(), self.entry(slot)) else { return };
+        let Some(mut transition) = self.transition.take() else { return };
         let (from, to) = (&self.policy.model.layout, &transition.policy.model.layout);
-        transition
-            .forked
-            .entry(slot)
-            .or_insert_with(|| if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) });
+        if let Some(entry) = self.entry(slot) {
+            transition.forked.entry(slot).or_insert_with(|| {
+                if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) }
+            });
+        }
         self.transition = Some(transition);
     }
 
@@ -379,15 +384,18 @@ impl State {
         self.policy = transition.policy.clone();
         self.disabled.clone_from(&transition.disabled);
         self.stale_windows = (0..self.slots()).collect();
+        let item_factors = self
+            .item_violations
+            .keys()
+            .filter_map(|item| Some((*item, self.item_factor(&self.policy, *item)?)))
+            .collect();
         self.hot.set_world(World {
             policy: transition.policy,
             facts_day: transition.facts_day,
             disabled: transition.disabled,
             table: transition.table,
+            item_factors,
         });
-        // Items look at the policy's violation types.
-        let items: Vec<_> = self.item_violations.keys().copied().collect();
-        self.dirty.extend(items.into_iter().map(Due::Item));
         Ok(Ok(()))
     }
 }

@@ -82,7 +82,7 @@ pub enum FirstSale {
 pub struct MerchantFactsParts {
     /// One sum per windowed counter of the layout.
     pub sums: Vec<u64>,
-    /// Last day each windowed counter was sent, `i32::MIN` for never.
+    /// Last day each windowed counter was sent, as far as its window reaches; `i32::MIN` for never.
     pub last_sent: Vec<i32>,
     /// One level per level counter of the layout.
     pub levels: Vec<Option<Level>>,
@@ -133,7 +133,13 @@ impl FactsLayout {
     /// Flags the sums that `older` does not have.
     #[must_use]
     pub fn new_sums(&self, older: &Self) -> Vec<bool> {
-        self.sums.iter().map(|sum| !older.sums.contains(sum)).collect()
+        self.sums.iter().map(|sum| !self.shares_with(older, sum)).collect()
+    }
+
+    /// Whether one of this layout's sums means the same under `older`.
+    fn shares_with(&self, older: &Self, sum: &(CounterId, Window)) -> bool {
+        let is_anchored_to_sale = matches!(sum.1.span, Span::From(Anchor::FirstSale, _));
+        older.sums.contains(sum) && (self.first_sale == older.first_sale || !is_anchored_to_sale)
     }
 
     /// The counter whose first positive day anchors windows.
@@ -149,7 +155,7 @@ impl FactsLayout {
         if self.levels.iter().any(|level| !older.levels.contains(level)) || self.first_sale != older.first_sale {
             ranges.push(DayRange { first: FIRST_FACTS_DAY, last: to });
         }
-        for (_, window) in self.sums.iter().filter(|sum| !older.sums.contains(sum)) {
+        for (_, window) in self.sums.iter().filter(|sum| !self.shares_with(older, sum)) {
             let everything = matches!(window.span, Span::From(..));
             let range = if everything { None } else { window.range(to, None) };
             ranges.push(range.unwrap_or(DayRange { first: FIRST_FACTS_DAY, last: to }));
@@ -168,10 +174,12 @@ impl FactsLayout {
 
     /// The days of which some row can change a sum when the facts day moves from `from` to `to`.
     fn days_touched(&self, from: Day, to: Day) -> Vec<DayRange> {
-        // Everything that arrives counts for lifetime sums, levels and anchored windows.
+        // Levels and the first sale look at every day that is closed.
         let mut ranges = vec![DayRange { first: from.plus(1), last: to }];
         for (_, window) in &self.sums {
             if matches!(window.span, Span::Lifetime | Span::From(..)) {
+                // Every day that comes to an end can count, and none leaves.
+                ranges.push(DayRange { first: window.last_day(from).plus(1), last: window.last_day(to) });
                 continue;
             }
             let (counted, counts) = (window.range(from, None), window.range(to, None));
@@ -252,7 +260,7 @@ impl MerchantFacts {
         self.sums.get(usize::from(id.0)).copied().unwrap_or(0)
     }
 
-    /// Last day a windowed counter was sent, if ever.
+    /// Last day a windowed counter was sent, as far as its window reaches; none if never.
     #[must_use]
     pub fn last_sent(&self, id: SumId) -> Option<Day> {
         self.last_sent.get(usize::from(id.0)).copied().filter(|day| *day != NEVER)
@@ -290,7 +298,9 @@ impl MerchantFacts {
                 if window.range(facts_day, anchor_day(window, anchors)).is_some_and(|range| range.contains(day)) {
                     self.change_sum(id, old, value);
                 }
-                self.note_sent(id, day);
+                if day <= window.last_day(facts_day) {
+                    self.note_sent(id, day);
+                }
             }
             self.take_level(layout, counter, Level { day, value }, true);
         }
@@ -329,7 +339,7 @@ impl MerchantFacts {
                     (true, false) => self.change_sum(id, value, 0),
                     _ => {}
                 }
-                if day <= to {
+                if day <= window.last_day(to) {
                     self.note_sent(id, day);
                 }
             }
@@ -362,12 +372,12 @@ impl MerchantFacts {
         }
     }
 
-    /// The same facts under another layout: sums and levels that both have are kept, the others are empty.
+    /// The same facts under another layout: what means the same in both is kept, the rest is empty.
     #[must_use]
     pub fn laid_out(&self, from: &FactsLayout, to: &FactsLayout) -> Self {
         let mut facts = Self::empty(to);
-        facts.first_sale = self.first_sale;
-        for (index, sum) in to.sums.iter().enumerate() {
+        facts.first_sale = self.first_sale.filter(|_| from.first_sale == to.first_sale);
+        for (index, sum) in to.sums.iter().enumerate().filter(|(_, sum)| to.shares_with(from, sum)) {
             let Some(old) = from.sums.iter().position(|other| other == sum) else { continue };
             if let (Some(to), Some(from)) = (facts.sums.get_mut(index), self.sums.get(old)) {
                 *to = *from;

@@ -65,14 +65,10 @@ impl Window {
     /// has one and the merchant does. `None` when no day counts.
     #[must_use]
     pub fn range(&self, facts_day: Day, anchor: Option<Day>) -> Option<DayRange> {
-        let end = facts_day.plus(i32::from(self.offset_days).saturating_neg());
+        let end = self.last_day(facts_day);
         let range = match &self.span {
             Span::Days(days) => DayRange { first: end.plus(1_i32.saturating_sub(i32::from(*days))), last: end },
-            Span::NaturalWeek => {
-                // A week counts once its Sunday is closed.
-                let week = end.plus(1).week().previous();
-                DayRange { first: week.monday(), last: week.sunday() }
-            }
+            Span::NaturalWeek => DayRange { first: end.week().monday(), last: end },
             Span::Lifetime => DayRange { first: FIRST_FACTS_DAY, last: end },
             Span::From(_, days) => {
                 let first = anchor?;
@@ -80,6 +76,17 @@ impl Window {
             }
         };
         (range.first <= range.last).then_some(range)
+    }
+
+    /// The last day that can count when `facts_day` is the last closed day.
+    #[must_use]
+    pub fn last_day(&self, facts_day: Day) -> Day {
+        let end = facts_day.plus(i32::from(self.offset_days).saturating_neg());
+        match self.span {
+            // A week counts once its Sunday is closed.
+            Span::NaturalWeek => end.plus(1).week().previous().sunday(),
+            Span::Days(_) | Span::Lifetime | Span::From(..) => end,
+        }
     }
 
     /// The day of the merchant's life it begins with, if it does.
