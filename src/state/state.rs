@@ -235,7 +235,9 @@ impl State {
             }
         }
         let outcome = self.apply_body(revision, &command.body, history)?;
-        if let Some(request) = &command.request {
+        // Having to wait is no outcome: the caller tries again under the same id.
+        let is_final = outcome != Outcome::Rejected(Rejection::TransitionPending);
+        if let Some(request) = command.request.as_ref().filter(|_| is_final) {
             let row = RequestRow { stamp: self.meta.now, revision, outcome: outcome.clone() };
             self.requests.remember(request.clone(), row.clone());
             self.changes.requests.push((request.clone(), Some(row)));
