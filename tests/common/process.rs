@@ -124,11 +124,12 @@ impl Process {
         (status, String::from_utf8_lossy(&log).into_owned())
     }
 
-    /// Stops it in an orderly way.
-    pub fn stop(self) {
+    /// Stops it in an orderly way. Waits beside the clients' connections, which have a part in an orderly end.
+    pub async fn stop(self) {
         self.signal("TERM");
-        let (status, log) = self.end();
+        let (status, log) = tokio::task::spawn_blocking(|| self.end()).await.expect("no panic");
         assert!(status.success(), "{log}");
+        assert!(!log.contains("still in flight"), "nothing was in flight: {log}");
     }
 }
 
