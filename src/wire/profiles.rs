@@ -24,6 +24,8 @@ const MAX_PAGE: usize = 1_000;
 pub trait ProfileMessage: Sized + Send {
     /// Name of a list of them, for paths in messages.
     const LIST: &'static str;
+    /// Name of the field of its id.
+    const ID: &'static str;
     /// Fields that a mask can name.
     const FIELDS: &'static [&'static str];
 
@@ -127,6 +129,7 @@ pub fn page(page_size: u32, page_token: &str) -> Result<(usize, u64), Status> {
 
 impl ProfileMessage for proto::Merchant {
     const LIST: &'static str = "merchants";
+    const ID: &'static str = "merchant_id";
     const FIELDS: &'static [&'static str] = MERCHANT_FIELDS;
 
     fn key(id: u64) -> ProfileKey {
@@ -215,6 +218,7 @@ fn enrolments(fields: &mut Fields, messages: Vec<proto::Enrolment>) -> Vec<Enrol
 
 impl ProfileMessage for proto::Product {
     const LIST: &'static str = "products";
+    const ID: &'static str = "product_id";
     const FIELDS: &'static [&'static str] = PRODUCT_FIELDS;
 
     fn key(id: u64) -> ProfileKey {
@@ -265,6 +269,7 @@ impl ProfileMessage for proto::Product {
 
 impl ProfileMessage for proto::LiveRoom {
     const LIST: &'static str = "live_rooms";
+    const ID: &'static str = "live_room_id";
     const FIELDS: &'static [&'static str] = LIVE_ROOM_FIELDS;
 
     fn key(id: u64) -> ProfileKey {
@@ -312,6 +317,7 @@ impl ProfileMessage for proto::LiveRoom {
 
 impl ProfileMessage for proto::ShortVideo {
     const LIST: &'static str = "short_videos";
+    const ID: &'static str = "short_video_id";
     const FIELDS: &'static [&'static str] = SHORT_VIDEO_FIELDS;
 
     fn key(id: u64) -> ProfileKey {
@@ -351,6 +357,7 @@ impl ProfileMessage for proto::ShortVideo {
 
 impl ProfileMessage for proto::ServiceProvider {
     const LIST: &'static str = "service_providers";
+    const ID: &'static str = "service_provider_id";
     const FIELDS: &'static [&'static str] = PROVIDER_FIELDS;
 
     fn key(id: u64) -> ProfileKey {
@@ -398,7 +405,7 @@ impl ProfileMessage for proto::ServiceProvider {
 /// `INVALID_ARGUMENT` naming the wrong field.
 pub fn deletion<M: ProfileMessage>(id: u64, etag: &str) -> Result<(ProfileKey, Option<u64>), Status> {
     let mut fields = Fields::default();
-    fields.id("id", id);
+    fields.id(M::ID, id);
     let expected = expected_revision(&mut fields, etag);
     fields.finish()?;
     Ok((M::key(id), expected))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt, pb};
 
-use super::validate::{Problem, message};
+use super::validate::{Problem, bad_request, message};
 use crate::domain::{ProfileKey, Rejection};
 use crate::engine::{ReadError, WriteError};
 use crate::proto;
@@ -161,6 +161,9 @@ pub fn not_registered(key: ProfileKey) -> Status {
 /// A write that was not taken.
 #[must_use]
 pub fn write_status(error: &WriteError) -> Status {
+    if matches!(error, WriteError::ClockWouldGoBack { .. }) {
+        return bad_request(&[Problem { field: "to".to_owned(), description: error.to_string() }]);
+    }
     let (reason, retry) = match error {
         WriteError::QueueFull { retry_ms } => (Reason::QueueFull, Some(Duration::from_millis(u64::from(*retry_ms)))),
         WriteError::Poisoned { .. } => (Reason::WritesPoisoned, None),
@@ -202,16 +205,25 @@ pub fn rejection_to_item(result: &Result<(), Rejection>) -> pb::Status {
 #[must_use]
 pub fn item_status(problems: &[Problem]) -> pb::Status {
     let unknown = problems.iter().all(|problem| problem.description.contains("not declared in the policy"));
-    to_pb(if unknown { Reason::UnknownCounter } else { Reason::BadRequest }, message(problems))
+    let mut status = to_pb(if unknown { Reason::UnknownCounter } else { Reason::BadRequest }, message(problems));
+    let violation = |problem: &Problem| pb::bad_request::FieldViolation {
+        field: problem.field.clone(),
+        description: problem.description.clone(),
+        ..pb::bad_request::FieldViolation::default()
+    };
+    let fields = pb::BadRequest { field_violations: problems.iter().map(violation).collect() };
+    status.details.push(detail("BadRequest", &fields));
+    status
 }
 
 fn to_pb(reason: Reason, message: String) -> pb::Status {
     let info = pb::ErrorInfo { reason: reason.name().to_owned(), domain: DOMAIN.to_owned(), metadata: HashMap::new() };
-    let detail = prost_types::Any {
-        type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
-        value: prost::Message::encode_to_vec(&info),
-    };
-    pb::Status { code: i32::from(reason.code()), message, details: vec![detail] }
+    pb::Status { code: i32::from(reason.code()), message, details: vec![detail("ErrorInfo", &info)] }
+}
+
+/// A detail of `google.rpc`.
+fn detail(name: &str, message: &impl prost::Message) -> prost_types::Any {
+    prost_types::Any { type_url: format!("type.googleapis.com/google.rpc.{name}"), value: message.encode_to_vec() }
 }
 
 /// One `ItemStatus` per item of a request, from what validation and applying said.
