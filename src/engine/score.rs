@@ -77,49 +77,50 @@ impl Engine {
     /// Scores targets. Never waits: no lock is held longer than one lookup.
     #[must_use]
     pub fn score(&self, query: &ScoreQuery) -> ScoreColumns {
-        let hot = self.hot();
-        // The revision first: every record read after it includes at least that much.
-        let revision = hot.revision();
-        let world = hot.world();
-        let count = query.target_ids.len();
-        let mut columns = ScoreColumns {
-            policy_version: world.policy.version,
-            revision,
-            cache_ttl_ms: world.policy.cache_ttl_ms,
-            trust_scores: Vec::with_capacity(count),
-            boost_weights: Vec::with_capacity(count),
-            programmes: Vec::with_capacity(count),
-            labels: Vec::with_capacity(count),
-            ..ScoreColumns::default()
-        };
-        let owners = query.merchant_ids.iter().copied().chain(std::iter::repeat(0));
-        let located: Vec<ItemRecord> = query
-            .target_ids
-            .iter()
-            .zip(owners)
-            .map(|(target, owner)| locate(hot, query.kind, *target, owner))
-            .collect();
-        let mut base_scores = query.base_scores.iter();
-        for item in located {
-            let record: MerchantRecord = world.table.read(item.merchant_slot);
-            let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
-            columns.trust_scores.push(record.trust);
-            columns.boost_weights.push(to_f32(weight.weight));
-            columns.programmes.push(weight.programmes);
-            columns.labels.push(weight.labels);
-            columns.unknown += usize::from(!record.is_registered);
-            if let Some(base_score) = base_scores.next() {
-                columns.adjusted_scores.push(to_f32(weight.adjusted(*base_score)));
-            }
-            if query.layers {
-                for (column, layer) in columns.layers.iter_mut().zip(record.layers) {
-                    column.push(layer);
-                }
-            }
-            if query.ad_price {
-                columns.ad_price_factors.push(record.ad_price);
+        score(self.hot(), query)
+    }
+}
+
+/// Scores targets by the readers' side of a state.
+#[must_use]
+pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
+    // The revision first: every record read after it includes at least that much.
+    let revision = hot.revision();
+    let world = hot.world();
+    let count = query.target_ids.len();
+    let mut columns = ScoreColumns {
+        policy_version: world.policy.version,
+        revision,
+        cache_ttl_ms: world.policy.cache_ttl_ms,
+        trust_scores: Vec::with_capacity(count),
+        boost_weights: Vec::with_capacity(count),
+        programmes: Vec::with_capacity(count),
+        labels: Vec::with_capacity(count),
+        ..ScoreColumns::default()
+    };
+    let owners = query.merchant_ids.iter().copied().chain(std::iter::repeat(0));
+    let located: Vec<ItemRecord> =
+        query.target_ids.iter().zip(owners).map(|(target, owner)| locate(hot, query.kind, *target, owner)).collect();
+    let mut base_scores = query.base_scores.iter();
+    for item in located {
+        let record: MerchantRecord = world.table.read(item.merchant_slot);
+        let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
+        columns.trust_scores.push(record.trust);
+        columns.boost_weights.push(to_f32(weight.weight));
+        columns.programmes.push(weight.programmes);
+        columns.labels.push(weight.labels);
+        columns.unknown += usize::from(!record.is_registered);
+        if let Some(base_score) = base_scores.next() {
+            columns.adjusted_scores.push(to_f32(weight.adjusted(*base_score)));
+        }
+        if query.layers {
+            for (column, layer) in columns.layers.iter_mut().zip(record.layers) {
+                column.push(layer);
             }
         }
-        columns
+        if query.ad_price {
+            columns.ad_price_factors.push(record.ad_price);
+        }
     }
+    columns
 }
