@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::error::ReadError;
-use super::score::locate;
 use crate::domain::{Day, HeldRight, Merchant, Scene, TargetKind, Timestamp, Violation, Week};
 use crate::policy::Policy;
 use crate::state::{HistoryError, State};
@@ -84,7 +83,7 @@ fn explain(
 ) -> Result<Explanation, HistoryError> {
     let hot = state.hot();
     let world = hot.world();
-    let item = locate(hot, &world, query.kind, query.target_id, query.merchant_id);
+    let item = hot.targets(query.kind).locate(&world, query.target_id, query.merchant_id);
     let record = world.table.read(item.merchant_slot);
     let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
     let merchant = match state.view(item.merchant_slot) {

@@ -25,7 +25,7 @@ use crate::trust::DayRange;
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, Explanation};
 pub use recovery::{RecoveryError, recover};
-pub use score::{ScoreColumns, ScoreQuery};
+pub use score::{ScoreColumns, ScoreQuery, score};
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
 use writer::{Writer, WriterHandle};

@@ -1,8 +1,8 @@
 //! Score: two rounds of lookups, then arithmetic. Memory only.
 
 use super::Engine;
-use crate::domain::{ItemId, MerchantId, Scene, TargetKind};
-use crate::state::{Hot, World};
+use crate::domain::{Scene, TargetKind};
+use crate::state::Hot;
 use crate::traffic::{ItemRecord, MerchantRecord, weigh};
 
 /// What to score. The lists are empty or one per target.
@@ -51,22 +51,6 @@ pub struct ScoreColumns {
     pub unknown: usize,
 }
 
-/// Slots beyond every table: their records are unregistered.
-const NO_SLOT: u32 = u32::MAX;
-
-/// Where a target's records are: its own, or its merchant's alone where it is not registered.
-pub(super) fn locate(hot: &Hot, world: &World, kind: TargetKind, target_id: u64, merchant_id: u64) -> ItemRecord {
-    let own = match kind.item() {
-        Some(kind) => hot.item(world, ItemId { kind, id: target_id }),
-        None => hot.merchant_slot(MerchantId(target_id)).map(plain),
-    };
-    own.unwrap_or_else(|| plain(hot.merchant_slot(MerchantId(merchant_id)).unwrap_or(NO_SLOT)))
-}
-
-fn plain(merchant_slot: u32) -> ItemRecord {
-    ItemRecord { merchant_slot, factor: 1.0 }
-}
-
 /// The one cast of a weight or adjusted score to what is sent.
 #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
 pub(super) fn to_f32(value: f64) -> f32 {
@@ -77,49 +61,51 @@ impl Engine {
     /// Scores targets. Never waits: no lock is held longer than one lookup.
     #[must_use]
     pub fn score(&self, query: &ScoreQuery) -> ScoreColumns {
-        let hot = self.hot();
-        // The revision first: every record read after it includes at least that much.
-        let revision = hot.revision();
-        let world = hot.world();
-        let count = query.target_ids.len();
-        let mut columns = ScoreColumns {
-            policy_version: world.policy.version,
-            revision,
-            cache_ttl_ms: world.policy.cache_ttl_ms,
-            trust_scores: Vec::with_capacity(count),
-            boost_weights: Vec::with_capacity(count),
-            programmes: Vec::with_capacity(count),
-            labels: Vec::with_capacity(count),
-            ..ScoreColumns::default()
-        };
-        let owners = query.merchant_ids.iter().copied().chain(std::iter::repeat(0));
-        let located: Vec<ItemRecord> = query
-            .target_ids
-            .iter()
-            .zip(owners)
-            .map(|(target, owner)| locate(hot, &world, query.kind, *target, owner))
-            .collect();
-        let mut base_scores = query.base_scores.iter();
-        for item in located {
-            let record: MerchantRecord = world.table.read(item.merchant_slot);
-            let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
-            columns.trust_scores.push(record.trust);
-            columns.boost_weights.push(to_f32(weight.weight));
-            columns.programmes.push(weight.programmes);
-            columns.labels.push(weight.labels);
-            columns.unknown += usize::from(!record.is_registered);
-            if let Some(base_score) = base_scores.next() {
-                columns.adjusted_scores.push(to_f32(weight.adjusted(*base_score)));
-            }
-            if query.layers {
-                for (column, layer) in columns.layers.iter_mut().zip(record.layers) {
-                    column.push(layer);
-                }
-            }
-            if query.ad_price {
-                columns.ad_price_factors.push(record.ad_price);
+        score(self.hot(), query)
+    }
+}
+
+/// Scores targets by the readers' side of a state.
+#[must_use]
+pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
+    // The revision first: every record read after it includes at least that much.
+    let revision = hot.revision();
+    let world = hot.world();
+    let count = query.target_ids.len();
+    let mut columns = ScoreColumns {
+        policy_version: world.policy.version,
+        revision,
+        cache_ttl_ms: world.policy.cache_ttl_ms,
+        trust_scores: Vec::with_capacity(count),
+        boost_weights: Vec::with_capacity(count),
+        programmes: Vec::with_capacity(count),
+        labels: Vec::with_capacity(count),
+        ..ScoreColumns::default()
+    };
+    let owners = query.merchant_ids.iter().copied().chain(std::iter::repeat(0));
+    let targets = hot.targets(query.kind);
+    let located: Vec<ItemRecord> =
+        query.target_ids.iter().zip(owners).map(|(target, owner)| targets.locate(&world, *target, owner)).collect();
+    let mut base_scores = query.base_scores.iter();
+    for item in located {
+        let record: MerchantRecord = world.table.read(item.merchant_slot);
+        let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
+        columns.trust_scores.push(record.trust);
+        columns.boost_weights.push(to_f32(weight.weight));
+        columns.programmes.push(weight.programmes);
+        columns.labels.push(weight.labels);
+        columns.unknown += usize::from(!record.is_registered);
+        if let Some(base_score) = base_scores.next() {
+            columns.adjusted_scores.push(to_f32(weight.adjusted(*base_score)));
+        }
+        if query.layers {
+            for (column, layer) in columns.layers.iter_mut().zip(record.layers) {
+                column.push(layer);
             }
         }
-        columns
+        if query.ad_price {
+            columns.ad_price_factors.push(record.ad_price);
+        }
     }
+    columns
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
 
+use super::index::{IdIndex, IdTable};
 use super::table::MerchantTable;
-use crate::domain::{Day, FIRST_FACTS_DAY, ItemId, ItemKind, MerchantId};
+use crate::domain::{Day, FIRST_FACTS_DAY, ItemId, ItemKind, MerchantId, TargetKind};
 use crate::policy::Policy;
 use crate::traffic::ItemRecord;
-
-type Index<V> = DashMap<u64, V, foldhash::fast::FixedState>;
 
 /// One policy and facts day, with every merchant's record under them. A request answers from one world.
 pub struct World {
@@ -30,13 +29,10 @@ pub struct World {
 /// Product of the factors of the violations against an item.
 pub(super) type ItemFactors = DashMap<ItemId, f32, foldhash::fast::FixedState>;
 
-/// Where an item belongs, under every policy.
-#[derive(Clone, Copy)]
-struct ItemSlot {
-    merchant_slot: u32,
-    /// Whether some violation was ever recorded against it.
-    has_factor: bool,
-}
+/// Slots beyond every table: their records are unregistered.
+const NO_SLOT: u32 = u32::MAX;
+/// In an item's value, above its merchant's slot: a violation was once recorded against it.
+const HAS_FACTOR: u64 = 1 << 32;
 
 /// The day before the first that facts can be of: nothing is closed.
 pub const NOTHING_CLOSED: Day = Day(FIRST_FACTS_DAY.0 - 1);
@@ -44,8 +40,10 @@ pub const NOTHING_CLOSED: Day = Day(FIRST_FACTS_DAY.0 - 1);
 /// The readers' side of the state.
 pub struct Hot {
     world: ArcSwap<World>,
-    merchants: Index<u32>,
-    items: [Index<ItemSlot>; 3],
+    /// Slots by merchant.
+    merchants: IdIndex,
+    /// Slots of their merchants by item, with [`HAS_FACTOR`].
+    items: [IdIndex; 3],
     revision: AtomicU64,
 }
 
@@ -58,11 +56,10 @@ impl Default for Hot {
             table: MerchantTable::default(),
             item_factors: ItemFactors::default(),
         };
-        let items = ItemKind::ALL.map(|_| Index::with_hasher(foldhash::fast::FixedState::default()));
         Self {
             world: ArcSwap::from_pointee(world),
-            merchants: Index::with_hasher(foldhash::fast::FixedState::default()),
-            items,
+            merchants: IdIndex::default(),
+            items: ItemKind::ALL.map(|_| IdIndex::default()),
             revision: AtomicU64::new(0),
         }
     }
@@ -71,7 +68,7 @@ impl Default for Hot {
 impl Hot {
     /// The current world. Cheap, and safe to hold for a request.
     #[must_use]
-    pub fn world(&self) -> arc_swap::Guard<Arc<World>> {
+    pub fn world(&self) -> Guard<Arc<World>> {
         self.world.load()
     }
 
@@ -84,18 +81,16 @@ impl Hot {
     /// The slot of a merchant, registered or once mentioned.
     #[must_use]
     pub fn merchant_slot(&self, id: MerchantId) -> Option<u32> {
-        self.merchants.get(&id.0).map(|slot| *slot)
+        self.merchants.get(id.0).map(slot_of)
     }
 
-    /// The record of an item in a world.
+    /// Looks targets of a kind up, for one request.
     #[must_use]
-    pub fn item(&self, world: &World, item: ItemId) -> Option<ItemRecord> {
-        let ItemSlot { merchant_slot, has_factor } = self.index(item.kind).get(&item.id).map(|slot| *slot)?;
-        let factor = if has_factor { world.item_factors.get(&item).map(|factor| *factor) } else { None };
-        Some(ItemRecord { merchant_slot, factor: factor.unwrap_or(1.0) })
+    pub fn targets(&self, kind: TargetKind) -> Targets {
+        Targets { merchants: self.merchants.table(), items: kind.item().map(|kind| (kind, self.index(kind).table())) }
     }
 
-    fn index(&self, kind: ItemKind) -> &Index<ItemSlot> {
+    fn index(&self, kind: ItemKind) -> &IdIndex {
         let [rooms, products, videos] = &self.items;
         match kind {
             ItemKind::LiveRoom => rooms,
@@ -105,7 +100,7 @@ impl Hot {
     }
 
     pub(super) fn set_merchant_slot(&self, id: MerchantId, slot: u32) {
-        self.merchants.insert(id.0, slot);
+        self.merchants.set(id.0, u64::from(slot));
     }
 
     /// Sets where an item belongs, and its factor in the current world if it has one.
@@ -113,11 +108,12 @@ impl Hot {
         if let Some(factor) = factor {
             self.world.load().item_factors.insert(item, factor);
         }
-        self.index(item.kind).insert(item.id, ItemSlot { merchant_slot, has_factor: factor.is_some() });
+        let flag = if factor.is_some() { HAS_FACTOR } else { 0 };
+        self.index(item.kind).set(item.id, u64::from(merchant_slot) | flag);
     }
 
     pub(super) fn remove_item(&self, item: ItemId) {
-        self.index(item.kind).remove(&item.id);
+        self.index(item.kind).remove(item.id);
     }
 
     pub(super) fn set_world(&self, world: World) {
@@ -127,4 +123,38 @@ impl Hot {
     pub(super) fn publish(&self, revision: u64) {
         self.revision.store(revision, Ordering::Release);
     }
+}
+
+/// The indexes of one kind of target, held for a request.
+pub struct Targets {
+    merchants: Guard<Arc<IdTable>>,
+    items: Option<(ItemKind, Guard<Arc<IdTable>>)>,
+}
+
+impl Targets {
+    /// Where a target's records are: its own, or its merchant's alone where it is not registered.
+    #[must_use]
+    pub fn locate(&self, world: &World, target_id: u64, merchant_id: u64) -> ItemRecord {
+        let own = match &self.items {
+            Some((kind, items)) => items.get(target_id).map(|value| {
+                let has_factor = value & HAS_FACTOR != 0;
+                let item = ItemId { kind: *kind, id: target_id };
+                let factor = if has_factor { world.item_factors.get(&item).map(|factor| *factor) } else { None };
+                ItemRecord { merchant_slot: slot_of(value), factor: factor.unwrap_or(1.0) }
+            }),
+            None => self.merchant(target_id),
+        };
+        own.or_else(|| self.merchant(merchant_id)).unwrap_or(ItemRecord { merchant_slot: NO_SLOT, factor: 1.0 })
+    }
+
+    fn merchant(&self, id: u64) -> Option<ItemRecord> {
+        let value = self.merchants.get(id)?;
+        Some(ItemRecord { merchant_slot: slot_of(value), factor: 1.0 })
+    }
+}
+
+/// The slot in the low half of a value.
+#[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
+fn slot_of(value: u64) -> u32 {
+    value as u32
 }

@@ -4,6 +4,7 @@ mod changes;
 mod conduct;
 mod history;
 mod hot;
+mod index;
 mod profiles;
 mod recording;
 mod requests;
@@ -15,7 +16,7 @@ mod table;
 mod transition;
 
 pub use history::{History, HistoryError, HistoryRows};
-pub use hot::{Hot, NOTHING_CLOSED, World};
+pub use hot::{Hot, NOTHING_CLOSED, Targets, World};
 pub use requests::{MAX_REMEMBERED, REMEMBERED_MS};
 pub use restore::{Restore, RestoreError};
 pub use rows::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};

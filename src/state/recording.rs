@@ -109,7 +109,8 @@ impl State {
         facts: &MerchantFacts,
         history: &dyn History,
     ) -> Result<bool, HistoryError> {
-        let (Some(entry), Some(counter), Some(day)) = (self.entry(slot), layout.first_sale_counter(), facts.first_sale())
+        let (Some(entry), Some(counter), Some(day)) =
+            (self.entry(slot), layout.first_sale_counter(), facts.first_sale())
         else {
             return Ok(true);
         };

@@ -363,9 +363,9 @@ impl State {
     /// The factor of the violations against an item under a policy; none if there never was one.
     pub(super) fn item_factor(&self, policy: &Policy, item: ItemId) -> Option<f32> {
         self.item_violations.get(&item)?;
-        let factors = self.item_violations(item).map(|(_, violation)| {
-            policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now)
-        });
+        let factors = self
+            .item_violations(item)
+            .map(|(_, violation)| policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now));
         let factor = factors.fold(1.0, |product, factor| product * factor);
         #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
         Some(factor as f32)

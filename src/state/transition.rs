@@ -289,9 +289,10 @@ impl State {
         let Some(mut transition) = self.transition.take() else { return };
         let (from, to) = (&self.policy.model.layout, &transition.policy.model.layout);
         if let Some(entry) = self.entry(slot) {
-            transition.forked.entry(slot).or_insert_with(|| {
-                if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) }
-            });
+            transition
+                .forked
+                .entry(slot)
+                .or_insert_with(|| if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) });
         }
         self.transition = Some(transition);
     }

@@ -145,9 +145,8 @@ impl Drop for Process {
 fn addresses(line: &str) -> (SocketAddr, SocketAddr) {
     let words: Vec<&str> = line.split(' ').collect();
     let ["listening", grpc, http] = words.as_slice() else { unreachable!("not the line that scripts read: {line:?}") };
-    let address = |word: &str, name: &str| {
-        word.strip_prefix(name).and_then(|address| address.parse().ok()).expect("an address")
-    };
+    let address =
+        |word: &str, name: &str| word.strip_prefix(name).and_then(|address| address.parse().ok()).expect("an address");
     (address(grpc, "grpc="), address(http, "http="))
 }
 

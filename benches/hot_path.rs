@@ -1,0 +1,132 @@
+//! Times of the hot path inside one process: making a record, weighing, looking up, decoding and encoding, Score as a
+//! whole. Run with `cargo bench --bench hot_path`, or a part of it: `cargo bench --bench hot_path -- score_1m`.
+//!
+//! Target ids are drawn anew for each call, so that a large population shows what its cache misses cost.
+
+mod population;
+
+use std::sync::LazyLock;
+
+use divan::{Bencher, black_box};
+use population::{Population, Random, query};
+use prost::Message;
+use trustflow::domain::{ItemId, ItemKind, Scene, TargetKind};
+use trustflow::engine::score;
+use trustflow::proto::{self, ScoreRequest, ScoreResponse};
+use trustflow::traffic::{ItemRecord, MerchantRecord, Weight, materialise, weigh};
+use trustflow::trust::MerchantView;
+use trustflow::wire::score_response;
+
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+static SMALL: LazyLock<Population> = LazyLock::new(|| Population::new(10_000));
+static LARGE: LazyLock<Population> = LazyLock::new(|| Population::new(1_000_000));
+
+const TARGETS: [usize; 4] = [1, 50, 200, 500];
+
+fn main() {
+    // `cargo test --all-targets` runs every target, without this flag: nothing to test here.
+    if std::env::args().any(|word| word == "--bench") {
+        divan::main();
+    }
+}
+
+#[divan::bench]
+fn materialise_full_facts(bencher: Bencher) {
+    materialised(bencher, SMALL.full_view());
+}
+
+#[divan::bench]
+fn materialise_no_facts(bencher: Bencher) {
+    materialised(bencher, SMALL.bare_view());
+}
+
+fn materialised(bencher: Bencher, view: MerchantView<'_>) {
+    let (policy, disabled) = (SMALL.state().policy(), SMALL.state().disabled());
+    let mut rows = Vec::new();
+    bencher.bench_local(|| materialise(&policy.model, &policy.programmes, black_box(&view), disabled, &mut rows));
+}
+
+#[divan::bench]
+fn weigh_one(bencher: Bencher) {
+    let world = SMALL.hot().world();
+    let record = world.table.read(0);
+    let item = ItemRecord { merchant_slot: 0, factor: 1.0 };
+    let rules = &world.policy.weight_rules;
+    bencher.bench_local(|| weigh(rules, black_box(&record), black_box(item), Scene::Live, TargetKind::LiveRoom));
+}
+
+#[divan::bench]
+fn read_one(bencher: Bencher) {
+    let world = SMALL.hot().world();
+    bencher.bench_local(|| -> MerchantRecord { world.table.read(black_box(7)) });
+}
+
+#[divan::bench]
+fn locate_read_weigh_200_of_10k(bencher: Bencher) {
+    located(bencher, &SMALL);
+}
+
+#[divan::bench]
+fn locate_read_weigh_200_of_1m(bencher: Bencher) {
+    located(bencher, &LARGE);
+}
+
+/// The parts of Score one target after the other: what it gains by two rounds shows against this.
+fn located(bencher: Bencher, population: &Population) {
+    let hot = population.hot();
+    let world = hot.world();
+    let rules = &world.policy.weight_rules;
+    let weight = |id: &u64| -> Option<Weight> {
+        let item = hot.item(ItemId { kind: ItemKind::LiveRoom, id: *id })?;
+        let record = world.table.read(item.merchant_slot);
+        Some(weigh(rules, &record, item, Scene::Live, TargetKind::LiveRoom))
+    };
+    let mut random = Random(1);
+    bencher
+        .with_inputs(|| population.live_rooms(200, &mut random))
+        .bench_local_refs(|ids| ids.iter().filter_map(&weight).map(|weight| weight.weight).sum::<f64>());
+}
+
+#[divan::bench(args = TARGETS)]
+fn decode_request(bencher: Bencher, targets: usize) {
+    let request = ScoreRequest {
+        request_id: "bench-0123456789".to_owned(),
+        scene: proto::Scene::Live.into(),
+        target_kind: proto::TargetKind::LiveRoom.into(),
+        target_ids: SMALL.live_rooms(targets, &mut Random(2)),
+        ..ScoreRequest::default()
+    };
+    let bytes = request.encode_to_vec();
+    bencher.bench_local(|| ScoreRequest::decode(black_box(bytes.as_slice())));
+}
+
+#[divan::bench(args = TARGETS)]
+fn encode_response(bencher: Bencher, targets: usize) {
+    let ids = SMALL.live_rooms(targets, &mut Random(3));
+    let response: ScoreResponse = score_response(score(SMALL.hot(), &query(&ids)));
+    let mut bytes = Vec::with_capacity(response.encoded_len());
+    bencher.bench_local(|| {
+        bytes.clear();
+        black_box(&response).encode(&mut bytes)
+    });
+}
+
+#[divan::bench(args = TARGETS)]
+fn score_10k(bencher: Bencher, targets: usize) {
+    scored(bencher, &SMALL, targets);
+}
+
+#[divan::bench(args = TARGETS)]
+fn score_1m(bencher: Bencher, targets: usize) {
+    scored(bencher, &LARGE, targets);
+}
+
+fn scored(bencher: Bencher, population: &Population, targets: usize) {
+    let mut random = Random(4);
+    bencher
+        .with_inputs(|| population.live_rooms(targets, &mut random))
+        .bench_local_refs(|ids| score(population.hot(), &query(ids)));
+}
