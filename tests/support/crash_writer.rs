@@ -175,7 +175,7 @@ impl Writer {
             // A chunk that was taken is skipped; a closing answers from which revision on reads follow from the day.
             Kind::Import | Kind::Closing => assert!(second >= first, "{self:?}"),
             Kind::Profiles | Kind::Facts | Kind::Rights | Kind::Violations => {
-                assert_eq!(first, second, "{self:?}: a repeated request answers its first revision")
+                assert_eq!(first, second, "{self:?}: a repeated request answers its first revision");
             }
         }
         assert!(first > self.revision, "{self:?}: revision {first} after the retry");
