@@ -122,11 +122,11 @@ impl State {
         &self,
         slot: u32,
         layout: &FactsLayout,
-        lost: Option<Day>,
+        after: Option<Day>,
         facts_day: Day,
         history: &dyn History,
     ) -> Result<Option<Day>, HistoryError> {
-        let (Some(entry), Some(counter), Some(mut day)) = (self.entry(slot), layout.first_sale_counter(), lost) else {
+        let (Some(entry), Some(counter), Some(mut day)) = (self.entry(slot), layout.first_sale_counter(), after) else {
             return Ok(None);
         };
         let end = entry.last_stored.map_or(facts_day, |last| last.min(facts_day));
