@@ -109,8 +109,7 @@ pub fn transport(settings: &Settings) -> Server {
 
 /// The connections of a listener. Answers go out at once: the transport's own setting does not reach listeners that it
 /// did not bind, and without it an answer of two packets waits 40 ms for an acknowledgement.
-#[must_use]
-pub fn accept(listener: TcpListener) -> TcpIncoming {
+fn accept(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 

@@ -150,7 +150,8 @@ async fn wrong_batches_change_nothing() {
         let request = RecordFactsRequest { facts, ..RecordFactsRequest::default() };
         refusal(profiles().record_facts(request).await).is(BAD.0, BAD.1, "facts");
     }
-    let delete = |merchant_id, etag: &str| DeleteMerchantRequest { merchant_id, etag: etag.to_owned(), ..Default::default() };
+    let delete =
+        |merchant_id, etag: &str| DeleteMerchantRequest { merchant_id, etag: etag.to_owned(), ..Default::default() };
     refusal(profiles().delete_merchant(delete(0, "")).await).is(BAD.0, BAD.1, "merchant_id");
     refusal(profiles().delete_merchant(delete(1, "no etag")).await).is(BAD.0, BAD.1, "etag");
     refusal(profiles().delete_merchant(delete(1, "ffff")).await).is_plain(Code::Aborted, "ETAG_MISMATCH");
@@ -194,11 +195,16 @@ async fn a_wrong_item_names_its_field_and_leaves_the_others_applied() {
     merchants.insert(3, Merchant { name: "名".repeat(256), ..merchant(8) });
     let request = BatchUpsertMerchantsRequest { merchants, ..Default::default() };
     let answer = client.profiles.clone().batch_upsert_merchants(request).await.expect("answered").into_inner();
-    let taken: Vec<u32> = answer.results.iter().filter(|item| item_refusal(item).code == Code::Ok).map(|i| i.index).collect();
+    let taken: Vec<u32> =
+        answer.results.iter().filter(|item| item_refusal(item).code == Code::Ok).map(|i| i.index).collect();
     assert_eq!(taken, [3], "the one that is right was taken");
     assert_eq!(client.status().await.merchants, 2);
 
-    let capabilities = |scores: &[u32]| ServiceProvider { service_provider_id: 1, capabilities: scores.to_vec(), ..Default::default() };
+    let capabilities = |scores: &[u32]| ServiceProvider {
+        service_provider_id: 1,
+        capabilities: scores.to_vec(),
+        ..Default::default()
+    };
     for wrong in [capabilities(&[1, 2]), capabilities(&[1, 2, 3, 4, 101])] {
         let request = BatchUpsertServiceProvidersRequest { service_providers: vec![wrong], ..Default::default() };
         let answer = client.profiles.clone().batch_upsert_service_providers(request).await.expect("answered");
@@ -229,7 +235,11 @@ async fn wrong_facts_are_refused_row_by_row() {
         (facts(1, "2023-02-27", &many), BAD, "counters"),
         (of_item(99, 12), BAD, "target_kind"),
         (of_item(TargetKind::Product.into(), 0), BAD, "target_id"),
-        (facts(1, "2023-02-27", &[("paid_ordres", 1)]), (Code::InvalidArgument, "UNKNOWN_COUNTER"), "counters[\"paid_ordres\"]"),
+        (
+            facts(1, "2023-02-27", &[("paid_ordres", 1)]),
+            (Code::InvalidArgument, "UNKNOWN_COUNTER"),
+            "counters[\"paid_ordres\"]",
+        ),
         (facts(1, "2023-03-03", &orders), (Code::InvalidArgument, "DAY_IN_FUTURE"), ""),
         (facts(404, "2023-02-27", &orders), (Code::NotFound, "NOT_REGISTERED"), ""),
         (of_item(TargetKind::Product.into(), 404), (Code::NotFound, "NOT_REGISTERED"), ""),
@@ -276,14 +286,26 @@ async fn wrong_violations_and_rights_change_nothing() {
         ("target_kind", RecordViolationRequest { target_kind: TargetKind::Merchant.into(), target_id: 1, ..video() }),
         ("target_id", RecordViolationRequest { target_kind: TargetKind::ShortVideo.into(), ..video() }),
         ("target_id", RecordViolationRequest { target_id: 13, ..violation(1, 1, "ban") }),
-        ("effective_until", RecordViolationRequest {
-            effective_from: at("2023-03-01T09:00:00Z"),
-            effective_until: at("2023-03-01T09:00:00Z"),
-            ..violation(1, 1, "ban")
-        }),
-        ("effective_until", RecordViolationRequest { effective_until: at("2023-02-01T09:00:00Z"), ..violation(1, 1, "ban") }),
-        ("occurred_at", RecordViolationRequest { occurred_at: Some(Timestamp { seconds: -1, nanos: 0 }), ..violation(1, 1, "ban") }),
-        ("order.sender_region", RecordViolationRequest { order: Some(region()), ..violation(1, 1, "overtime_unshipped") }),
+        (
+            "effective_until",
+            RecordViolationRequest {
+                effective_from: at("2023-03-01T09:00:00Z"),
+                effective_until: at("2023-03-01T09:00:00Z"),
+                ..violation(1, 1, "ban")
+            },
+        ),
+        (
+            "effective_until",
+            RecordViolationRequest { effective_until: at("2023-02-01T09:00:00Z"), ..violation(1, 1, "ban") },
+        ),
+        (
+            "occurred_at",
+            RecordViolationRequest { occurred_at: Some(Timestamp { seconds: -1, nanos: 0 }), ..violation(1, 1, "ban") },
+        ),
+        (
+            "order.sender_region",
+            RecordViolationRequest { order: Some(region()), ..violation(1, 1, "overtime_unshipped") },
+        ),
     ];
     for (field, request) in cases {
         refusal(client.profiles.clone().record_violation(request).await).is(BAD.0, BAD.1, field);
@@ -295,7 +317,11 @@ async fn wrong_violations_and_rights_change_nothing() {
     assert_eq!(found.fields, ["violation_id", "merchant_id"]);
 
     let held = |right: &str| HeldRight { right: right.to_owned(), ..HeldRight::default() };
-    let backwards = HeldRight { from: at("2023-03-02T00:00:00Z"), until: at("2023-03-01T00:00:00Z"), ..held("seven_day_no_reason") };
+    let backwards = HeldRight {
+        from: at("2023-03-02T00:00:00Z"),
+        until: at("2023-03-01T00:00:00Z"),
+        ..held("seven_day_no_reason")
+    };
     let rights = |merchant_id, rights| SetRightsRequest { merchant_id, rights, ..SetRightsRequest::default() };
     let cases = [
         ("merchant_id", rights(0, vec![])),
@@ -357,7 +383,13 @@ async fn malformed_chunks_are_refused_whole() {
         ("import_id", ImportRequest { import_id: String::new(), ..chunk() }),
         ("import_id", ImportRequest { import_id: "x".repeat(129), ..chunk() }),
         ("sequence", ImportRequest { sequence: 0, ..chunk() }),
-        ("facts", ImportRequest { merchants: (1..=10_000).map(|id| Merchant { merchant_id: id, ..Default::default() }).collect(), ..chunk() }),
+        (
+            "facts",
+            ImportRequest {
+                merchants: (1..=10_000).map(|id| Merchant { merchant_id: id, ..Default::default() }).collect(),
+                ..chunk()
+            },
+        ),
         ("facts.days", with_facts(|facts| facts.days.push(1))),
         ("facts.cell_counts", with_facts(|facts| facts.cell_counts = vec![])),
         ("facts.counters", with_facts(|facts| facts.cell_counts = vec![2])),
@@ -383,7 +415,8 @@ async fn wrong_items_of_a_chunk_are_reported_and_the_others_taken() {
         merchants: vec![Merchant::default(), merchant(2)],
         ..with_facts(|facts| {
             facts.ids = vec![0, 1, 1, 404, 1, 2, 1];
-            facts.days = vec![good, common::day_number("1991-12-31"), common::day_number("2023-03-03"), good, good, good, good];
+            facts.days =
+                vec![good, common::day_number("1991-12-31"), common::day_number("2023-03-03"), good, good, good, good];
             facts.cell_counts = vec![1; 7];
             facts.counters = vec![0, 0, 0, 0, 1, 0, 7];
             facts.values = vec![9; 7];

@@ -1,4 +1,5 @@
 //! Violations: what each type does to each kind of target, when it begins and ends, and what exempts from it.
+#![allow(clippy::indexing_slicing, reason = "a wrong index fails the test, as it should")]
 
 mod common;
 
@@ -49,7 +50,13 @@ async fn each_type_acts_on_its_kinds_of_targets() {
         for (at, factor) in factors(&before, &now).into_iter().enumerate() {
             let (wanted, labels) = (expected[at], now[at].1);
             assert!((factor - wanted).abs() < 0.06, "{kind} on {:?}: {factor}, not {wanted}", KINDS[at]);
-            let label = if wanted < 0.01 { EXCLUDED } else if wanted < 1.0 { PENALISED } else { 0 };
+            let label = if wanted < 0.01 {
+                EXCLUDED
+            } else if wanted < 1.0 {
+                PENALISED
+            } else {
+                0
+            };
             assert_eq!(labels, label, "{kind} on {:?}", KINDS[at]);
         }
         let trust = client.score(Scene::Live, TargetKind::Merchant, &[id]).await.trust_scores[0];
@@ -129,11 +136,8 @@ async fn what_was_sent_first_counts_and_what_is_not_there_cannot_be_revoked() {
     refusal(again).is_plain(Code::AlreadyExists, "VIOLATION_EXISTS");
     assert!(client.weight(TargetKind::Merchant, 1).await > 0.0, "the ban was not taken");
     for (id, merchant) in [(2, 1), (1, 2)] {
-        let request = trustflow::proto::RevokeViolationRequest {
-            violation_id: id,
-            merchant_id: merchant,
-            ..Default::default()
-        };
+        let request =
+            trustflow::proto::RevokeViolationRequest { violation_id: id, merchant_id: merchant, ..Default::default() };
         refusal(profiles.revoke_violation(request).await).is_plain(Code::NotFound, "NOT_REGISTERED");
     }
     refusal(profiles.record_violation(violation(5, 99, "ban")).await).is_plain(Code::NotFound, "NOT_REGISTERED");
@@ -192,11 +196,9 @@ async fn week(paid: u64, promised: u64, due: u64, on_time: u64) -> Server {
 /// Writes the sums of the week that begins on `monday`: part of them on Monday, the rest on Sunday.
 async fn feed(client: &Client, monday: &str, sums: [u64; 4]) {
     let names = ["paid_orders", "promised_orders", "shipments_due", "shipped_on_time"];
-    let part = |share: fn(u64) -> u64| names.iter().zip(sums).map(|(name, sum)| (*name, share(sum))).collect::<Vec<_>>();
-    let rows = vec![
-        facts(1, monday, &part(|sum| sum / 3)),
-        facts(1, &plus(monday, 6), &part(|sum| sum - sum / 3)),
-    ];
+    let part =
+        |share: fn(u64) -> u64| names.iter().zip(sums).map(|(name, sum)| (*name, share(sum))).collect::<Vec<_>>();
+    let rows = vec![facts(1, monday, &part(|sum| sum / 3)), facts(1, &plus(monday, 6), &part(|sum| sum - sum / 3))];
     client.record(rows).await;
 }
 
@@ -220,7 +222,10 @@ async fn the_waiver_has_exact_bounds() {
         let before = effect(client, 1).await;
         let waiver = client.explain(1).await.waiver.expect("a waiver");
         assert_eq!(waiver.week, "2023-02-13");
-        assert_eq!([waiver.paid_orders, waiver.promised_orders, waiver.shipments_due, waiver.shipped_on_time], [paid, promised, due, on_time]);
+        assert_eq!(
+            [waiver.paid_orders, waiver.promised_orders, waiver.shipments_due, waiver.shipped_on_time],
+            [paid, promised, due, on_time]
+        );
         assert_eq!(waiver.earned, earned, "{why}: {:?}", waiver.conditions);
         let decision = client.punish(late(1, TUESDAY, None)).await.decision();
         let wanted = if earned { ViolationDecision::Waived } else { ViolationDecision::Applied };
@@ -309,7 +314,9 @@ async fn points_decay_with_closed_days_and_lower_the_score() {
         let explained = client.explain(1).await;
         (explained.violations[0].points, signal(&explained, "violation_points").numerator)
     };
-    for (at, expected) in [("2023-03-01T08:00:00+08:00", 3.0), ("2023-04-16T07:00:00+08:00", 1.5), ("2023-05-31T07:00:00+08:00", 0.0)] {
+    for (at, expected) in
+        [("2023-03-01T08:00:00+08:00", 3.0), ("2023-04-16T07:00:00+08:00", 1.5), ("2023-05-31T07:00:00+08:00", 0.0)]
+    {
         let (of_violation, of_signal) = points(at).await;
         assert!((of_violation - expected).abs() < 1e-9 && (of_signal - expected).abs() < 1e-9, "{at}: {of_violation}");
     }

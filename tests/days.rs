@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use common::calls::{count, facts, merchant, score_request, signal};
 use common::{Client, NOW, Server, instant, plus, refusal};
 use tonic::Code;
-use trustflow::proto::{
-    ExplainScoreResponse, HeldRight, Label, Merchant, Scene, SignalState, TargetKind,
-};
+use trustflow::proto::{ExplainScoreResponse, HeldRight, Label, Merchant, Scene, SignalState, TargetKind};
 
 /// The orders of the last 30 days, as a signal counts them.
 async fn orders(client: &Client, merchant: u64) -> u64 {
@@ -25,7 +23,9 @@ async fn facts_of_an_open_day_count_when_it_closes_at_six_in_the_morning() {
     let server = Server::start_at(NOW).await;
     let client = &server.client;
     client.upsert(vec![merchant(1)]).await;
-    client.record(vec![facts(1, "2023-02-28", &[("paid_orders", 5)]), facts(1, "2023-03-01", &[("paid_orders", 70)])]).await;
+    client
+        .record(vec![facts(1, "2023-02-28", &[("paid_orders", 5)]), facts(1, "2023-03-01", &[("paid_orders", 70)])])
+        .await;
     assert_eq!(orders(client, 1).await, 5, "yesterday is closed, today is not");
     client.advance("2023-03-02T05:59:59.999+08:00").await;
     assert_eq!(orders(client, 1).await, 5, "it is over, but not closed");
@@ -57,11 +57,17 @@ async fn days_enter_and_leave_windows_one_by_one() {
     client.upsert(vec![merchant(1)]).await;
     // 2^k orders on day k: every sum says which days it holds.
     let days: Vec<String> = (0..10).map(|k| plus("2023-02-19", k)).collect();
-    let rows = days.iter().enumerate().map(|(k, day)| facts(1, day, &[("paid_orders", 1 << k), ("im_sessions", 1 << k)]));
+    let rows =
+        days.iter().enumerate().map(|(k, day)| facts(1, day, &[("paid_orders", 1 << k), ("im_sessions", 1 << k)]));
     client.record(rows.collect()).await;
     assert_eq!(orders(client, 1).await, 0b11_1111_1111);
     // 30 days end with 2023-03-21: from 2023-02-20 on.
-    for (date, expected) in [("2023-03-21", 0b11_1111_1111), ("2023-03-22", 0b11_1111_1110), ("2023-03-25", 0b11_1111_0000), ("2023-04-01", 0)] {
+    for (date, expected) in [
+        ("2023-03-21", 0b11_1111_1111),
+        ("2023-03-22", 0b11_1111_1110),
+        ("2023-03-25", 0b11_1111_0000),
+        ("2023-04-01", 0),
+    ] {
         client.advance(&format!("{date}T06:00:00+08:00")).await;
         assert_eq!(orders(client, 1).await, expected, "on {date}");
         let explained = client.explain(1).await;
@@ -144,7 +150,9 @@ async fn windows_from_the_opening_move_with_its_date() {
     client.record(rows.collect()).await;
     let reviews = async || client.counted(1, "first_month_negative_reviews", "reviews").await;
     assert_eq!(reviews().await, 0b0_0110, "30 days from 10 January end with 8 February");
-    for (date, expected) in [("2023-01-09", 0b0_0011), ("2023-02-01", 0b1_1100), ("2023-03-01", 0), ("2023-01-10", 0b0_0110)] {
+    for (date, expected) in
+        [("2023-01-09", 0b0_0011), ("2023-02-01", 0b1_1100), ("2023-03-01", 0), ("2023-01-10", 0b0_0110)]
+    {
         client.upsert(vec![opening(date)]).await;
         assert_eq!(reviews().await, expected, "opened on {date}");
     }
@@ -195,13 +203,25 @@ async fn many_days_at_once_equal_day_by_day() {
     let (steps, leap) = (Server::start_at(NOW).await, Server::start_at(NOW).await);
     for server in [&steps, &leap] {
         let client = &server.client;
-        client.upsert(vec![opened(1, "2023-02-20T00:00:00+08:00"), opened(2, "2022-03-05T00:00:00+08:00"), merchant(3)]).await;
-        let names = ["paid_orders", "gmv_fen", "reviews", "negative_reviews", "shipments_due", "shipped_on_time", "price_index", "im_sessions"];
+        client
+            .upsert(vec![opened(1, "2023-02-20T00:00:00+08:00"), opened(2, "2022-03-05T00:00:00+08:00"), merchant(3)])
+            .await;
+        let names = [
+            "paid_orders",
+            "gmv_fen",
+            "reviews",
+            "negative_reviews",
+            "shipments_due",
+            "shipped_on_time",
+            "price_index",
+            "im_sessions",
+        ];
         for id in 1..=3_u64 {
             // From four hundred days back to tomorrow.
             let rows = (0..100_u64).map(|k| {
                 let date = plus("2023-03-02", -4 * i32::try_from(k).expect("small"));
-                let counters: Vec<_> = (0..).zip(names).map(|(at, name)| (name, (k * 31 + id * 17 + at * 7) % 97)).collect();
+                let counters: Vec<_> =
+                    (0..).zip(names).map(|(at, name)| (name, (k * 31 + id * 17 + at * 7) % 97)).collect();
                 facts(id, &date, &counters)
             });
             client.record(rows.collect()).await;
@@ -220,7 +240,11 @@ async fn many_days_at_once_equal_day_by_day() {
     }
     let leap = leap.restart().await;
     for id in 1..=3 {
-        assert_eq!(figures(&steps.client.explain(id).await), figures(&leap.client.explain(id).await), "after a restart");
+        assert_eq!(
+            figures(&steps.client.explain(id).await),
+            figures(&leap.client.explain(id).await),
+            "after a restart"
+        );
     }
 }
 
@@ -309,7 +333,9 @@ async fn every_answer_is_from_one_day() {
     let server = Server::start_at(NOW).await;
     let client = &server.client;
     client.upsert((1..=TWINS).map(merchant).collect()).await;
-    let row = |id, date: &str, late| facts(id, date, &[("shipments_due", 50), ("shipped_on_time", late), ("paid_orders", 50)]);
+    let row = |id, date: &str, late| {
+        facts(id, date, &[("shipments_due", 50), ("shipped_on_time", late), ("paid_orders", 50)])
+    };
     for day in 0..8_u64 {
         let date = plus("2023-03-01", i32::try_from(day).expect("small"));
         client.advance(&format!("{date}T07:00:00+08:00")).await;

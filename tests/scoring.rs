@@ -1,10 +1,9 @@
 //! Scores and weights as recommenders see them, and explanations that agree with them to the last bit.
+#![allow(clippy::indexing_slicing, reason = "a wrong index fails the test, as it should")]
 
 mod common;
 
-use common::calls::{
-    KINDS, SCENES, facts, items_of, merchant, score_request, signal, target_of, violation,
-};
+use common::calls::{KINDS, SCENES, facts, items_of, merchant, score_request, signal, target_of, violation};
 use common::{Client, Server, instant};
 use trustflow::proto::{
     Enrolment, ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, HeldRight, Label, Merchant, MerchantKind,
@@ -178,7 +177,8 @@ async fn adjusted_is_base_times_weight_and_the_lowest_float_when_excluded() {
     server.client.punish(violation(9, 2, "delist_all")).await;
     let ids = [1, 2, 3].map(|id| target_of(TargetKind::Product, id));
     let base_scores = vec![0.3, 0.7, 123.456];
-    let request = ScoreRequest { base_scores: base_scores.clone(), ..score_request(Scene::Search, TargetKind::Product, &ids) };
+    let request =
+        ScoreRequest { base_scores: base_scores.clone(), ..score_request(Scene::Search, TargetKind::Product, &ids) };
     let scores = server.client.score_with(request).await;
     for at in [0, 2] {
         let product = f64::from(base_scores[at]) * f64::from(scores.boost_weights[at]);
@@ -333,10 +333,8 @@ async fn populate(client: &Client, count: u64) {
     let rules = client.insight.clone().get_rules(GetRulesRequest {}).await.expect("rules").into_inner();
     for id in 1..=count {
         let opened = ["2019-05-05", "2022-02-02", "2022-12-24", "2023-02-10", "2023-02-26", "2023-03-09"];
-        let enrolments = (dice.below(3) != 0).then(|| Enrolment {
-            list: "kuai_brand_benchmark".to_owned(),
-            date: "2022-06-01".to_owned(),
-        });
+        let enrolments = (dice.below(3) != 0)
+            .then(|| Enrolment { list: "kuai_brand_benchmark".to_owned(), date: "2022-06-01".to_owned() });
         let profile = Merchant {
             kind: i32::try_from(dice.below(4)).expect("small"),
             opened_at: Some(instant(&format!("{}T09:00:00+08:00", dice.pick(&opened)))),
@@ -362,7 +360,8 @@ async fn populate(client: &Client, count: u64) {
         let held = |right: &String| HeldRight { right: right.clone(), ..HeldRight::default() };
         client.grant(id, rules.rights.iter().filter(|_| dice.below(2) == 0).map(held).collect()).await;
         if dice.below(3) == 0 {
-            let types = ["mute", "ban", "delist_all", "suspend_cart", "overtime_unshipped", "counterfeit", "false_advertising"];
+            let types =
+                ["mute", "ban", "delist_all", "suspend_cart", "overtime_unshipped", "counterfeit", "false_advertising"];
             client.punish(violation(id, id, dice.pick(&types))).await;
         }
     }

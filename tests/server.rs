@@ -112,7 +112,11 @@ async fn metrics_tell_what_happened() {
     let revision = f64::from(u32::try_from(revision).expect("small"));
     assert!((series(&metrics, "trustflow_revision") - revision).abs() < 1e-9);
     assert!((series(&metrics, "trustflow_commands_total") - revision).abs() < 1e-9, "every revision is a command");
-    for name in ["trustflow_commit_size_count", "trustflow_commit_duration_seconds_count", "trustflow_commit_sync_duration_seconds_count"] {
+    for name in [
+        "trustflow_commit_size_count",
+        "trustflow_commit_duration_seconds_count",
+        "trustflow_commit_sync_duration_seconds_count",
+    ] {
         assert!((1.0..=revision).contains(&series(&metrics, name)), "{name}");
     }
     assert!(series(&metrics, "trustflow_commit_sync_duration_seconds_sum") > 0.0);
@@ -132,7 +136,13 @@ async fn health_is_answered_over_http_and_for_each_service() {
         let request = HealthCheckRequest { service: service.to_owned() };
         HealthClient::new(channel.clone()).check(request).await.map(|answer| answer.into_inner().status)
     };
-    for service in ["", "trustflow.v1.ScoringService", "trustflow.v1.ProfileService", "trustflow.v1.InsightService", "trustflow.v1.AdminService"] {
+    for service in [
+        "",
+        "trustflow.v1.ScoringService",
+        "trustflow.v1.ProfileService",
+        "trustflow.v1.InsightService",
+        "trustflow.v1.AdminService",
+    ] {
         assert_eq!(check(service).await.expect("known"), 1, "{service:?} is SERVING");
     }
     assert_eq!(check("trustflow.v1.NoService").await.expect_err("unknown").code(), tonic::Code::NotFound);
@@ -142,10 +152,10 @@ async fn health_is_answered_over_http_and_for_each_service() {
 /// Lists the services by one version of the reflection protocol.
 macro_rules! reflected {
     ($version:ident, $channel:expr) => {{
+        use tonic_reflection::pb::$version::ServerReflectionRequest;
         use tonic_reflection::pb::$version::server_reflection_client::ServerReflectionClient;
         use tonic_reflection::pb::$version::server_reflection_request::MessageRequest;
         use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
-        use tonic_reflection::pb::$version::ServerReflectionRequest;
         let list = ServerReflectionRequest {
             message_request: Some(MessageRequest::ListServices(String::new())),
             ..ServerReflectionRequest::default()
@@ -217,7 +227,8 @@ async fn a_data_folder_is_guarded() {
 fn settings_come_from_file_environment_and_flags_in_rising_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("trustflow.toml");
-    let from_flags = run(&["serve", "--print-config", "--data", "from-flags", "--listen", "127.0.0.1:1234", "--now", NOW]);
+    let from_flags =
+        run(&["serve", "--print-config", "--data", "from-flags", "--listen", "127.0.0.1:1234", "--now", NOW]);
     assert!(from_flags.status.success(), "{}", text(&from_flags.stderr));
     std::fs::write(&file, &from_flags.stdout).expect("written");
     let file = file.to_str().expect("a path");
@@ -241,7 +252,11 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a folder") {
         let path = entry.expect("an entry").path();
         let target = to.join(path.file_name().expect("a name"));
-        if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(&path, &target).expect("copied")) }
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("copied");
+        }
     }
 }
 

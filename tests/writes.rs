@@ -45,7 +45,8 @@ async fn a_repeated_request_answers_its_first_outcome() {
     let record = || RecordFactsRequest { request_id: "a".to_owned(), facts: vec![facts(1, "2023-02-27", &counters)] };
     let recorded = profiles.record_facts(record()).await.expect("taken").into_inner();
     assert_eq!(profiles.record_facts(record()).await.expect("taken").into_inner(), recorded);
-    let unnamed = profiles.batch_upsert_merchants(upsert("", vec![named(1, "three")])).await.expect("taken").into_inner();
+    let unnamed =
+        profiles.batch_upsert_merchants(upsert("", vec![named(1, "three")])).await.expect("taken").into_inner();
     let twice = profiles.batch_upsert_merchants(upsert("", vec![named(1, "three")])).await.expect("taken").into_inner();
     assert!(twice.revision > unnamed.revision);
 }
@@ -152,7 +153,14 @@ async fn a_mask_changes_the_fields_it_names() {
     let mut profiles = client.profiles.clone();
     profiles.batch_upsert_merchants(masked(vec![patch.clone()], &["name", "tags"])).await.expect("taken");
     let now = get(client, 1).await;
-    let expected = Merchant { name: "new".to_owned(), tags: vec![], revision: now.revision, etag: now.etag.clone(), kind: now.kind, ..before };
+    let expected = Merchant {
+        name: "new".to_owned(),
+        tags: vec![],
+        revision: now.revision,
+        etag: now.etag.clone(),
+        kind: now.kind,
+        ..before
+    };
     assert_eq!(now, expected, "name and tags changed, nothing else");
     let nobody = masked(vec![Merchant { merchant_id: 2, ..patch }], &["name"]);
     let answer = profiles.batch_upsert_merchants(nobody).await.expect("answered").into_inner();
@@ -233,7 +241,10 @@ async fn deleting_and_registering_again_sheds_nothing() {
     let client = &server.client;
     client.upsert(vec![merchant(1)]).await;
     let after = client.score(Scene::Live, TargetKind::Merchant, &[1]).await;
-    assert_eq!((after.trust_scores, after.boost_weights, after.labels), (before.trust_scores, before.boost_weights, before.labels));
+    assert_eq!(
+        (after.trust_scores, after.boost_weights, after.labels),
+        (before.trust_scores, before.boost_weights, before.labels)
+    );
     assert_eq!(client.counted(1, "refund_rate_30d", "refunded_orders").await, 9);
     let again = client.profiles.clone().record_violation(violation(1, 1, "ban")).await;
     refusal(again).is_plain(Code::AlreadyExists, "VIOLATION_EXISTS");
@@ -254,7 +265,9 @@ async fn a_resend_replaces_counter_by_counter() {
         client.insight.clone().list_facts(request).await.expect("facts").into_inner().facts
     };
     let day = "2023-02-27";
-    client.record(vec![facts(1, day, &[("paid_orders", 10), ("reviews", 4)]), facts(1, "2023-03-01", &[("reviews", 1)])]).await;
+    client
+        .record(vec![facts(1, day, &[("paid_orders", 10), ("reviews", 4)]), facts(1, "2023-03-01", &[("reviews", 1)])])
+        .await;
     client.record(vec![facts(1, day, &[("paid_orders", 3), ("complaints", 0)])]).await;
     let expected: Vec<DayFacts> = vec![
         facts(1, day, &[("paid_orders", 3), ("reviews", 4), ("complaints", 0)]),
@@ -317,8 +330,16 @@ async fn state_survives_a_restart_to_the_last_row() {
     let client = &server.client;
     client.register(merchant(1)).await;
     client.register(merchant(2)).await;
-    client.record(vec![facts(1, "2023-02-27", &[("paid_orders", 10), ("reviews", 4)]), facts(2, "2023-03-01", &[("reviews", 1)])]).await;
-    let punished = RecordViolationRequest { occurred_at: Some(instant("2023-02-20T00:00:00+08:00")), ..violation(1, 1, "false_advertising") };
+    client
+        .record(vec![
+            facts(1, "2023-02-27", &[("paid_orders", 10), ("reviews", 4)]),
+            facts(2, "2023-03-01", &[("reviews", 1)]),
+        ])
+        .await;
+    let punished = RecordViolationRequest {
+        occurred_at: Some(instant("2023-02-20T00:00:00+08:00")),
+        ..violation(1, 1, "false_advertising")
+    };
     assert_eq!(client.punish(punished).await.decision(), ViolationDecision::Applied);
     let seen = async |client: &Client| {
         let explained = client.explain(1).await;
