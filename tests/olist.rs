@@ -1,5 +1,6 @@
 //! A real marketplace, imported by the real command line into the real program: every seller's figures over gRPC equal
 //! those that were counted independently. Runs where the shared data lies beside the crate.
+#![allow(clippy::indexing_slicing, reason = "a wrong index fails the test, as it should")]
 
 mod common;
 
@@ -92,7 +93,7 @@ async fn imports_in_two_runs(items: &Path, server: &Process, client: &Client) {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("of them taken before"), "killed after chunk {taken}, then resumed: {said}");
     assert!(said.contains(" 0 refused"), "{said}");
-    println!("killed after chunk {taken}; then {}", said.lines().last().unwrap_or_default());
+    eprintln!("killed after chunk {taken}; then {}", said.lines().last().unwrap_or_default());
 }
 
 fn figure(row: &Value, name: &str) -> u64 {
@@ -167,7 +168,7 @@ async fn every_sellers_figures_are_those_counted_independently() {
     assert_eq!(rows.len(), 2_570);
     assert_eq!(client.status().await.merchants, 2_570);
     let mut agreeing: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut scored = 0;
+    let mut identical = 0;
     for (block, sellers) in rows.chunks(500).enumerate() {
         let scene = SCENES[block];
         let ids: Vec<u64> = sellers.iter().map(|row| figure(row, "seller_ix")).collect();
@@ -182,20 +183,20 @@ async fn every_sellers_figures_are_those_counted_independently() {
                 })
                 .await;
             for (name, signal, counter) in FIGURES {
-                let same = counted(&explained, signal, counter) == figure(row, name);
-                *agreeing.entry(name).or_default() += usize::from(same);
+                let equal = counted(&explained, signal, counter) == figure(row, name);
+                *agreeing.entry(name).or_default() += usize::from(equal);
             }
             let weeks = Value::from(weekly(&client, ids[at]).await);
             *agreeing.entry("paid_orders_week").or_default() += usize::from(weeks == row["paid_orders_week"]);
-            scored += usize::from(same_row(&scores, at, &explained));
+            identical += usize::from(same_row(&scores, at, &explained));
             assert!((0.0..=100.0).contains(&scores.trust_scores[at]) && scores.trust_scores[at] > 0.0);
         }
     }
-    for (name, agree) in &agreeing {
-        println!("{name}: {agree} of {} sellers agree", rows.len());
+    for (name, sellers) in &agreeing {
+        eprintln!("{name}: {sellers} of {} sellers agree", rows.len());
     }
-    println!("Score and ExplainScore: {scored} of {} agree to the last bit", rows.len());
+    eprintln!("Score and ExplainScore: {identical} of {} agree to the last bit", rows.len());
     assert!(agreeing.values().all(|agree| *agree == rows.len()), "{agreeing:?}");
-    assert_eq!(scored, rows.len());
+    assert_eq!(identical, rows.len());
     server.stop().await;
 }

@@ -1,4 +1,5 @@
 //! Scores and weights as recommenders see them, and explanations that agree with them to the last bit.
+#![allow(clippy::indexing_slicing, reason = "a wrong index fails the test, as it should")]
 
 mod common;
 

@@ -83,17 +83,13 @@ impl Process {
         let stderr = collect(child.stderr.take().expect("a pipe"));
         let (sender, lines) = sync_channel(100);
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        match lines.recv_timeout(PATIENCE) {
-            Ok(line) => {
-                let (grpc, http) = addresses(&line);
-                Ok(Self { child, lines, stderr: Some(stderr), grpc, http })
-            }
-            Err(_) => {
-                let status = wait(&mut child, PATIENCE);
-                assert!(!status.success(), "it ended without having served");
-                Err(String::from_utf8_lossy(&stderr.join().expect("no panic")).into_owned())
-            }
+        if let Ok(line) = lines.recv_timeout(PATIENCE) {
+            let (grpc, http) = addresses(&line);
+            return Ok(Self { child, lines, stderr: Some(stderr), grpc, http });
         }
+        let status = wait(&mut child, PATIENCE);
+        assert!(!status.success(), "it ended without having served");
+        Err(String::from_utf8_lossy(&stderr.join().expect("no panic")).into_owned())
     }
 
     /// Serves on simulated time that stands still.
