@@ -25,13 +25,13 @@ enum Command {
     /// Runs the server.
     Serve(Box<ServeArgs>),
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(Box<ClientCommand>),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
-        Command::Client(command) => client(command),
+        Command::Client(command) => client(*command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,49 @@
+# The commands of everyday work. `just ci` is what a change must pass.
+
+# Shows this list.
+default:
+    @just --list
+
+# Formats the code.
+fmt:
+    cargo fmt
+
+# Lints everything; warnings fail.
+lint:
+    cargo clippy --all-targets --all-features -- -D warnings
+
+# Runs all tests, doc tests included.
+test:
+    cargo test
+
+# Builds the documentation of the crate; warnings fail.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Checks dependencies: bans, licences, sources.
+deny:
+    cargo deny check bans licenses sources
+
+# Everything that .ci/run does, in its order: it is that script.
+ci:
+    .ci/run
+
+# Serves the demo population.
+demo:
+    cargo run --release -- serve --demo
+
+# Load scenarios and their gate, against a running server: just load, just load HOST:PORT single batch_200.
+load *args:
+    ghz/run {{args}}
+
+# Times the hot path in process.
+bench:
+    cargo bench --bench hot_path
+
+# Measures the server over gRPC as it is shipped.
+bench-grpc *args:
+    cargo bench --profile dist --bench grpc {{args}}
+
+# Kills a writing server 200 times and looks for lost writes.
+crash-200:
+    TRUSTFLOW_CRASH_ROUNDS=200 cargo test --test crash
