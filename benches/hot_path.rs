@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use divan::{Bencher, black_box};
 use population::{Population, Random, query};
 use prost::Message;
-use trustflow::domain::{ItemId, ItemKind, Scene, TargetKind};
+use trustflow::domain::{Scene, TargetKind};
 use trustflow::engine::score;
 use trustflow::proto::{self, ScoreRequest, ScoreResponse};
 use trustflow::traffic::{ItemRecord, MerchantRecord, Weight, materialise, weigh};
@@ -79,15 +79,16 @@ fn located(bencher: Bencher, population: &Population) {
     let hot = population.hot();
     let world = hot.world();
     let rules = &world.policy.weight_rules;
-    let weight = |id: &u64| -> Option<Weight> {
-        let item = hot.item(ItemId { kind: ItemKind::LiveRoom, id: *id })?;
+    let targets = hot.targets(TargetKind::LiveRoom);
+    let weight = |id: &u64| -> Weight {
+        let item = targets.locate(&world, *id, 0);
         let record = world.table.read(item.merchant_slot);
-        Some(weigh(rules, &record, item, Scene::Live, TargetKind::LiveRoom))
+        weigh(rules, &record, item, Scene::Live, TargetKind::LiveRoom)
     };
     let mut random = Random(1);
     bencher
         .with_inputs(|| population.live_rooms(200, &mut random))
-        .bench_local_refs(|ids| ids.iter().filter_map(&weight).map(|weight| weight.weight).sum::<f64>());
+        .bench_local_refs(|ids| ids.iter().map(&weight).map(|weight| weight.weight).sum::<f64>());
 }
 
 #[divan::bench(args = TARGETS)]

@@ -283,6 +283,7 @@ fn read_policy(folder: &Path) -> Result<PolicyText, BootError> {
 /// Loads the demo population: profiles and facts, then rights, then violations, which look at the facts.
 async fn load_demo(engine: &Engine) -> Result<(), BootError> {
     let took = Stopwatch::start();
+    info!("loading the demo population");
     let policy = engine.read(|state| state.policy().clone());
     let population = demo::population(engine.clock().now(), &|name| policy.counter(name));
     let merchants = population.profiles.len();

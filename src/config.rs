@@ -84,7 +84,7 @@ impl Default for Settings {
             close_days: true,
             node: 1,
             log_format: LogFormat::default(),
-            log: "info".to_owned(),
+            log: "info,fjall=warn,lsm_tree=warn".to_owned(),
         }
     }
 }
@@ -152,7 +152,7 @@ pub struct ServeArgs {
     /// How logs look [default: pretty].
     #[arg(long, env = "TRUSTFLOW_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// What is logged, e.g. `info` or `trustflow=debug` [default: info].
+    /// What is logged, e.g. `info` or `trustflow=debug` [default: `info,fjall=warn,lsm_tree=warn`].
     #[arg(long, env = "TRUSTFLOW_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }

@@ -60,11 +60,23 @@ impl MethodMetrics {
         match code {
             None => self.ok.increment(1),
             Some(code) => {
-                let code = format!("{code:?}");
+                let code = code_name(code);
                 counter!("trustflow_grpc_requests_total", "method" => self.method.clone(), "code" => code).increment(1);
             }
         }
     }
+}
+
+/// The name of a code as gRPC spells it, e.g. `INVALID_ARGUMENT`.
+fn code_name(code: tonic::Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
 }
 
 /// Metrics of Score.

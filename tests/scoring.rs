@@ -6,8 +6,8 @@ mod common;
 use common::calls::{KINDS, SCENES, facts, items_of, merchant, score_request, signal, target_of, violation};
 use common::{Client, Server, instant};
 use trustflow::proto::{
-    Enrolment, ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, HeldRight, Label, Merchant, MerchantKind,
-    Scene, ScoreRequest, ScoreResponse, SignalState, TargetKind,
+    ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, HeldRight, Label, Merchant, MerchantKind, Scene,
+    ScoreRequest, ScoreResponse, SignalState, TargetKind,
 };
 
 /// One row of a response, as bits: adjusted score and extra columns where they were asked for.
@@ -333,14 +333,13 @@ async fn populate(client: &Client, count: u64) {
     let rules = client.insight.clone().get_rules(GetRulesRequest {}).await.expect("rules").into_inner();
     for id in 1..=count {
         let opened = ["2019-05-05", "2022-02-02", "2022-12-24", "2023-02-10", "2023-02-26", "2023-03-09"];
-        let enrolments = (dice.below(3) != 0)
-            .then(|| Enrolment { list: "kuai_brand_benchmark".to_owned(), date: "2022-06-01".to_owned() });
+        let mark = (dice.below(3) != 0).then(|| "benchmark".to_owned());
         let profile = Merchant {
             kind: i32::try_from(dice.below(4)).expect("small"),
             opened_at: Some(instant(&format!("{}T09:00:00+08:00", dice.pick(&opened)))),
             categories: vec![dice.pick(&["womens_wear", "fresh_food", "used_phones", "local_services"]).to_owned()],
             prior_identity_violation: dice.below(8) == 0,
-            enrolments: enrolments.into_iter().collect(),
+            tags: mark.into_iter().collect(),
             ..merchant(id)
         };
         client.register(profile).await;

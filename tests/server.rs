@@ -90,7 +90,7 @@ async fn metrics_tell_what_happened() {
     let revision = client.status().await.revision;
     let expected = [
         ("trustflow_grpc_requests_total{method=\"ScoringService/Score\",code=\"OK\"}", 2),
-        ("trustflow_grpc_requests_total{method=\"ScoringService/Score\",code=\"InvalidArgument\"}", 1),
+        ("trustflow_grpc_requests_total{method=\"ScoringService/Score\",code=\"INVALID_ARGUMENT\"}", 1),
         ("trustflow_grpc_requests_total{method=\"ProfileService/RecordFacts\",code=\"OK\"}", 1),
         ("trustflow_grpc_duration_seconds_count{method=\"ScoringService/Score\"}", 3),
         ("trustflow_score_candidates_total", 4),

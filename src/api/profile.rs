@@ -52,7 +52,7 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Items(results) => Ok((applied.revision, results)),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome => Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done | Outcome::Violation(_) | Outcome::Chunk(_)) => Err(unexpected(&outcome)),
         }
     }
 

@@ -155,15 +155,12 @@ mod tests {
             for (id, value) in steps {
                 // Far apart and side by side.
                 let id = if id % 2 == 0 { id } else { id.wrapping_mul(0x1_0000_0001) };
-                match value.map(u64::from) {
-                    Some(value) => {
-                        index.set(id, value);
-                        map.insert(id, value);
-                    }
-                    None => {
-                        index.remove(id);
-                        map.remove(&id);
-                    }
+                if let Some(value) = value.map(u64::from) {
+                    index.set(id, value);
+                    map.insert(id, value);
+                } else {
+                    index.remove(id);
+                    map.remove(&id);
                 }
             }
             for id in (1_u64..400).flat_map(|id| [id, id.wrapping_mul(0x1_0000_0001)]) {

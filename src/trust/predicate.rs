@@ -139,6 +139,32 @@ pub struct ConditionResult {
     pub holds: bool,
     /// The value found, in words.
     pub found: String,
+    /// Whether the outcome of the whole expression rests on it.
+    pub is_decisive: bool,
+}
+
+/// Part of an expression: its outcome, and its conditions as bits.
+#[derive(Default)]
+struct Parts {
+    holds: bool,
+    all: u64,
+    decisive: u64,
+    negated: u64,
+}
+
+impl Parts {
+    /// Two parts joined by `&&` or `||`. What already decides alone needs no other: a false side of `&&`, a true one
+    /// of `||`.
+    fn joined(&self, other: &Self, is_and: bool) -> Self {
+        let holds = if is_and { self.holds && other.holds } else { self.holds || other.holds };
+        let decides = |part: &Self| if part.holds == holds { part.decisive } else { 0 };
+        Self {
+            holds,
+            all: self.all | other.all,
+            decisive: decides(self) | decides(other),
+            negated: self.negated | other.negated,
+        }
+    }
 }
 
 impl Predicate {
@@ -161,15 +187,50 @@ impl Predicate {
         self.steps.is_empty() || stack & 1 == 1
     }
 
-    /// Each condition with its outcome, from the same code as [`Self::holds`].
+    /// Each condition with its outcome, from the same code as [`Self::holds`]. Conditions below a negation are shown
+    /// negated.
     #[must_use]
     pub fn results(&self, view: &MerchantView, trust: Option<&TrustView>) -> Vec<ConditionResult> {
-        let result = |condition: &Condition| ConditionResult {
-            text: condition.text.clone(),
-            holds: condition.holds(view, trust),
-            found: condition.found(view, trust),
+        let outcomes: Vec<bool> = self.conditions.iter().map(|condition| condition.holds(view, trust)).collect();
+        let Parts { decisive, negated, .. } = self.parts(&outcomes);
+        let result = |(index, (condition, holds)): (usize, (&Condition, &bool))| {
+            let bit = 1_u64.wrapping_shl(u32::try_from(index).unwrap_or(0));
+            let is_negated = negated & bit != 0;
+            ConditionResult {
+                text: if is_negated { format!("!({})", condition.text) } else { condition.text.clone() },
+                holds: *holds != is_negated,
+                found: condition.found(view, trust),
+                is_decisive: decisive & bit != 0,
+            }
         };
-        self.conditions.iter().map(result).collect()
+        self.conditions.iter().zip(&outcomes).enumerate().map(result).collect()
+    }
+
+    /// Which conditions the outcome rests on, and which stand below a negation.
+    fn parts(&self, outcomes: &[bool]) -> Parts {
+        let mut stack: Vec<Parts> = Vec::new();
+        for step in &self.steps {
+            match step {
+                Step::Condition(index) => stack.push(Parts {
+                    holds: outcomes.get(usize::from(*index)).copied().unwrap_or(false),
+                    all: 1_u64.wrapping_shl(u32::from(*index)),
+                    decisive: 1_u64.wrapping_shl(u32::from(*index)),
+                    negated: 0,
+                }),
+                Step::Not => {
+                    if let Some(top) = stack.last_mut() {
+                        top.holds = !top.holds;
+                        top.negated ^= top.all;
+                    }
+                }
+                Step::And | Step::Or => {
+                    if let (Some(b), Some(a)) = (stack.pop(), stack.pop()) {
+                        stack.push(a.joined(&b, *step == Step::And));
+                    }
+                }
+            }
+        }
+        stack.pop().unwrap_or_default()
     }
 
     /// The next instant after state time at which the outcome can change by itself, because a count of days does.

@@ -196,7 +196,7 @@ fn programmes(
                 reasons.push(format!("does not work in scene {}", query.scene.name()));
             }
             if !member.is_met {
-                let failing = conditions.iter().filter(|condition| !condition.holds);
+                let failing = conditions.iter().filter(|condition| condition.is_decisive && !condition.holds);
                 reasons.extend(failing.map(|c| format!("{} does not hold: found {}", c.text, c.found)));
             }
             proto::ProgrammeExplanation {

@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use super::scoring::target_kind;
-use super::status::{item_status, rejection_to_item};
+use super::status::{Reason, item_status, rejection_to_item};
 use super::time::date;
 use super::validate::{Fields, Problem};
 use crate::domain::{
@@ -57,7 +57,7 @@ fn fact_row(policy: &Policy, facts: &proto::DayFacts, prefix: &str) -> Result<Fa
     for (name, value) in &facts.counters {
         match policy.counter(name) {
             Some(counter) => cells.push((counter, *value)),
-            None => fields.wrong(&format!("counters[{name:?}]"), UNKNOWN_COUNTER),
+            None => fields.wrong_for(&format!("counters[{name:?}]"), UNKNOWN_COUNTER, Reason::UnknownCounter),
         }
     }
     fields.done()?;

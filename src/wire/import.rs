@@ -5,7 +5,7 @@ use tonic::Status;
 use super::facts::{UNKNOWN_COUNTER, check_day};
 use super::profiles::ProfileMessage;
 use super::scoring::target_kind;
-use super::status::{item_status, rejection_to_item};
+use super::status::{Reason, item_status, rejection_to_item};
 use super::validate::{Fields, Problem};
 use crate::domain::{
     Body, ChunkOutcome, CounterId, Day, DayFacts, FactRow, ItemId, ItemKind, MAX_CELLS_PER_ROW, MerchantId, Profile,
@@ -225,7 +225,7 @@ impl Row {
         fields.check((1..=MAX_CELLS_PER_ROW).contains(&count), &format!("cell_counts[{row}]"), "must be 1 to 256");
         for (index, _) in self.cells.iter().filter(|(index, _)| known(*index).is_none()) {
             match usize::try_from(*index).ok().and_then(|index| names.get(index)) {
-                Some(name) => fields.wrong(&format!("counters[{name:?}]"), UNKNOWN_COUNTER),
+                Some(name) => fields.wrong_for(&format!("counters[{name:?}]"), UNKNOWN_COUNTER, Reason::UnknownCounter),
                 None => fields.wrong("counters", format!("{index} is not a position in counter_names")),
             }
         }

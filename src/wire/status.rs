@@ -162,7 +162,8 @@ pub fn not_registered(key: ProfileKey) -> Status {
 #[must_use]
 pub fn write_status(error: &WriteError) -> Status {
     if matches!(error, WriteError::ClockWouldGoBack { .. }) {
-        return bad_request(&[Problem { field: "to".to_owned(), description: error.to_string() }]);
+        let (field, reason) = ("to".to_owned(), Reason::BadRequest);
+        return bad_request(&[Problem { field, description: error.to_string(), reason }]);
     }
     let (reason, retry) = match error {
         WriteError::QueueFull { retry_ms } => (Reason::QueueFull, Some(Duration::from_millis(u64::from(*retry_ms)))),
@@ -204,8 +205,10 @@ pub fn rejection_to_item(result: &Result<(), Rejection>) -> pb::Status {
 /// The status of one item whose fields are wrong.
 #[must_use]
 pub fn item_status(problems: &[Problem]) -> pb::Status {
-    let unknown = problems.iter().all(|problem| problem.description.contains("not declared in the policy"));
-    let mut status = to_pb(if unknown { Reason::UnknownCounter } else { Reason::BadRequest }, message(problems));
+    // Several things wrong are a bad request; one kind of thing keeps its reason.
+    let first = problems.first().map_or(Reason::BadRequest, |problem| problem.reason);
+    let reason = if problems.iter().all(|problem| problem.reason == first) { first } else { Reason::BadRequest };
+    let mut status = to_pb(reason, message(problems));
     let violation = |problem: &Problem| pb::bad_request::FieldViolation {
         field: problem.field.clone(),
         description: problem.description.clone(),

@@ -21,6 +21,8 @@ pub struct Problem {
     pub field: String,
     /// What is wrong, and what is allowed.
     pub description: String,
+    /// `BadRequest`, or a reason of its own.
+    pub reason: Reason,
 }
 
 /// Collects what is wrong with a message.
@@ -39,8 +41,13 @@ impl Fields {
 
     /// Notes that something is wrong.
     pub fn wrong(&mut self, field: &str, description: impl Into<String>) {
+        self.wrong_for(field, description, Reason::BadRequest);
+    }
+
+    /// Notes that something is wrong for a reason of its own.
+    pub(super) fn wrong_for(&mut self, field: &str, description: impl Into<String>, reason: Reason) {
         let field = format!("{}{field}", self.prefix);
-        self.problems.push(Problem { field, description: description.into() });
+        self.problems.push(Problem { field, description: description.into(), reason });
     }
 
     /// Notes a problem unless `ok`.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use tempfile::TempDir;
 use trustflow::domain::{
-    Body, Command, Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, MerchantId, Outcome, RequestKey, SEMANTICS,
-    Subject, Timestamp,
+    Body, Command, Day, DayFacts, FactKey, FactRow, MerchantId, Outcome, RequestKey, SEMANTICS, Subject, TargetKind,
+    Timestamp,
 };
 use trustflow::engine::recover;
 use trustflow::log::{Log, LogError, Revision};
@@ -108,10 +108,11 @@ impl Machine {
         let hot = self.state.hot();
         let world = hot.world();
         let record = |id| hot.merchant_slot(MerchantId(id)).map(|slot| world.table.read(slot));
+        let videos = hot.targets(TargetKind::ShortVideo);
         let item = |id| {
-            let record = hot.item(&world, ItemId { kind: ItemKind::ShortVideo, id })?;
-            let owner = self.state.entry(record.merchant_slot).map(|entry| entry.id.0);
-            Some((owner, ItemRecord { merchant_slot: 0, ..record }))
+            let record = videos.locate(&world, id, 0);
+            let owner = self.state.entry(record.merchant_slot)?.id.0;
+            Some((Some(owner), ItemRecord { merchant_slot: 0, ..record }))
         };
         Visible {
             policy: world.policy.version,
