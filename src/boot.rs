@@ -23,7 +23,7 @@ use crate::demo;
 use crate::domain::{Body, MerchantId, Outcome, PolicyText, Timestamp};
 use crate::engine::{Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
 use crate::policy;
-use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::{ERROR_DETAILS_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
 use crate::proto::admin_service_server::AdminServiceServer;
 use crate::proto::insight_service_server::InsightServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
@@ -155,7 +155,7 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             // Lets generic clients print the details of errors.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(ERROR_DETAILS_DESCRIPTOR_SET)
     };
     let server = transport(&settings)
         .layer(MeasureLayer::default())

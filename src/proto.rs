@@ -11,3 +11,6 @@ tonic::include_proto!("trustflow.v1");
 
 /// The serialised `FileDescriptorSet`, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("trustflow_descriptor");
+
+/// The same of the details that errors carry.
+pub const ERROR_DETAILS_DESCRIPTOR_SET: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
