@@ -13,7 +13,7 @@ use prost::Message;
 use trustflow::domain::{Scene, TargetKind};
 use trustflow::engine::score;
 use trustflow::proto::{self, ScoreRequest, ScoreResponse};
-use trustflow::traffic::{ItemRecord, MerchantRecord, Weight, materialise, weigh};
+use trustflow::traffic::{MerchantRecord, Weight, materialise, weigh};
 use trustflow::trust::MerchantView;
 use trustflow::wire::score_response;
 
@@ -52,10 +52,9 @@ fn materialised(bencher: Bencher, view: MerchantView<'_>) {
 #[divan::bench]
 fn weigh_one(bencher: Bencher) {
     let world = SMALL.hot().world();
-    let record = world.table.read(0);
-    let item = ItemRecord { merchant_slot: 0, factor: 1.0 };
-    let rules = &world.policy.weight_rules;
-    bencher.bench_local(|| weigh(rules, black_box(&record), black_box(item), Scene::Live, TargetKind::LiveRoom));
+    let row = world.table.read_row(0, Scene::Live, TargetKind::LiveRoom);
+    let rules = world.policy.weight_rules.in_scene(Scene::Live);
+    bencher.bench_local(|| weigh(&rules, black_box(&row), black_box(1.0)));
 }
 
 #[divan::bench]
@@ -78,12 +77,12 @@ fn locate_read_weigh_200_of_1m(bencher: Bencher) {
 fn located(bencher: Bencher, population: &Population) {
     let hot = population.hot();
     let world = hot.world();
-    let rules = &world.policy.weight_rules;
+    let rules = world.policy.weight_rules.in_scene(Scene::Live);
     let targets = hot.targets(TargetKind::LiveRoom);
     let weight = |id: &u64| -> Weight {
         let item = targets.locate(&world, *id, 0);
-        let record = world.table.read(item.merchant_slot);
-        weigh(rules, &record, item, Scene::Live, TargetKind::LiveRoom)
+        let row = world.table.read_row(item.merchant_slot, Scene::Live, TargetKind::LiveRoom);
+        weigh(&rules, &row, item.factor)
     };
     let mut random = Random(1);
     bencher

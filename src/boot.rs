@@ -23,11 +23,11 @@ use crate::demo;
 use crate::domain::{Body, MerchantId, Outcome, PolicyText, Timestamp};
 use crate::engine::{Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
 use crate::policy;
-use crate::proto::{ERROR_DETAILS_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
 use crate::proto::admin_service_server::AdminServiceServer;
 use crate::proto::insight_service_server::InsightServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::scoring_service_server::ScoringServiceServer;
+use crate::proto::{ERROR_DETAILS_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
 use crate::telemetry;
 use crate::wire::ScoreLimits;
 

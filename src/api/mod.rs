@@ -40,7 +40,7 @@ impl Waiter {
         if min_revision == 0 {
             return Ok(());
         }
-        let patience = deadline.map_or(self.max_wait, |deadline| deadline.min(self.max_wait));
+        let patience = deadline.unwrap_or(self.max_wait);
         self.engine.wait_for(min_revision, patience).await.map_err(|error| wire::read_status(&error))
     }
 }

@@ -58,16 +58,16 @@ impl ProfileApi {
 
     async fn upsert<M: ProfileMessage>(
         &self,
-        request: Option<RequestKey>,
+        (method, request_id, payload_hash): (&str, &str, u128),
         messages: Vec<M>,
         mask: Option<&prost_types::FieldMask>,
     ) -> Result<(u64, Vec<ItemStatus>), Status> {
         let mask = wire::field_mask::<M>(mask)?;
-        let mut upserts = wire::upserts(messages)?;
-        let profiles = std::mem::take(&mut upserts.upserts);
+        let (profiles, batch) = wire::upserts(messages)?;
+        let key = request_key(method, request_id, payload_hash ^ batch.mark())?;
         let (revision, results) =
-            self.write_items(request, profiles.is_empty(), Body::UpsertProfiles { profiles, mask }).await?;
-        Ok((revision, wire::reply(upserts.statuses(&results))))
+            self.write_items(key, profiles.is_empty(), Body::UpsertProfiles { profiles, mask }).await?;
+        Ok((revision, batch.statuses(&results)?))
     }
 
     async fn get<M: ProfileMessage>(
@@ -148,7 +148,7 @@ impl ProfileService for ProfileApi {
         request: Request<proto::BatchUpsertMerchantsRequest>,
     ) -> Result<Response<proto::BatchUpsertMerchantsResponse>, Status> {
         let request = request.into_inner();
-        let key = request_key("BatchUpsertMerchants", &request.request_id, payload_hash(&request))?;
+        let key = ("BatchUpsertMerchants", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.merchants, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertMerchantsResponse { revision, results }))
     }
@@ -187,7 +187,7 @@ impl ProfileService for ProfileApi {
         request: Request<proto::BatchUpsertProductsRequest>,
     ) -> Result<Response<proto::BatchUpsertProductsResponse>, Status> {
         let request = request.into_inner();
-        let key = request_key("BatchUpsertProducts", &request.request_id, payload_hash(&request))?;
+        let key = ("BatchUpsertProducts", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.products, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertProductsResponse { revision, results }))
     }
@@ -226,7 +226,7 @@ impl ProfileService for ProfileApi {
         request: Request<proto::BatchUpsertLiveRoomsRequest>,
     ) -> Result<Response<proto::BatchUpsertLiveRoomsResponse>, Status> {
         let request = request.into_inner();
-        let key = request_key("BatchUpsertLiveRooms", &request.request_id, payload_hash(&request))?;
+        let key = ("BatchUpsertLiveRooms", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.live_rooms, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertLiveRoomsResponse { revision, results }))
     }
@@ -265,7 +265,7 @@ impl ProfileService for ProfileApi {
         request: Request<proto::BatchUpsertShortVideosRequest>,
     ) -> Result<Response<proto::BatchUpsertShortVideosResponse>, Status> {
         let request = request.into_inner();
-        let key = request_key("BatchUpsertShortVideos", &request.request_id, payload_hash(&request))?;
+        let key = ("BatchUpsertShortVideos", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.short_videos, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertShortVideosResponse { revision, results }))
     }
@@ -304,7 +304,7 @@ impl ProfileService for ProfileApi {
         request: Request<proto::BatchUpsertServiceProvidersRequest>,
     ) -> Result<Response<proto::BatchUpsertServiceProvidersResponse>, Status> {
         let request = request.into_inner();
-        let key = request_key("BatchUpsertServiceProviders", &request.request_id, payload_hash(&request))?;
+        let key = ("BatchUpsertServiceProviders", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.service_providers, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertServiceProvidersResponse { revision, results }))
     }
@@ -344,12 +344,11 @@ impl ProfileService for ProfileApi {
         request: Request<proto::RecordFactsRequest>,
     ) -> Result<Response<proto::RecordFactsResponse>, Status> {
         let request = request.into_inner();
-        let key = request_key("RecordFacts", &request.request_id, payload_hash(&request))?;
-        let policy = self.engine.read(|state| state.policy().clone());
-        let mut checked = wire::fact_rows(&policy, &request)?;
-        let rows = std::mem::take(&mut checked.rows);
+        let policy = self.engine.hot().world().policy.clone();
+        let (rows, batch) = wire::fact_rows(&policy, &request)?;
+        let key = request_key("RecordFacts", &request.request_id, payload_hash(&request) ^ batch.mark())?;
         let (revision, results) = self.write_items(key, rows.is_empty(), Body::RecordFacts { rows }).await?;
-        let results = wire::reply(checked.statuses(&results));
+        let results = batch.statuses(&results)?;
         Ok(Response::new(proto::RecordFactsResponse { revision, results }))
     }
 
@@ -359,7 +358,7 @@ impl ProfileService for ProfileApi {
     ) -> Result<Response<proto::RecordViolationResponse>, Status> {
         let request = request.into_inner();
         let key = request_key("RecordViolation", &request.request_id, payload_hash(&request))?;
-        let policy = self.engine.read(|state| state.policy().clone());
+        let policy = self.engine.hot().world().policy.clone();
         let violation = wire::violation(&policy, self.engine.clock().now(), &request)?;
         let applied = self.write(key, Body::RecordViolation(violation)).await?;
         match applied.outcome {
@@ -389,7 +388,7 @@ impl ProfileService for ProfileApi {
     ) -> Result<Response<proto::SetRightsResponse>, Status> {
         let request = request.into_inner();
         let key = request_key("SetRights", &request.request_id, payload_hash(&request))?;
-        let policy = self.engine.read(|state| state.policy().clone());
+        let policy = self.engine.hot().world().policy.clone();
         let (merchant, rights) = wire::rights(&policy, self.engine.clock().now(), &request)?;
         let revision = self.write_done(key, Body::SetRights { merchant, rights }).await?;
         Ok(Response::new(proto::SetRightsResponse { revision }))
@@ -403,7 +402,7 @@ impl ProfileService for ProfileApi {
         let mut report = ImportReport::default();
         let mut in_flight: VecDeque<Pending> = VecDeque::new();
         while let Some(chunk) = chunks.message().await? {
-            let policy = self.engine.read(|state| state.policy().clone());
+            let policy = self.engine.hot().world().policy.clone();
             let (body, places) = wire::chunk(&policy, chunk)?.split();
             if in_flight.len() >= CHUNKS_IN_FLIGHT
                 && let Some(oldest) = in_flight.pop_front()

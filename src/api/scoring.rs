@@ -32,8 +32,8 @@ impl ScoringService for ScoringApi {
     async fn score(&self, request: Request<ScoreRequest>) -> Result<Response<ScoreResponse>, Status> {
         let deadline = if request.get_ref().min_revision == 0 { None } else { deadline(&request) };
         let request = request.into_inner();
-        self.waiter.wait(request.min_revision, deadline).await?;
         let query = wire::score_query(&request, self.limits)?;
+        self.waiter.wait(request.min_revision, deadline).await?;
         let columns = self.engine.score(&query);
         self.metrics.scored(query.target_ids.len(), columns.unknown);
         Ok(Response::new(wire::score_response(columns)))

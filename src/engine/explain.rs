@@ -85,7 +85,8 @@ fn explain(
     let world = hot.world();
     let item = hot.targets(query.kind).locate(&world, query.target_id, query.merchant_id);
     let record = world.table.read(item.merchant_slot);
-    let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
+    let rules = world.policy.weight_rules.in_scene(query.scene);
+    let weight = weigh(&rules, &record.row(query.scene, query.kind), item.factor);
     let merchant = match state.view(item.merchant_slot) {
         Some(view) => Some(explain_merchant(state, history, query, item, &view)?),
         None => None,

@@ -98,7 +98,11 @@ impl Engine {
         settings: WriterSettings,
     ) -> Result<Self, StartError> {
         let mut state = recover(log.as_ref(), &store)?;
-        check_time(&mut state, clock.as_ref())?;
+        if check_time(&mut state, clock.as_ref())? {
+            // Durable before the first command: a crash between the two must not leave simulated history unmarked.
+            store.write(state.hot().revision(), state.take_rows(0))?;
+            store.sync()?;
+        }
         let hot = state.hot().clone();
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
@@ -296,12 +300,13 @@ impl Engine {
     }
 }
 
-fn check_time(state: &mut State, clock: &dyn Clock) -> Result<(), StartError> {
+/// Whether clock and folder are of one kind of time; marks a new folder, and answers whether it did.
+fn check_time(state: &mut State, clock: &dyn Clock) -> Result<bool, StartError> {
     let is_new = state.meta().now == Timestamp::default();
     match (clock.simulated().is_some(), state.meta().is_simulated) {
         (true, false) if is_new => {
             state.mark_simulated();
-            Ok(())
+            Ok(true)
         }
         (true, false) => Err(StartError::Time(
             "this data folder runs on real time; use another folder for --now, or start without it".to_owned(),
@@ -309,6 +314,6 @@ fn check_time(state: &mut State, clock: &dyn Clock) -> Result<(), StartError> {
         (false, true) => Err(StartError::Time(
             "this data folder runs on simulated time; start with --now, or use another folder".to_owned(),
         )),
-        (true, true) | (false, false) => Ok(()),
+        (true, true) | (false, false) => Ok(false),
     }
 }

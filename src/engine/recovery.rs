@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use crate::domain::Body;
+use crate::domain::{Body, SEMANTICS};
 use crate::log::{Log, LogError};
 use crate::state::{HistoryError, Restore, RestoreError, State};
 use crate::store::{Store, StoreError};
@@ -22,6 +22,14 @@ pub enum RecoveryError {
     /// The rows do not make a state.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// A newer program wrote the log.
+    #[error("log entry {revision} is of semantics {found}, written by a newer program; start that one")]
+    Semantics {
+        /// Which entry.
+        revision: u64,
+        /// Its version.
+        found: u32,
+    },
     /// Stored facts cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -41,6 +49,9 @@ pub fn recover(log: &dyn Log, store: &Store) -> Result<State, RecoveryError> {
     let mut last = applied;
     for (count, entry) in log.read_after(applied).enumerate() {
         let (revision, command) = entry?;
+        if command.semantics > SEMANTICS {
+            return Err(RecoveryError::Semantics { revision, found: command.semantics });
+        }
         state.apply(revision, &command, store)?;
         last = revision;
         let begins = begins_transition(&command.body);

@@ -2,8 +2,8 @@
 
 use super::Engine;
 use crate::domain::{Scene, TargetKind};
-use crate::state::Hot;
-use crate::traffic::{ItemRecord, MerchantRecord, weigh};
+use crate::state::{Hot, World};
+use crate::traffic::{ItemRecord, weigh};
 
 /// What to score. The lists are empty or one per target.
 #[derive(Clone, Copy, Debug)]
@@ -76,36 +76,62 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
         policy_version: world.policy.version,
         revision,
         cache_ttl_ms: world.policy.cache_ttl_ms,
-        trust_scores: Vec::with_capacity(count),
-        boost_weights: Vec::with_capacity(count),
-        programmes: Vec::with_capacity(count),
-        labels: Vec::with_capacity(count),
+        trust_scores: vec![0.0; count],
+        boost_weights: vec![0.0; count],
+        programmes: vec![0; count],
+        labels: vec![0; count],
         ..ScoreColumns::default()
     };
     let owners = query.merchant_ids.iter().copied().chain(std::iter::repeat(0));
     let targets = hot.targets(query.kind);
+    // Each round touches all its memory first, so that one access need not wait for the one before.
+    targets.touch(query.target_ids);
     let located: Vec<ItemRecord> =
         query.target_ids.iter().zip(owners).map(|(target, owner)| targets.locate(&world, *target, owner)).collect();
-    let mut base_scores = query.base_scores.iter();
-    for item in located {
-        let record: MerchantRecord = world.table.read(item.merchant_slot);
-        let weight = weigh(&world.policy.weight_rules, &record, item, query.scene, query.kind);
-        columns.trust_scores.push(record.trust);
-        columns.boost_weights.push(to_f32(weight.weight));
-        columns.programmes.push(weight.programmes);
-        columns.labels.push(weight.labels);
-        columns.unknown += usize::from(!record.is_registered);
-        if let Some(base_score) = base_scores.next() {
-            columns.adjusted_scores.push(to_f32(weight.adjusted(*base_score)));
-        }
-        if query.layers {
-            for (column, layer) in columns.layers.iter_mut().zip(record.layers) {
-                column.push(layer);
+    world.table.touch(located.iter().map(|item| item.merchant_slot));
+    columns.weigh(&world, query, &located);
+    columns.extras(&world, query, &located);
+    columns
+}
+
+impl ScoreColumns {
+    /// The columns of every answer.
+    fn weigh(&mut self, world: &World, query: &ScoreQuery, located: &[ItemRecord]) {
+        let rules = world.policy.weight_rules.in_scene(query.scene);
+        let has_base_scores = !query.base_scores.is_empty();
+        self.adjusted_scores = vec![0.0; query.base_scores.len()];
+        let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
+        let rows = (self.trust_scores.iter_mut().zip(&mut self.boost_weights))
+            .zip(self.programmes.iter_mut().zip(&mut self.labels))
+            .zip(located);
+        for (at, (((trust, boost), (programmes, labels)), item)) in rows.enumerate() {
+            let row = world.table.read_row(item.merchant_slot, query.scene, query.kind);
+            let weight = weigh(&rules, &row, item.factor);
+            *trust = row.trust;
+            *boost = to_f32(weight.weight);
+            *programmes = weight.programmes;
+            *labels = weight.labels;
+            self.unknown += usize::from(!row.is_registered);
+            if has_base_scores && let (Some(adjusted), Some(base)) = (adjusted.get_mut(at), base_scores.get(at)) {
+                *adjusted = to_f32(weight.adjusted(*base));
             }
         }
-        if query.ad_price {
-            columns.ad_price_factors.push(record.ad_price);
+    }
+
+    /// The columns of answers that ask for them.
+    fn extras(&mut self, world: &World, query: &ScoreQuery, located: &[ItemRecord]) {
+        if !query.layers && !query.ad_price {
+            return;
+        }
+        for record in located.iter().map(|item| world.table.read(item.merchant_slot)) {
+            if query.layers {
+                for (column, layer) in self.layers.iter_mut().zip(record.layers) {
+                    column.push(layer);
+                }
+            }
+            if query.ad_price {
+                self.ad_price_factors.push(record.ad_price);
+            }
         }
     }
-    columns
 }

@@ -35,11 +35,7 @@ pub(super) fn programmes(
         }
         let bit = bit_of(id, dictionary).filter(|_| index < MAX_PROGRAMMES);
         if bit.is_none() {
-            report.at(
-                0..0,
-                format!("more than {MAX_PROGRAMMES} live programmes"),
-                "remove one; its bit is free after 30 days",
-            );
+            report.at(0..0, format!("more than {MAX_PROGRAMMES} live programmes"), "remove one");
         }
         let Some(file) = report.read::<ProgrammeFile>() else { continue };
         programmes.extend(programme(id, bit.unwrap_or(0), file, (scope, ceiling), layout, &mut report));

@@ -3,7 +3,7 @@
 use super::history::{History, HistoryError};
 use super::state::{Due, State};
 use crate::domain::{
-    CounterId, Day, DayFacts, Decision, HeldRight, ItemId, MerchantId, ProfileKey, Rejection, Violation, Week,
+    CounterId, DayFacts, Decision, HeldRight, ItemId, MerchantId, ProfileKey, Rejection, Violation, Week,
 };
 use crate::trust::governance::{WaiverFacts, WaiverRule};
 
@@ -135,11 +135,5 @@ impl State {
         self.dirty.insert(Due::Merchant(slot));
         self.changes.rights.insert(slot);
         Ok(())
-    }
-
-    /// The Monday of the week a waiver now would be for.
-    #[must_use]
-    pub fn this_week(&self) -> Day {
-        self.meta.now.day().week().monday()
     }
 }

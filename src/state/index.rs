@@ -43,9 +43,18 @@ impl IdTable {
         after.iter().chain(before)
     }
 
+    /// Reads the place where an id's search begins, for bringing it near.
+    #[inline]
+    pub(super) fn touch(&self, id: u64) -> u64 {
+        self.places.get(home(id, self.places.len())).map_or(0, |place| place.id.load(Ordering::Relaxed))
+    }
+
     /// The value of an id.
     #[inline]
     pub(super) fn get(&self, id: u64) -> Option<u64> {
+        if id == 0 {
+            return None;
+        }
         let mask = self.places.len().wrapping_sub(1);
         let mut at = home(id, self.places.len());
         loop {
@@ -86,12 +95,13 @@ impl IdTable {
     }
 }
 
-/// Where an id's search begins. Ids that follow each other are spread by a multiplicative hash.
+/// Where an id's search begins: two rounds of mixing, so that no plain pattern of ids shares a place.
 #[inline]
 fn home(id: u64, places: usize) -> usize {
     let mixed = (id ^ id >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    // The high bits are the well-mixed ones; places are a power of two.
-    usize::try_from(mixed >> 20).unwrap_or(0) & places.wrapping_sub(1)
+    let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    // The high half is the well-mixed one; places are a power of two.
+    usize::try_from(mixed >> 32 ^ mixed >> 48).unwrap_or(0) & places.wrapping_sub(1)
 }
 
 impl Default for IdIndex {
@@ -115,11 +125,14 @@ impl IdIndex {
     pub(super) fn set(&self, id: u64, value: u64) {
         debug_assert!(id != 0 && value != ABSENT, "0 marks empty places, the highest value absent ids");
         let table = self.table.load();
-        if table.has_room() {
+        if table.get(id).is_some() || table.has_room() {
             table.put(id, value);
             return;
         }
-        let larger = IdTable::with_places(table.places.len().saturating_mul(2));
+        // Removed ids are left behind; where they are many, no more room is needed.
+        let live = table.places.iter().filter(|place| place.value.load(Ordering::Relaxed) != ABSENT).count();
+        let factor = if live.saturating_mul(20) > table.places.len().saturating_mul(7) { 2 } else { 1 };
+        let larger = IdTable::with_places(table.places.len().saturating_mul(factor));
         for place in &table.places {
             let (id, value) = (place.id.load(Ordering::Relaxed), place.value.load(Ordering::Relaxed));
             if id != 0 && value != ABSENT {
@@ -167,6 +180,35 @@ mod tests {
                 prop_assert_eq!(index.get(id), map.get(&id).copied());
             }
         }
+    }
+
+    #[test]
+    fn plain_patterns_of_ids_are_spread() {
+        let patterns: [fn(u64) -> u64; 5] =
+            [|n| n, |n| n << 20, |n| n.wrapping_mul(0x1_0000_0001), |n| n << 42 | n << 10, |n| n << 48];
+        for (which, pattern) in patterns.iter().enumerate() {
+            let table = super::IdTable::with_places(1 << 16);
+            for n in 1..1_u64 << 15 {
+                table.put(pattern(n), n);
+            }
+            let mut run = 0;
+            let mut longest = 0;
+            for place in &table.places {
+                run = if place.id.load(Ordering::Relaxed) == 0 { 0 } else { run + 1 };
+                longest = longest.max(run);
+            }
+            assert!(longest < 200, "pattern {which}: a run of {longest}");
+        }
+    }
+
+    #[test]
+    fn ids_that_come_and_go_do_not_make_it_grow() {
+        let index = IdIndex::default();
+        for id in 1..100_000 {
+            index.set(id, 1);
+            index.remove(id);
+        }
+        assert_eq!(index.table().places.len(), super::FIRST_PLACES);
     }
 
     #[test]

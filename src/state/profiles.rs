@@ -2,7 +2,6 @@
 
 use super::history::{History, HistoryError};
 use super::state::{Due, State};
-use super::table::MAX_SLOTS;
 use crate::domain::{FieldMask, ItemId, Merchant, MerchantId, Profile, ProfileKey, Rejection, Upsert};
 
 impl State {
@@ -83,12 +82,6 @@ impl State {
             ProfileKey::Provider(id) => drop(self.providers.remove(&id)),
         }
         Ok(())
-    }
-
-    /// Whether there is room for more merchant ids.
-    #[must_use]
-    pub fn has_room_for(&self, more: usize) -> bool {
-        self.merchants.len().saturating_add(more) <= MAX_SLOTS
     }
 
     pub(super) fn find_merchant(&self, id: MerchantId) -> Result<u32, Rejection> {

@@ -211,7 +211,7 @@ impl State {
         (profiles, rows): (&[Profile], &[FactRow]),
         history: &dyn History,
     ) -> Result<Outcome, HistoryError> {
-        let committed = self.imports.committed(import_id);
+        let committed = self.imports.committed(import_id, self.meta.now);
         if sequence <= committed {
             return Ok(Outcome::Chunk(ChunkOutcome { skipped: true, ..ChunkOutcome::default() }));
         }

@@ -73,15 +73,21 @@ impl Requests {
     }
 }
 
+fn is_old(row: &ImportRow, now: Timestamp) -> bool {
+    row.stamp.plus_ms(REMEMBERED_MS) <= now
+}
+
 /// How far each import has come.
 #[derive(Default)]
 pub(super) struct Imports {
     by_id: HashMap<String, ImportRow, foldhash::fast::FixedState>,
+    looked: Timestamp,
 }
 
 impl Imports {
-    pub(super) fn committed(&self, import_id: &str) -> u64 {
-        self.by_id.get(import_id).map_or(0, |row| row.committed)
+    /// Last chunk taken; 0 if none is remembered at an instant, whether or not it was cleared away yet.
+    pub(super) fn committed(&self, import_id: &str, now: Timestamp) -> u64 {
+        self.by_id.get(import_id).filter(|row| !is_old(row, now)).map_or(0, |row| row.committed)
     }
 
     pub(super) fn set(&mut self, import_id: &str, row: ImportRow) {
@@ -90,9 +96,13 @@ impl Imports {
 
     /// Forgets imports whose last chunk is too old; answers which.
     pub(super) fn forget(&mut self, now: Timestamp) -> Vec<String> {
-        let is_old = |row: &ImportRow| row.stamp.plus_ms(REMEMBERED_MS) <= now;
+        // Looking at all of them once a minute of state time is enough.
+        if now < self.looked.plus_ms(60_000) {
+            return Vec::new();
+        }
+        self.looked = now;
         let mut forgotten: Vec<String> =
-            self.by_id.iter().filter(|(_, row)| is_old(row)).map(|(id, _)| id.clone()).collect();
+            self.by_id.iter().filter(|(_, row)| is_old(row, now)).map(|(id, _)| id.clone()).collect();
         forgotten.sort();
         for id in &forgotten {
             self.by_id.remove(id);

@@ -1,6 +1,6 @@
 //! Taking the state back from stored rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::history::{History, HistoryError};
 use super::hot::NOTHING_CLOSED;
@@ -188,7 +188,7 @@ impl Restore {
         }
         let new_sums = layout.new_sums(older);
         let chosen: HashSet<u32, foldhash::fast::FixedState> = slots.iter().copied().collect();
-        let mut moved = Vec::new();
+        let mut moved = BTreeSet::new();
         for item in history.rows(days) {
             let (key, row) = item?;
             let Subject::Merchant(id) = key.subject else { continue };
@@ -196,7 +196,7 @@ impl Restore {
             let Some(entry) = self.state.entry_mut(slot).filter(|_| chosen.contains(&slot)) else { continue };
             let anchors = anchors(entry.profile.as_ref(), &entry.facts);
             if entry.facts.move_row(layout, &anchors, (from, to), &new_sums, key.day, &row) {
-                moved.push(slot);
+                moved.insert(slot);
             }
         }
         for slot in moved {

@@ -186,7 +186,7 @@ impl State {
     /// Last chunk taken of an import; 0 if none is remembered.
     #[must_use]
     pub fn import_progress(&self, import_id: &str) -> u64 {
-        self.imports.committed(import_id)
+        self.imports.committed(import_id, self.meta.now)
     }
 
     /// Write requests remembered.
@@ -456,8 +456,12 @@ impl State {
         let mut members = [0_u64; 64];
         for slot in self.registered.values() {
             let record = world.table.read(*slot);
-            for (bit, count) in members.iter_mut().enumerate() {
-                *count += record.programmes >> bit & 1;
+            let mut bits = record.programmes;
+            while bits != 0 {
+                if let Some(count) = members.get_mut(bits.trailing_zeros() as usize) {
+                    *count += 1;
+                }
+                bits &= bits - 1;
             }
         }
         members

@@ -6,5 +6,5 @@ mod record;
 mod weight;
 
 pub use programme::{Eligibility, Programme, ProgrammeKind, Uplift};
-pub use record::{ItemRecord, Materialised, MerchantRecord, NO_SUPPORT, materialise};
-pub use weight::{Label, Weight, WeightRules, weigh};
+pub use record::{ItemRecord, Materialised, MerchantRecord, MerchantRow, NO_SUPPORT, materialise};
+pub use weight::{Label, SceneRules, Weight, WeightRules, weigh};

@@ -49,6 +49,45 @@ impl MerchantRecord {
     };
 }
 
+/// What one weight needs of a merchant's record: its part for one scene and kind of target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MerchantRow {
+    /// Whether the merchant is registered.
+    pub is_registered: bool,
+    /// Trust score, 0 to 100.
+    pub trust: f32,
+    /// Bits of [`Label`] that hold for all its targets.
+    pub labels: u32,
+    /// Factor of merchant-wide violations on the kind.
+    pub penalty: f32,
+    /// Trust tilt times tilt programmes in the scene.
+    pub tilt: f32,
+    /// Uplift of the charged support programme in the scene.
+    pub uplift: f32,
+    /// Bit of the charged support programme in the scene.
+    pub support: u8,
+    /// Bits of the programmes it is a member of.
+    pub programmes: u64,
+}
+
+impl MerchantRecord {
+    /// The part for one scene and kind of target.
+    #[must_use]
+    pub fn row(&self, scene: Scene, kind: TargetKind) -> MerchantRow {
+        let at = scene.index();
+        MerchantRow {
+            is_registered: self.is_registered,
+            trust: self.trust,
+            labels: self.labels,
+            penalty: self.penalty.get(kind.index()).copied().unwrap_or(1.0),
+            tilt: self.tilt.get(at).copied().unwrap_or(1.0),
+            uplift: self.uplift.get(at).copied().unwrap_or(0.0),
+            support: self.support.get(at).copied().unwrap_or(NO_SUPPORT),
+            programmes: self.programmes,
+        }
+    }
+}
+
 /// What Score needs of an item: whose it is, and its own factor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ItemRecord {

@@ -1,7 +1,7 @@
 //! The boost weight of one target in one scene.
 
-use super::record::{ItemRecord, MerchantRecord, NO_SUPPORT};
-use crate::domain::{Scene, TargetKind};
+use super::record::{MerchantRow, NO_SUPPORT};
+use crate::domain::Scene;
 
 /// Bits of the label set of a target. The numbers are those of the public `Label` enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,25 @@ pub struct WeightRules {
     /// Programmes that work in each scene, as bits, by scene index.
     pub scene_programmes: [u64; Scene::COUNT],
     /// Hard programmes, as bits.
+    pub hard_programmes: u64,
+}
+
+impl WeightRules {
+    /// The rules in one scene.
+    #[must_use]
+    pub fn in_scene(&self, scene: Scene) -> SceneRules {
+        let in_scene = self.scene_programmes.get(scene.index()).copied().unwrap_or(0);
+        // A policy is checked to have a ceiling of at least 0; NaN would make every clamp panic.
+        SceneRules { ceiling: self.ceiling.max(0.0), hard_programmes: self.hard_programmes & in_scene }
+    }
+}
+
+/// What all weights of a request share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SceneRules {
+    /// Highest weight.
+    pub ceiling: f64,
+    /// Hard programmes that work in the scene, as bits.
     pub hard_programmes: u64,
 }
 
@@ -92,22 +111,16 @@ impl Weight {
 
 /// The weight of a target: `clamp(tilt · penalty · item factor · (1 + uplift))`, 0 when excluded.
 #[must_use]
-pub fn weigh(
-    rules: &WeightRules,
-    merchant: &MerchantRecord,
-    item: ItemRecord,
-    scene: Scene,
-    kind: TargetKind,
-) -> Weight {
+#[inline]
+pub fn weigh(rules: &SceneRules, merchant: &MerchantRow, item_factor: f32) -> Weight {
     if !merchant.is_registered {
         return Weight::UNKNOWN;
     }
-    let at = scene.index();
-    let tilt = f64::from(merchant.tilt.get(at).copied().unwrap_or(1.0));
-    let penalty = f64::from(merchant.penalty.get(kind.index()).copied().unwrap_or(1.0));
-    let item_factor = f64::from(item.factor);
-    let uplift = f64::from(merchant.uplift.get(at).copied().unwrap_or(0.0));
-    let support = merchant.support.get(at).copied().unwrap_or(NO_SUPPORT);
+    let tilt = f64::from(merchant.tilt);
+    let penalty = f64::from(merchant.penalty);
+    let item_factor = f64::from(item_factor);
+    let uplift = f64::from(merchant.uplift);
+    let factor = penalty * item_factor;
     let mut weight = Weight {
         tilt,
         penalty,
@@ -117,7 +130,6 @@ pub fn weigh(
         programmes: 0,
         labels: merchant.labels,
     };
-    let factor = penalty * item_factor;
     if factor <= 0.0 {
         weight.weight = 0.0;
         weight.labels |= Label::Excluded.bit() | Label::Penalised.bit();
@@ -126,10 +138,9 @@ pub fn weigh(
     if factor < 1.0 {
         weight.labels |= Label::Penalised.bit();
     }
-    let in_scene = rules.scene_programmes.get(at).copied().unwrap_or(0);
-    weight.programmes = merchant.programmes & rules.hard_programmes & in_scene;
-    if support != NO_SUPPORT {
-        weight.programmes |= 1_u64.wrapping_shl(u32::from(support));
+    weight.programmes = merchant.programmes & rules.hard_programmes;
+    if merchant.support != NO_SUPPORT {
+        weight.programmes |= 1_u64.wrapping_shl(u32::from(merchant.support));
     }
     weight
 }

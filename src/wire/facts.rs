@@ -3,16 +3,13 @@
 use tonic::Status;
 
 use super::scoring::target_kind;
-use super::status::{Reason, item_status, rejection_to_item};
+use super::status::{Batch, Reason};
 use super::time::date;
 use super::validate::{Fields, Problem};
-use crate::domain::{
-    Day, DayFacts, FIRST_FACTS_DAY, FactRow, ItemId, MAX_CELLS_PER_ROW, MerchantId, Rejection, Subject,
-};
+use crate::domain::{Day, DayFacts, FIRST_FACTS_DAY, FactRow, ItemId, MAX_CELLS_PER_ROW, MerchantId, Subject};
 use crate::policy::Policy;
 use crate::proto;
 use crate::trust::DayRange;
-use tonic_types::pb;
 
 /// Most rows of one `RecordFacts`.
 const MAX_ROWS: usize = 1_000;
@@ -64,44 +61,25 @@ fn fact_row(policy: &Policy, facts: &proto::DayFacts, prefix: &str) -> Result<Fa
     Ok(FactRow { subject, day, facts: DayFacts::new(cells) })
 }
 
-/// The rows of a request that are right, and what is wrong with the others.
-pub struct FactRows {
-    /// The rows that are right.
-    pub rows: Vec<FactRow>,
-    wrong: Vec<Option<pb::Status>>,
-}
-
-impl FactRows {
-    /// One status per item of the request, from what applying the right ones came to.
-    #[must_use]
-    pub fn statuses(self, results: &[Result<(), Rejection>]) -> Vec<pb::Status> {
-        let mut results = results.iter();
-        let mut status = |wrong: Option<pb::Status>| {
-            wrong.unwrap_or_else(|| results.next().map(rejection_to_item).unwrap_or_default())
-        };
-        self.wrong.into_iter().map(&mut status).collect()
-    }
-}
-
-/// Checks the rows of a request, each on its own.
+/// Checks the rows of a request, each on its own; those that are wrong are left out.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` when there are none or too many.
-pub fn fact_rows(policy: &Policy, request: &proto::RecordFactsRequest) -> Result<FactRows, Status> {
+pub fn fact_rows(policy: &Policy, request: &proto::RecordFactsRequest) -> Result<(Vec<FactRow>, Batch), Status> {
     let mut fields = Fields::default();
     fields.check((1..=MAX_ROWS).contains(&request.facts.len()), "facts", "must have 1 to 1000 entries");
     fields.finish()?;
-    let mut checked = FactRows { rows: Vec::new(), wrong: Vec::new() };
+    let (mut rows, mut batch) = (Vec::new(), Batch::default());
     for (index, facts) in request.facts.iter().enumerate() {
         match fact_row(policy, facts, &format!("facts[{index}].")) {
             Ok(row) => {
-                checked.rows.push(row);
-                checked.wrong.push(None);
+                rows.push(row);
+                batch.push(None);
             }
-            Err(problems) => checked.wrong.push(Some(item_status(&problems))),
+            Err(problems) => batch.push(Some(&problems)),
         }
     }
-    Ok(checked)
+    Ok((rows, batch))
 }
 
 /// The subject and days of a `ListFacts`.

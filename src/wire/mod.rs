@@ -19,7 +19,7 @@ pub use import::{ChunkPlaces, ImportReport, chunk};
 pub use profiles::{ProfileMessage, deletion, field_mask, id_of, page, upserts};
 pub use scoring::{ScoreLimits, base_score, score_query, score_response};
 pub use status::{
-    Reason, item_status, not_registered, read_status, rejected_status, rejection_to_item, reply, store_status,
+    Batch, Reason, item_status, not_registered, read_status, rejected_status, rejection_to_item, store_status,
     write_status,
 };
 pub use time::{date, timestamp, to_proto_time};

@@ -1,15 +1,14 @@
 //! Profiles of every kind.
 
 use tonic::Status;
-use tonic_types::pb;
 
-use super::status::{item_status, rejection_to_item};
+use super::status::Batch;
 use super::time::{optional_time, to_proto_time};
 use super::validate::{Fields, MAX_LIST, Problem};
 use crate::domain::{
     Day, Enrolment, FieldMask, ItemId, ItemKind, LIVE_ROOM_FIELDS, LiveRoom, MERCHANT_FIELDS, Merchant, MerchantId,
-    MerchantKind, PRODUCT_FIELDS, PROVIDER_FIELDS, Product, Profile, ProfileKey, ProviderId, Rejection,
-    SHORT_VIDEO_FIELDS, ServiceProvider, ShortVideo, Upsert,
+    MerchantKind, PRODUCT_FIELDS, PROVIDER_FIELDS, Product, Profile, ProfileKey, ProviderId, SHORT_VIDEO_FIELDS,
+    ServiceProvider, ShortVideo, Upsert,
 };
 use crate::proto;
 
@@ -73,44 +72,25 @@ pub fn field_mask<M: ProfileMessage>(mask: Option<&prost_types::FieldMask>) -> R
     Ok(found.ok())
 }
 
-/// The upserts of a batch that are right, and what is wrong with the others.
-pub struct Upserts {
-    /// The upserts that are right.
-    pub upserts: Vec<Upsert>,
-    wrong: Vec<Option<pb::Status>>,
-}
-
-impl Upserts {
-    /// One status per item of the request, from what applying the right ones came to.
-    #[must_use]
-    pub fn statuses(self, results: &[Result<(), Rejection>]) -> Vec<pb::Status> {
-        let mut results = results.iter();
-        let mut status = |wrong: Option<pb::Status>| {
-            wrong.unwrap_or_else(|| results.next().map(rejection_to_item).unwrap_or_default())
-        };
-        self.wrong.into_iter().map(&mut status).collect()
-    }
-}
-
-/// Checks the profiles of a batch, each on its own.
+/// Checks the profiles of a batch, each on its own; those that are wrong are left out.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` when there are none or too many.
-pub fn upserts<M: ProfileMessage>(messages: Vec<M>) -> Result<Upserts, Status> {
+pub fn upserts<M: ProfileMessage>(messages: Vec<M>) -> Result<(Vec<Upsert>, Batch), Status> {
     let mut fields = Fields::default();
     fields.check((1..=MAX_BATCH).contains(&messages.len()), M::LIST, "must have 1 to 1000 entries");
     fields.finish()?;
-    let mut checked = Upserts { upserts: Vec::new(), wrong: Vec::new() };
+    let (mut upserts, mut batch) = (Vec::new(), Batch::default());
     for (index, message) in messages.into_iter().enumerate() {
         match message.into_profile(&format!("{}[{index}].", M::LIST)) {
             Ok((profile, expected_revision)) => {
-                checked.upserts.push(Upsert { profile, expected_revision });
-                checked.wrong.push(None);
+                upserts.push(Upsert { profile, expected_revision });
+                batch.push(None);
             }
-            Err(problems) => checked.wrong.push(Some(item_status(&problems))),
+            Err(problems) => batch.push(Some(&problems)),
         }
     }
-    Ok(checked)
+    Ok((upserts, batch))
 }
 
 /// The size of a page and the id it begins after.

@@ -229,8 +229,38 @@ fn detail(name: &str, message: &impl prost::Message) -> prost_types::Any {
     prost_types::Any { type_url: format!("type.googleapis.com/google.rpc.{name}"), value: message.encode_to_vec() }
 }
 
-/// One `ItemStatus` per item of a request, from what validation and applying said.
-#[must_use]
-pub fn reply(statuses: Vec<pb::Status>) -> Vec<proto::ItemStatus> {
-    (0_u32..).zip(statuses).map(|(index, status)| proto::ItemStatus { index, status: Some(status) }).collect()
+/// The items of a batch: which were refused before anything was written, and why.
+#[derive(Default)]
+pub struct Batch {
+    refused: Vec<Option<pb::Status>>,
+}
+
+impl Batch {
+    /// Notes the next item: right, or wrong for these problems.
+    pub(super) fn push(&mut self, problems: Option<&[Problem]>) {
+        self.refused.push(problems.map(item_status));
+    }
+
+    /// A mark of which items were refused, to be part of what a repeated request must repeat: a policy published in
+    /// between can turn a refused item into a right one.
+    #[must_use]
+    pub fn mark(&self) -> u128 {
+        let refused: Vec<u8> = self.refused.iter().map(|status| u8::from(status.is_some())).collect();
+        if refused.contains(&1) { xxhash_rust::xxh3::xxh3_128(&refused) } else { 0 }
+    }
+
+    /// One status per item, in request order, from what applying the right ones came to.
+    ///
+    /// # Errors
+    /// `INTERNAL` when there are fewer results than right items, which no command comes to.
+    pub fn statuses(self, results: &[Result<(), Rejection>]) -> Result<Vec<proto::ItemStatus>, Status> {
+        let mut results = results.iter();
+        let mut statuses = Vec::with_capacity(self.refused.len());
+        for (index, refused) in (0_u32..).zip(self.refused) {
+            let status = refused.or_else(|| results.next().map(rejection_to_item));
+            let status = status.ok_or_else(|| Status::internal("an item has no result; please report this"))?;
+            statuses.push(proto::ItemStatus { index, status: Some(status) });
+        }
+        Ok(statuses)
+    }
 }

@@ -3,7 +3,7 @@
 use super::sample::{Sample, embedded_policy};
 use crate::domain::{Enrolment, MerchantKind, Scene, TargetKind};
 use crate::policy::{Dictionary, Policy, compile, embedded};
-use crate::traffic::{ItemRecord, Label, weigh};
+use crate::traffic::{Label, weigh};
 use crate::trust::{SignalRow, SignalState};
 use proptest::prelude::*;
 
@@ -212,9 +212,9 @@ fn a_ban_closes_the_gate() {
     let policy = embedded_policy();
     let (made, _) = perfect().violating("ban").record(&policy);
     assert_eq!((made.record.trust, made.trust.tier), (0.0, 0));
-    let item = ItemRecord { merchant_slot: 0, factor: 1.0 };
+    let rules = policy.weight_rules.in_scene(Scene::Mall);
     for kind in TargetKind::ALL {
-        let weight = weigh(&policy.weight_rules, &made.record, item, Scene::Mall, kind);
+        let weight = weigh(&rules, &made.record.row(Scene::Mall, kind), 1.0);
         assert!(weight.is_excluded() && weight.weight <= 0.0, "{}", kind.name());
     }
 }
