@@ -138,12 +138,16 @@ impl Targets {
         std::hint::black_box(ids.iter().fold(0, |seen, id| seen ^ table.touch(*id)));
     }
 
-    /// Where a target's records are: its own, or those of the owner sent with an item that is not registered.
+    /// Where a target's records are: its own, or those of the owner sent with a target that is not registered.
     #[must_use]
     #[inline]
     pub fn locate(&self, world: &World, target_id: u64, merchant_id: u64) -> ItemRecord {
         let unknown = ItemRecord { merchant_slot: NO_SLOT, factor: 1.0 };
-        let Some((kind, items)) = &self.items else { return self.merchant(target_id).unwrap_or(unknown) };
+        let Some((kind, items)) = &self.items else {
+            // A merchant that was deleted keeps its slot until a restart: what counts is whether it is registered.
+            let own = self.merchant(target_id).filter(|own| world.table.read(own.merchant_slot).is_registered);
+            return own.or_else(|| self.merchant(merchant_id)).unwrap_or(unknown);
+        };
         let factor = || {
             let item = ItemId { kind: *kind, id: target_id };
             world.item_factors.get(&item).map_or(1.0, |factor| *factor)
