@@ -130,17 +130,27 @@ pub async fn serve(
     let http = listen(settings.http).await?;
     let addresses = Addresses { grpc: grpc.local_addr()?, http: http.local_addr()? };
 
-    let engine = Arc::new(open_engine(&settings).await?);
-    prepare(&engine, &settings).await?;
+    let mut shutdown = Box::pin(shutdown);
+    let start = async {
+        let engine = Arc::new(open_engine(&settings).await?);
+        prepare(&engine, &settings).await?;
+        Ok::<_, BootError>(engine)
+    };
+    let engine = tokio::select! {
+        engine = start => engine?,
+        () = &mut shutdown => {
+            info!("stopped before it served");
+            return Ok(());
+        }
+    };
 
     let (health, health_service) = tonic_health::server::health_reporter();
     let draining = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(follow_writes(health.clone(), engine.watch_write_status(), stopped.clone()));
     let http_state = HttpState { engine: engine.clone(), metrics, draining: draining.clone() };
-    let http = tokio::spawn(
-        axum::serve(http, router(http_state)).with_graceful_shutdown(wait_for(stopped.clone())).into_future(),
-    );
+    // It goes on until everything is drained, so that `/readyz` can say so.
+    let http = tokio::spawn(axum::serve(http, router(http_state)).into_future());
 
     let waiter = Waiter::new(engine.clone(), Duration::from_millis(settings.max_wait_ms));
     let limits = ScoreLimits { max_targets: settings.max_targets };
@@ -175,8 +185,8 @@ pub async fn serve(
             shutdown.await;
             info!("draining");
             draining.store(true, Ordering::Relaxed);
-            set_health(&health, false, false).await;
             stop.send_replace(true);
+            set_health(&health, false, false).await;
             tokio::time::sleep(drain).await;
             warn!("calls were still in flight when the time to drain was over");
         }
@@ -337,8 +347,11 @@ async fn follow_writes(
     mut status: watch::Receiver<WriteStatus>,
     stopped: watch::Receiver<bool>,
 ) {
-    while status.changed().await.is_ok() && !*stopped.borrow() {
+    while status.changed().await.is_ok() {
         let writes = *status.borrow_and_update() == WriteStatus::Ok;
+        if *stopped.borrow() {
+            return;
+        }
         set_health(&health, true, writes).await;
     }
 }
