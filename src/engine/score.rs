@@ -82,13 +82,7 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
         labels: vec![0; count],
         ..ScoreColumns::default()
     };
-    let owners = query.merchant_ids.iter().copied().chain(std::iter::repeat(0));
-    let targets = hot.targets(query.kind);
-    // Each round touches all its memory first, so that one access need not wait for the one before.
-    targets.touch(query.target_ids);
-    let located: Vec<ItemRecord> =
-        query.target_ids.iter().zip(owners).map(|(target, owner)| targets.locate(&world, *target, owner)).collect();
-    world.table.touch(located.iter().map(|item| item.merchant_slot));
+    let located = hot.targets(query.kind).locate_all(&world, query.target_ids, query.merchant_ids);
     columns.weigh(&world, query, &located);
     columns.extras(&world, query, &located);
     columns

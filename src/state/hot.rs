@@ -132,15 +132,32 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Brings the places of ids near, before they are looked up one by one.
-    pub fn touch(&self, ids: &[u64]) {
+    /// Locates every target of a request; `owners` is empty or holds one merchant per target.
+    #[must_use]
+    pub fn locate_all(&self, world: &World, ids: &[u64], owners: &[u64]) -> Vec<ItemRecord> {
         let table = self.items.as_ref().map_or(&self.merchants, |(_, items)| items);
-        std::hint::black_box(ids.iter().fold(0, |seen, id| seen ^ table.touch(*id)));
+        if table.is_large() {
+            // All places first: they come while each other is waited for.
+            std::hint::black_box(ids.iter().fold(0, |seen, id| seen ^ table.touch(*id)));
+        }
+        let owner = |at: usize| owners.get(at).copied().unwrap_or(0);
+        let is_item = self.items.is_some();
+        let locate = |(at, id): (usize, &u64)| match table.get(*id) {
+            // Most targets: a registered item without a violation against it.
+            Some(value) if is_item && value & HAS_FACTOR == 0 => {
+                ItemRecord { merchant_slot: slot_of(value), factor: 1.0 }
+            }
+            _ => self.locate(world, *id, owner(at)),
+        };
+        let located: Vec<ItemRecord> = ids.iter().enumerate().map(locate).collect();
+        if table.is_large() {
+            world.table.touch(located.iter().map(|item| item.merchant_slot));
+        }
+        located
     }
 
     /// Where a target's records are: its own, or those of the owner sent with a target that is not registered.
     #[must_use]
-    #[inline]
     pub fn locate(&self, world: &World, target_id: u64, merchant_id: u64) -> ItemRecord {
         let unknown = ItemRecord { merchant_slot: NO_SLOT, factor: 1.0 };
         let Some((kind, items)) = &self.items else {
