@@ -40,6 +40,10 @@ load *args:
 bench:
     cargo bench --bench hot_path
 
+# Counts the instructions of the hot path and fails on growth above 5 %; needs valgrind and gungraun-runner.
+instructions *args:
+    python3 -B benches/instruction_gate.py {{args}}
+
 # Measures the server over gRPC as it is shipped.
 bench-grpc *args:
     cargo bench --profile dist --bench grpc {{args}}
