@@ -142,6 +142,19 @@ impl Scene {
         }
     }
 
+    /// Its bit in masks of scenes.
+    #[must_use]
+    pub fn mask(self) -> u8 {
+        match self {
+            Self::Live => 1,
+            Self::ShortVideo => 2,
+            Self::ImageText => 4,
+            Self::Search => 8,
+            Self::Mall => 16,
+            Self::Store => 32,
+        }
+    }
+
     /// Name in policy files and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -83,6 +83,39 @@ impl ShortVideo {
     }
 }
 
+/// What a service provider can do (seed 001), in the order of its scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Traffic marketing (流量营销).
+    TrafficMarketing,
+    /// Anchor incubation (主播孵化).
+    AnchorIncubation,
+    /// Fulfilment (履约).
+    Fulfilment,
+    /// Supply chain (供应链).
+    SupplyChain,
+    /// Live operation (直播运营).
+    LiveOperation,
+}
+
+impl Capability {
+    /// All of them, in the order of a provider's scores.
+    pub const ALL: [Self; 5] =
+        [Self::TrafficMarketing, Self::AnchorIncubation, Self::Fulfilment, Self::SupplyChain, Self::LiveOperation];
+
+    /// Name in policy files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TrafficMarketing => "traffic_marketing",
+            Self::AnchorIncubation => "anchor_incubation",
+            Self::Fulfilment => "fulfilment",
+            Self::SupplyChain => "supply_chain",
+            Self::LiveOperation => "live_operation",
+        }
+    }
+}
+
 /// One service provider (服务商).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceProvider {
@@ -96,4 +129,13 @@ pub struct ServiceProvider {
     pub tags: Vec<String>,
     /// Revision of the last change.
     pub revision: u64,
+}
+
+impl ServiceProvider {
+    /// Its score 0 to 100 in one capability; none if it has no scores.
+    #[must_use]
+    pub fn capability(&self, capability: Capability) -> Option<u8> {
+        let position = Capability::ALL.iter().position(|other| *other == capability)?;
+        self.capabilities?.get(position).copied()
+    }
 }

@@ -17,7 +17,7 @@ pub use command::{
 };
 pub use facts::{CounterId, DayFacts, FIRST_FACTS_DAY, FactKey, MAX_CELLS_PER_ROW};
 pub use ids::{ItemId, ItemKind, MerchantId, ProviderId, Scene, Subject, TargetKind};
-pub use items::{LiveRoom, Product, ServiceProvider, ShortVideo};
+pub use items::{Capability, LiveRoom, Product, ServiceProvider, ShortVideo};
 pub use merchant::{Enrolment, Merchant, MerchantKind};
 pub use number::{count_to_f64, share};
 pub use profile::{

@@ -3,7 +3,7 @@
 use super::columns::Scope;
 use super::expression::Refusal;
 use super::layout::LayoutBuilder;
-use super::lower::lower;
+use super::lower::{Parted, lower, lower_parted};
 use super::problem::Report;
 use super::schema::Points;
 use crate::domain::Day;
@@ -93,8 +93,22 @@ pub(super) fn expression(
     layout: &mut LayoutBuilder,
     report: &mut Report,
 ) -> Option<Predicate> {
-    match lower(text.get_ref(), scope, layout) {
-        Ok(predicate) => Some(predicate),
+    noted(lower(text.get_ref(), scope, layout), text, report)
+}
+
+/// An expression about merchants and items, lowered; `None` when it has problems.
+pub(super) fn parted_expression(
+    text: &Spanned<String>,
+    scope: &Scope,
+    layout: &mut LayoutBuilder,
+    report: &mut Report,
+) -> Option<Parted> {
+    noted(lower_parted(text.get_ref(), scope, layout), text, report)
+}
+
+fn noted<T>(lowered: Result<T, Vec<Refusal>>, text: &Spanned<String>, report: &mut Report) -> Option<T> {
+    match lowered {
+        Ok(lowered) => Some(lowered),
         Err(refusals) => {
             for Refusal { part, message, suggestion } in refusals {
                 report.within(text.span(), &part, message, suggestion);

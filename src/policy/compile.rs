@@ -6,12 +6,16 @@ use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
 use super::model::{Dictionary, Policy, WaiverCounters};
 use super::problem::{Problem, Report, did_you_mean};
-use super::programmes::{FOLDER, programmes, weight_rules};
+use super::programme_file::ProgrammeFile;
+use super::programmes::{FOLDER, holdout, programmes};
 use super::schema::{
-    ForceMajeureFile, LayersFile, ProgrammeFile, ScoreFile, TierFile, TiltFile, ViolationsFile, WaiverFile,
+    ForceMajeureFile, HoldoutFile, LayersFile, LifeCycleFile, ProvidersFile, ScoreFile, TierFile, TiltFile,
+    ViolationsFile, WaiverFile,
 };
+use super::stages::{ranking, stages};
 use super::{rules, signals::signals, text_hash};
 use crate::domain::{PolicyText, Scene};
+use crate::traffic::{Holdout, ProviderRanking, Stage, WeightRules};
 use crate::trust::consumer_rights::Right;
 use crate::trust::governance::{Violations, WaiverRule};
 use crate::trust::{Curve, ScoreModel, Tier};
@@ -24,7 +28,9 @@ const RIGHTS: &str = "rights.toml";
 const VIOLATIONS: &str = "violations.toml";
 const FORCE_MAJEURE: &str = "rules/force_majeure.toml";
 const WAIVER: &str = "rules/high_in_stock_waiver.toml";
-const FIXED_FILES: [&str; 5] = [SCORE, RIGHTS, VIOLATIONS, FORCE_MAJEURE, WAIVER];
+const LIFE_CYCLE: &str = "life_cycle.toml";
+const PROVIDERS: &str = "providers.toml";
+const FIXED_FILES: [&str; 7] = [SCORE, RIGHTS, VIOLATIONS, FORCE_MAJEURE, WAIVER, LIFE_CYCLE, PROVIDERS];
 
 /// Most bytes of one file.
 const MAX_FILE_BYTES: usize = 1 << 20;
@@ -63,6 +69,7 @@ struct Frame {
     tilt: Option<[Curve; Scene::COUNT]>,
     ceiling: f64,
     cache_ttl_ms: u32,
+    holdout: Option<Holdout>,
 }
 
 impl<'a> Work<'a, '_> {
@@ -150,21 +157,28 @@ impl<'a> Work<'a, '_> {
             signals: None,
             tiers: &tier_ids,
             rights: right_ids.as_deref(),
+            stages: None,
             no_logistics: &no_logistics,
+            items: false,
         };
         let mut layout = LayoutBuilder::default();
         let compiled = signals(std::mem::take(&mut file.signal), &scope, &mut layout, &mut report);
         let frame = frame(file, &mut report);
 
+        let scope = Scope { signals: Some(&signal_ids), ..scope };
+        let stages = self.stages(&scope, &mut layout);
+        let stage_ids: Vec<String> = stages.iter().map(|stage| stage.id.clone()).collect();
+        let provider_ranking = self.ranking(&counters, &mut layout);
         let paths: Vec<(&str, &str)> =
             self.files.iter().filter(|(path, _)| path.starts_with(FOLDER)).map(|(path, text)| (*path, *text)).collect();
-        let scope = Scope { signals: Some(&signal_ids), ..scope };
+        let scope = Scope { stages: Some(&stage_ids), items: true, ..scope };
         let ceiling = frame.ceiling;
         let programmes = programmes(&paths, (&scope, ceiling), &mut layout, self.names, &mut self.problems);
         let waiver_counters = self.waiver_counters(violations.waiver.as_ref(), &counters);
-        let layout = layout.build(first_sale);
+        let (layout, item_layout) = layout.build(first_sale);
         Some(Policy {
             layout_fingerprint: fingerprint(&layout),
+            item_layout_fingerprint: fingerprint(&item_layout),
             counters: counters.into_defs(),
             model: ScoreModel {
                 layout,
@@ -176,12 +190,24 @@ impl<'a> Work<'a, '_> {
                 rights: rights?,
                 violations,
             },
-            weight_rules: weight_rules(&programmes, ceiling),
+            item_layout,
+            stages,
+            provider_ranking,
+            holdout: frame.holdout,
+            weight_rules: WeightRules::new(ceiling, &programmes),
             programmes,
             cache_ttl_ms: frame.cache_ttl_ms,
             waiver_counters,
             ..Policy::empty()
         })
+    }
+
+    fn stages(&mut self, scope: &Scope, layout: &mut LayoutBuilder) -> Vec<Stage> {
+        self.read(LIFE_CYCLE, |file: LifeCycleFile, report| stages(file, scope, layout, report)).unwrap_or_default()
+    }
+
+    fn ranking(&mut self, counters: &Counters, layout: &mut LayoutBuilder) -> Option<ProviderRanking> {
+        self.read(PROVIDERS, |file: ProvidersFile, report| ranking(&file.ranking, counters, layout, report)).flatten()
     }
 
     /// The counters the waiver reads, which must be declared when there is one.
@@ -221,6 +247,7 @@ fn frame(file: ScoreFile, report: &mut Report) -> Frame {
         tilt: tilt(file.tilt, ceiling, report),
         ceiling,
         cache_ttl_ms: *file.cache_ttl_ms.get_ref(),
+        holdout: file.holdout.as_ref().map(|file: &HoldoutFile| holdout(file, "global", report)),
     }
 }
 

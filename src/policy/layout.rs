@@ -13,16 +13,18 @@ pub(super) const MAX_SUMS: usize = 1_024;
 pub(super) struct LayoutBuilder {
     sums: Vec<(CounterId, Window)>,
     levels: Vec<CounterId>,
+    item_sums: Vec<(CounterId, Window)>,
 }
 
 impl LayoutBuilder {
     /// The sum of a counter over a window, added if it is new. `None` when there are too many.
     pub(super) fn sum(&mut self, counter: CounterId, window: &Window) -> Option<SumId> {
-        let position = self.sums.iter().position(|(c, w)| *c == counter && w == window).unwrap_or_else(|| {
-            self.sums.push((counter, window.clone()));
-            self.sums.len() - 1
-        });
-        u16::try_from(position).ok().filter(|_| position < MAX_SUMS).map(SumId)
+        place(&mut self.sums, counter, window)
+    }
+
+    /// The sum of a counter of items over a window, added if it is new. `None` when there are too many.
+    pub(super) fn item_sum(&mut self, counter: CounterId, window: &Window) -> Option<SumId> {
+        place(&mut self.item_sums, counter, window)
     }
 
     /// The latest value of a counter, added if it is new. `None` when there are too many.
@@ -34,10 +36,18 @@ impl LayoutBuilder {
         u16::try_from(position).ok().filter(|_| position < MAX_SUMS).map(LevelId)
     }
 
-    /// The layout of all that was asked for.
-    pub(super) fn build(self, first_sale: Option<CounterId>) -> FactsLayout {
-        FactsLayout::new(self.sums, self.levels, first_sale)
+    /// The layouts of all that was asked for, of merchants and of items.
+    pub(super) fn build(self, first_sale: Option<CounterId>) -> (FactsLayout, FactsLayout) {
+        (FactsLayout::new(self.sums, self.levels, first_sale), FactsLayout::new(self.item_sums, Vec::new(), None))
     }
+}
+
+fn place(sums: &mut Vec<(CounterId, Window)>, counter: CounterId, window: &Window) -> Option<SumId> {
+    let position = sums.iter().position(|(c, w)| *c == counter && w == window).unwrap_or_else(|| {
+        sums.push((counter, window.clone()));
+        sums.len() - 1
+    });
+    u16::try_from(position).ok().filter(|_| position < MAX_SUMS).map(SumId)
 }
 
 /// Equal layouts have equal fingerprints, on every machine and in every release.

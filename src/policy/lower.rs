@@ -1,18 +1,38 @@
 //! From a CEL tree to a flat predicate over typed columns.
 
-use super::columns::{Column, Scope, indexed};
+use super::columns::{About, Column, Scope, indexed};
 use super::expression::{MAX_DEPTH, Parsed, Refusal, parse};
 use super::layout::LayoutBuilder;
-use crate::trust::{Comparison, Condition, Predicate, Step, Test};
+use crate::domain::TargetKind;
+use crate::trust::{Comparison, Condition, NumberColumn, Predicate, Step, Test};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
-/// Type-checks an expression and lowers it.
+/// An expression, parted by whom its conditions are about: a merchant's part is evaluated when the merchant changes,
+/// an item's when the item does.
+#[derive(Debug, Default)]
+pub(super) struct Parted {
+    /// Of the merchant.
+    pub(super) merchant: Predicate,
+    /// Of its items, by kind index.
+    pub(super) items: [Predicate; TargetKind::COUNT],
+}
+
+/// Type-checks an expression about merchants and lowers it.
 ///
 /// # Errors
 /// All that is wrong with it.
 pub(super) fn lower(text: &str, scope: &Scope, layout: &mut LayoutBuilder) -> Result<Predicate, Vec<Refusal>> {
+    // Without items in scope every part is about the merchant.
+    lower_parted(text, &Scope { items: false, ..*scope }, layout).map(|parted| parted.merchant)
+}
+
+/// Type-checks an expression about merchants and items and lowers it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub(super) fn lower_parted(text: &str, scope: &Scope, layout: &mut LayoutBuilder) -> Result<Parted, Vec<Refusal>> {
     if text.trim() == "true" {
-        return Ok(Predicate::default());
+        return Ok(Parted::default());
     }
     if text.trim().is_empty() {
         return Err(vec![Refusal::new("", "empty expression", "write `true` for everyone")]);
@@ -23,13 +43,47 @@ pub(super) fn lower(text: &str, scope: &Scope, layout: &mut LayoutBuilder) -> Re
         layout,
         comparisons: comparisons.into_iter(),
         predicate: Predicate::default(),
+        about: Vec::new(),
         refusals: vec![],
     };
-    lowering.combine(&tree, 0);
+    let mut parted = Parted::default();
+    let mut conjuncts = Vec::new();
+    part(&tree, &mut conjuncts, 0);
+    for conjunct in conjuncts {
+        lowering.combine(conjunct, 0);
+        let predicate = std::mem::take(&mut lowering.predicate);
+        let about = std::mem::take(&mut lowering.about);
+        match about.first() {
+            _ if about.iter().any(|other| Some(other) != about.first()) => {
+                let written = predicate.conditions.first().map(|c| c.text.clone()).unwrap_or_default();
+                lowering.refuse(
+                    &written,
+                    "one condition about several of merchant, product, room and video",
+                    "join them with && only, each in its own parentheses",
+                );
+            }
+            Some(About::Item(kind)) => {
+                if let Some(part) = parted.items.get_mut(kind.index()) {
+                    part.and(predicate);
+                }
+            }
+            Some(About::Merchant) | None => parted.merchant.and(predicate),
+        }
+    }
     if lowering.comparisons.next().is_some() {
         lowering.refuse(text, "parentheses inside a comparison", "parentheses group whole comparisons only");
     }
-    if lowering.refusals.is_empty() { Ok(lowering.predicate) } else { Err(lowering.refusals) }
+    if lowering.refusals.is_empty() { Ok(parted) } else { Err(lowering.refusals) }
+}
+
+/// The parts that `&&` joins at the top of a tree, in order.
+fn part<'a>(tree: &'a IdedExpr, parts: &mut Vec<&'a IdedExpr>, depth: usize) {
+    match &tree.expr {
+        Expr::Call(call) if call.func_name == operators::LOGICAL_AND && depth <= 2 * MAX_DEPTH => {
+            call.args.iter().for_each(|argument| part(argument, parts, depth + 1));
+        }
+        _ => parts.push(tree),
+    }
 }
 
 struct Lowering<'a, 'b> {
@@ -37,12 +91,14 @@ struct Lowering<'a, 'b> {
     layout: &'a mut LayoutBuilder,
     comparisons: std::vec::IntoIter<&'a str>,
     predicate: Predicate,
+    about: Vec<About>,
     refusals: Vec<Refusal>,
 }
 
 /// One side of a comparison.
 enum Operand {
     Column(Column),
+    Ratio(NumberColumn, NumberColumn),
     Number(f64),
     Text(String),
     Texts(Vec<String>),
@@ -56,6 +112,7 @@ impl Operand {
             Self::Column(Column::Text { .. }) => "a text column",
             Self::Column(Column::List { .. }) => "a list column",
             Self::Column(Column::Flag(_)) => "a flag",
+            Self::Ratio(..) => "a ratio of two columns",
             Self::Number(_) => "a number",
             Self::Text(_) => "a text",
             Self::Texts(_) => "a list of texts",
@@ -136,6 +193,7 @@ impl Lowering<'_, '_> {
         match self.operand(expr)? {
             Operand::Column(Column::Flag(flag)) => Ok((Test::Flag(flag), false)),
             other @ (Operand::Column(_)
+            | Operand::Ratio(..)
             | Operand::Number(_)
             | Operand::Text(_)
             | Operand::Texts(_)
@@ -158,6 +216,12 @@ impl Lowering<'_, '_> {
         }
         let comparison = comparison_of(operator);
         match (left, right) {
+            (Operand::Ratio(above, below), Operand::Number(number)) => {
+                Ok((Test::Ratio(above, below, comparison, number), false))
+            }
+            (Operand::Number(number), Operand::Ratio(above, below)) => {
+                Ok((Test::Ratio(above, below, flipped(comparison), number), false))
+            }
             (Operand::Column(column), constant) if !matches!(constant, Operand::Column(_)) => {
                 against(column, comparison, constant)
             }
@@ -167,7 +231,7 @@ impl Lowering<'_, '_> {
             (Operand::Column(_), Operand::Column(_)) => Err(Refusal::new(
                 "",
                 "a comparison of two columns",
-                "compare a column with a constant; declare a signal for the ratio of two",
+                "compare a column with a constant, or their ratio: `a / b >= 1.2`",
             )),
             _ => Err(Refusal::new("", "a comparison of two constants", "name a column on one side")),
         }
@@ -181,13 +245,17 @@ impl Lowering<'_, '_> {
             }
             Expr::Ident(_) | Expr::Select(_) => {
                 let path = path_of(expr)?;
-                self.scope.column(&path, self.layout).map(Operand::Column)
+                let (column, about) = self.scope.column(&path, self.layout)?;
+                self.about.push(about);
+                Ok(Operand::Column(column))
             }
+            Expr::Call(call) if call.func_name == operators::DIVIDE => self.ratio(call),
             Expr::Call(call) if call.func_name == operators::INDEX => {
                 let (Some(operand), Some(key)) = (call.args.first(), call.args.get(1)) else {
                     return Err(Refusal::new("", "an index needs a key", "write `column[\"name\"]`"));
                 };
                 let (path, key) = (path_of(&operand.expr)?, text_of(&key.expr)?);
+                self.about.push(About::Merchant);
                 indexed(&path, key).map(Operand::Column)
             }
             Expr::Call(call) if !call.func_name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_') => {
@@ -197,6 +265,19 @@ impl Lowering<'_, '_> {
                 Err(Refusal::new("", "this is not a column or a constant", ONLY_COMPARISONS))
             }
         }
+    }
+}
+
+impl Lowering<'_, '_> {
+    fn ratio(&mut self, call: &CallExpr) -> Result<Operand, Refusal> {
+        let mut number = |argument: Option<&IdedExpr>| match argument.map(|argument| self.operand(&argument.expr)) {
+            Some(Ok(Operand::Column(Column::Number(column)))) => Ok(column),
+            Some(Err(refusal)) => Err(refusal),
+            Some(Ok(_)) | None => {
+                Err(Refusal::new("", "a ratio of something else than two number columns", "write `column / column`"))
+            }
+        };
+        Ok(Operand::Ratio(number(call.args.first())?, number(call.args.get(1))?))
     }
 }
 

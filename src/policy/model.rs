@@ -1,7 +1,7 @@
 //! A compiled policy, and the dictionary of names it shares with the policies before and after it.
 
 use crate::domain::{CounterId, Scene};
-use crate::traffic::{Programme, WeightRules};
+use crate::traffic::{Holdout, Programme, ProviderRanking, Rules, Stage, WeightRules};
 use crate::trust::{Curve, FactsLayout, Input, ScoreModel, SignalKind, SumId, Tier};
 
 /// Names that keep their numbers from version to version.
@@ -65,19 +65,41 @@ pub struct Policy {
     pub counters: Vec<CounterDef>,
     /// How scores come about.
     pub model: ScoreModel,
+    /// Which window sums of items are needed.
+    pub item_layout: FactsLayout,
+    /// Stages of a merchant's life cycle, in the order they are tried.
+    pub stages: Vec<Stage>,
+    /// How service providers are ranked, if they are.
+    pub provider_ranking: Option<ProviderRanking>,
+    /// Merchants kept out of all programmes, if any.
+    pub holdout: Option<Holdout>,
     /// The programmes, by id.
     pub programmes: Vec<Programme>,
     /// What all weights share.
     pub weight_rules: WeightRules,
     /// How long a caller may keep an answer.
     pub cache_ttl_ms: u32,
-    /// Of the layout of sums and levels: equal layouts have equal fingerprints.
+    /// Of the layouts of sums and levels: equal layouts have equal fingerprints.
     pub layout_fingerprint: u64,
+    /// The same for those of items.
+    pub item_layout_fingerprint: u64,
     /// What the waiver is decided by, if the policy has one.
     pub waiver_counters: Option<WaiverCounters>,
 }
 
 impl Policy {
+    /// What a merchant's record is made by; `disabled` flags signals without effect, by position.
+    #[must_use]
+    pub fn rules<'a>(&'a self, disabled: &'a [bool]) -> Rules<'a> {
+        Rules {
+            model: &self.model,
+            disabled,
+            stages: &self.stages,
+            programmes: &self.programmes,
+            holdout: self.holdout.as_ref(),
+        }
+    }
+
     /// The id of a declared counter.
     #[must_use]
     pub fn counter(&self, name: &str) -> Option<CounterId> {
@@ -118,6 +140,11 @@ impl Policy {
             source: String::new(),
             counters: Vec::new(),
             layout_fingerprint: super::layout::fingerprint(&layout),
+            item_layout_fingerprint: super::layout::fingerprint(&FactsLayout::default()),
+            item_layout: FactsLayout::default(),
+            stages: Vec::new(),
+            provider_ranking: None,
+            holdout: None,
             model: ScoreModel {
                 layout,
                 signals: Vec::new(),
@@ -135,7 +162,7 @@ impl Policy {
                 violations: crate::trust::governance::Violations::default(),
             },
             programmes: Vec::new(),
-            weight_rules: WeightRules { ceiling: 10.0, scene_programmes: [0; Scene::COUNT], hard_programmes: 0 },
+            weight_rules: WeightRules::new(10.0, &[]),
             cache_ttl_ms: 1_000,
             waiver_counters: None,
         }

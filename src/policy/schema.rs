@@ -14,6 +14,7 @@ pub(super) struct ScoreFile {
     pub(super) weight_ceiling: Spanned<f64>,
     pub(super) first_sale_counter: Spanned<String>,
     pub(super) no_logistics: Vec<String>,
+    pub(super) holdout: Option<HoldoutFile>,
     pub(super) layer: Spanned<LayersFile>,
     pub(super) tilt: TiltFile,
     pub(super) tier: Spanned<Vec<TierFile>>,
@@ -260,98 +261,44 @@ pub(super) struct WaiverFile {
     pub(super) lightning_buy_in_denominator: bool,
 }
 
-/// `programmes/<id>.toml`. There is no default kind.
+/// Merchants kept out of one programme, or of all.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ProgrammeFile {
+pub(super) struct HoldoutFile {
+    pub(super) share: Spanned<f64>,
+    pub(super) salt: Option<String>,
+}
+
+/// `life_cycle.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LifeCycleFile {
+    #[serde(default)]
+    pub(super) stage: Vec<StageFile>,
+}
+
+/// `[[stage]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageFile {
+    pub(super) id: Spanned<String>,
     pub(super) name: String,
     pub(super) name_zh: String,
-    /// Where the rule comes from: the number of a seed text.
-    pub(super) seed: Spanned<String>,
-    #[expect(dead_code, reason = "checked when read; lists of programmes show it later")]
-    pub(super) area: AreaName,
-    pub(super) kind: Spanned<ProgrammeKindName>,
-    pub(super) scenes: Spanned<Vec<SceneName>>,
-    pub(super) first_day: Option<Spanned<String>>,
-    pub(super) last_day: Option<Spanned<String>>,
-    pub(super) eligibility: Spanned<String>,
-    pub(super) uplift: Option<Spanned<UpliftFile>>,
-    pub(super) stacking_group: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) labels: Vec<LabelName>,
-    #[serde(default)]
-    pub(super) conditional_label: Vec<ConditionalLabelFile>,
-}
-
-/// The five areas of support (seed 000).
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum AreaName {
-    Traffic,
-    Supplies,
-    Activities,
-    Policies,
-    Products,
-}
-
-/// How a programme takes part.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ProgrammeKindName {
-    Tilt,
-    Support,
-    Hard,
-    Modifier,
-}
-
-/// Scenes, and words for several.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum SceneName {
-    Live,
-    ShortVideo,
-    ImageText,
-    Search,
-    Mall,
-    Store,
-    /// Search, mall and store (泛货架).
-    PanShelf,
-    /// Every scene.
-    All,
-}
-
-/// How much a programme lifts: exactly one of these.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpliftFile {
-    pub(super) constant: Option<Spanned<f64>>,
-    pub(super) by_trust: Option<Spanned<Points>>,
-    pub(super) cases: Option<Vec<CaseFile>>,
-}
-
-/// One case; the first whose condition holds counts.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CaseFile {
     pub(super) when: Spanned<String>,
-    pub(super) uplift: Spanned<f64>,
 }
 
-/// Labels for members that also meet a condition.
+/// `providers.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ConditionalLabelFile {
-    pub(super) when: Spanned<String>,
-    pub(super) labels: Vec<LabelName>,
+pub(super) struct ProvidersFile {
+    pub(super) ranking: RankingFile,
 }
 
-/// Labels that a programme may give.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum LabelName {
-    TrustPurchase,
-    KuaiBrand,
-    Brand,
-    NewMerchant,
-    Benchmark,
+/// `[ranking]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RankingFile {
+    pub(super) counter: Spanned<String>,
+    pub(super) window: Spanned<String>,
+    pub(super) min_capability: Spanned<u8>,
 }

@@ -1,12 +1,46 @@
 //! Materialised records: what a write prepares so that Score only has to look up and multiply.
 
+use super::holdout::Holdout;
 use super::programme::{Eligibility, Programme, ProgrammeKind};
+use super::stage::{Stage, next_stage_change, stage_of};
 use super::weight::Label;
 use crate::domain::{MerchantKind, Scene, TargetKind, Timestamp};
-use crate::trust::{Layer, MerchantView, ScoreModel, SignalRow, Trust, TrustView, consumer_rights, governance, score};
+use crate::trust::{
+    Layer, MerchantView, ScoreModel, Seen, SignalRow, Trust, TrustView, consumer_rights, governance, score,
+};
 
-/// `MerchantRecord::support` where no support programme is charged.
-pub const NO_SUPPORT: u8 = u8::MAX;
+/// Most programmes that lift one merchant at a time: those with the largest uplift.
+pub const MAX_BOOSTS: usize = 11;
+/// Uplifts are kept in thousandths.
+const THOUSANDTHS: f64 = 1_000.0;
+
+/// What one programme lifts a merchant by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Boost {
+    /// The programme's bit.
+    pub bit: u8,
+    /// Scenes in which it does, as bits by scene index.
+    pub scenes: u8,
+    /// Uplift in thousandths; 0 where there is none.
+    pub thousandths: u16,
+}
+
+impl Boost {
+    /// A boost; uplifts beyond 65.535 are that.
+    #[must_use]
+    pub fn new(bit: u8, scenes: u8, uplift: f64) -> Self {
+        let thousandths = libm::round(uplift * THOUSANDTHS).clamp(0.0, f64::from(u16::MAX));
+        #[expect(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let thousandths = thousandths as u16;
+        Self { bit, scenes, thousandths }
+    }
+
+    /// The uplift: 0.5 means half as much again.
+    #[must_use]
+    pub fn uplift(self) -> f64 {
+        f64::from(self.thousandths) / THOUSANDTHS
+    }
+}
 
 /// What Score needs of a merchant. Factors are f32, as they are stored: the explanation starts from the same bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,18 +53,18 @@ pub struct MerchantRecord {
     pub layers: [f32; 3],
     /// Factor on the price of ads.
     pub ad_price: f32,
-    /// Bits of [`Label`] that hold for all its targets.
+    /// Bits of [`Label`] that hold for all its targets at all times.
     pub labels: u32,
     /// Factor of merchant-wide violations, by target kind index.
     pub penalty: [f32; TargetKind::COUNT],
-    /// Trust tilt times tilt programmes, by scene index.
+    /// Trust tilt, by scene index.
     pub tilt: [f32; Scene::COUNT],
-    /// Uplift of the charged support programme, by scene index.
-    pub uplift: [f32; Scene::COUNT],
-    /// Bit of the charged support programme, by scene index.
-    pub support: [u8; Scene::COUNT],
-    /// Bits of the programmes it is a member of.
+    /// Bits of the programmes it is a member of, open or not.
     pub programmes: u64,
+    /// Bits of the programmes it would be a member of but for a holdout.
+    pub held_out: u64,
+    /// What programmes lift it by, largest first, then in policy order.
+    pub boosts: [Boost; MAX_BOOSTS],
 }
 
 impl MerchantRecord {
@@ -43,9 +77,9 @@ impl MerchantRecord {
         labels: 0,
         penalty: [1.0; TargetKind::COUNT],
         tilt: [1.0; Scene::COUNT],
-        uplift: [0.0; Scene::COUNT],
-        support: [NO_SUPPORT; Scene::COUNT],
         programmes: 0,
+        held_out: 0,
+        boosts: [Boost { bit: 0, scenes: 0, thousandths: 0 }; MAX_BOOSTS],
     };
 }
 
@@ -56,45 +90,50 @@ pub struct MerchantRow {
     pub is_registered: bool,
     /// Trust score, 0 to 100.
     pub trust: f32,
-    /// Bits of [`Label`] that hold for all its targets.
+    /// Bits of [`Label`] that hold for all its targets at all times.
     pub labels: u32,
     /// Factor of merchant-wide violations on the kind.
     pub penalty: f32,
-    /// Trust tilt times tilt programmes in the scene.
+    /// Trust tilt in the scene.
     pub tilt: f32,
-    /// Uplift of the charged support programme in the scene.
-    pub uplift: f32,
-    /// Bit of the charged support programme in the scene.
-    pub support: u8,
-    /// Bits of the programmes it is a member of.
+    /// Bits of the programmes it is a member of, open or not.
     pub programmes: u64,
+    /// Bits of the programmes it would be a member of but for a holdout.
+    pub held_out: u64,
+    /// What programmes lift it by, largest first.
+    pub boosts: [Boost; MAX_BOOSTS],
 }
 
 impl MerchantRecord {
     /// The part for one scene and kind of target.
     #[must_use]
     pub fn row(&self, scene: Scene, kind: TargetKind) -> MerchantRow {
-        let at = scene.index();
         MerchantRow {
             is_registered: self.is_registered,
             trust: self.trust,
             labels: self.labels,
             penalty: self.penalty.get(kind.index()).copied().unwrap_or(1.0),
-            tilt: self.tilt.get(at).copied().unwrap_or(1.0),
-            uplift: self.uplift.get(at).copied().unwrap_or(0.0),
-            support: self.support.get(at).copied().unwrap_or(NO_SUPPORT),
+            tilt: self.tilt.get(scene.index()).copied().unwrap_or(1.0),
             programmes: self.programmes,
+            held_out: self.held_out,
+            boosts: self.boosts,
         }
     }
 }
 
-/// What Score needs of an item: whose it is, and its own factor.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ItemRecord {
-    /// Slot of its merchant.
-    pub merchant_slot: u32,
-    /// Product of the factors of violations against the item.
-    pub factor: f32,
+/// What a merchant's record is made by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// How scores come about.
+    pub model: &'a ScoreModel,
+    /// Signals without effect, by position.
+    pub disabled: &'a [bool],
+    /// Stages of the life cycle.
+    pub stages: &'a [Stage],
+    /// The programmes, by id.
+    pub programmes: &'a [Programme],
+    /// Merchants kept out of all programmes.
+    pub holdout: Option<&'a Holdout>,
 }
 
 /// A merchant's record and what led to it.
@@ -104,6 +143,8 @@ pub struct Materialised {
     pub record: MerchantRecord,
     /// The trust score.
     pub trust: Trust,
+    /// Id of the stage of its life cycle.
+    pub stage: String,
     /// Membership of each programme, in policy order.
     pub programmes: Vec<Eligibility>,
     /// When the record can change by itself, if ever.
@@ -112,17 +153,16 @@ pub struct Materialised {
 
 /// Makes a merchant's record. `rows` is left with one row per signal. The explanation calls this too.
 #[must_use]
-pub fn materialise(
-    model: &ScoreModel,
-    programmes: &[Programme],
-    view: &MerchantView,
-    disabled: &[bool],
-    rows: &mut Vec<SignalRow>,
-) -> Materialised {
+pub fn materialise(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>) -> Materialised {
+    let Rules { model, disabled, stages, programmes, holdout } = *rules;
     let trust = score(model, view, disabled, rows);
     let tier = model.tiers.get(trust.tier);
-    let seen = TrustView { trust: &trust, signals: rows, tier: tier.map_or("", |tier| &tier.id) };
-    let members: Vec<Eligibility> = programmes.iter().map(|p| p.eligibility(view, &seen)).collect();
+    let tier_id = tier.map_or("", |tier| &tier.id);
+    let unstaged = TrustView { trust: &trust, signals: rows, tier: tier_id, stage: "" };
+    let stage = stage_of(stages, view, &unstaged);
+    let found = TrustView { stage, ..unstaged };
+    let seen = Seen::merchant(view, Some(&found));
+    let members: Vec<Eligibility> = programmes.iter().map(|p| p.eligibility(view, &found, holdout)).collect();
 
     let mut record = MerchantRecord {
         is_registered: true,
@@ -131,62 +171,50 @@ pub fn materialise(
         ad_price: tier.map_or(1.0, |tier| to_f32(tier.ad_price_factor)),
         labels: kind_label(view.merchant.kind),
         penalty: TargetKind::ALL.map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
+        tilt: Scene::ALL.map(|scene| {
+            to_f32(model.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(trust.score)))
+        }),
+        boosts: boosts(programmes, &members),
         ..MerchantRecord::UNREGISTERED
     };
-    for (programme, _) in programmes.iter().zip(&members).filter(|(_, member)| member.is_member()) {
-        record.labels |= programme.labels_of(view, &seen);
-        record.programmes |= 1_u64.wrapping_shl(u32::from(programme.bit));
-    }
-    for scene in Scene::ALL {
-        let (uplift, support) = best_support(programmes, &members, scene);
-        let tilt = model.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(trust.score))
-            * tilt_programmes(programmes, &members, scene);
-        set(&mut record.tilt, scene, to_f32(tilt));
-        set(&mut record.uplift, scene, to_f32(uplift));
-        set(&mut record.support, scene, support);
+    for (programme, member) in programmes.iter().zip(&members).filter(|(_, member)| member.is_met) {
+        if member.is_held_out {
+            record.held_out |= programme.mask();
+        } else {
+            record.programmes |= programme.mask();
+            record.labels |= programme.conditional_labels_of(&seen);
+        }
     }
     let next_change = programmes
         .iter()
-        .filter_map(|programme| programme.next_change(view))
-        .chain(model.signals.iter().filter_map(|signal| signal.applies.next_change(view)))
+        .filter_map(|programme| programme.next_change(&seen))
+        .chain(next_stage_change(stages, &seen))
+        .chain(model.signals.iter().filter_map(|signal| signal.applies.next_change(&seen)))
         .chain(consumer_rights::next_change(&model.rights, view.rights, view.now))
         .chain(governance::next_change(view.violations, view.now))
         .min();
-    Materialised { record, trust, programmes: members, next_change }
+    let stage = stage.to_owned();
+    Materialised { record, trust, stage, programmes: members, next_change }
 }
 
-/// The support programme with the largest uplift in a scene; the earlier one of equals.
-fn best_support(programmes: &[Programme], members: &[Eligibility], scene: Scene) -> (f64, u8) {
-    let mut best = (0.0, NO_SUPPORT);
-    for (programme, member) in programmes.iter().zip(members) {
-        let takes_part = programme.kind == ProgrammeKind::Support && member.is_member() && programme.works_in(scene);
-        if takes_part && member.uplift > best.0 {
-            best = (member.uplift, programme.bit);
-        }
-    }
-    best
-}
-
-/// The product over stacking groups of the largest tilt programme of each.
-fn tilt_programmes(programmes: &[Programme], members: &[Eligibility], scene: Scene) -> f64 {
-    let tilts = || {
-        programmes.iter().zip(members).filter(move |(programme, member)| {
-            programme.kind == ProgrammeKind::Tilt && member.is_member() && programme.works_in(scene)
-        })
+/// What lifts a merchant: the largest first, then in policy order.
+fn boosts(programmes: &[Programme], members: &[Eligibility]) -> [Boost; MAX_BOOSTS] {
+    let lifting = |programme: &Programme| {
+        !programme.is_shadow && matches!(programme.kind, ProgrammeKind::Tilt | ProgrammeKind::Support)
     };
-    let mut product = 1.0;
-    for (index, (programme, member)) in tilts().enumerate() {
-        let in_group = |other: &&Programme| other.stacking_group == programme.stacking_group;
-        let beaten = tilts().enumerate().any(|(other_index, (other, other_member))| {
-            in_group(&other)
-                && (other_member.uplift > member.uplift
-                    || (other_index < index && other_member.uplift >= member.uplift))
-        });
-        if !beaten {
-            product *= 1.0 + member.uplift;
-        }
+    let mut found: Vec<Boost> = programmes
+        .iter()
+        .zip(members)
+        .filter(|(programme, member)| member.is_member() && lifting(programme))
+        .map(|(programme, member)| Boost::new(programme.bit, member.scenes, member.uplift))
+        .filter(|boost| boost.thousandths > 0 && boost.scenes != 0)
+        .collect();
+    found.sort_by_key(|boost| std::cmp::Reverse(boost.thousandths));
+    let mut boosts = [Boost::default(); MAX_BOOSTS];
+    for (place, boost) in boosts.iter_mut().zip(found) {
+        *place = boost;
     }
-    product
+    boosts
 }
 
 fn kind_label(kind: MerchantKind) -> u32 {
@@ -194,12 +222,6 @@ fn kind_label(kind: MerchantKind) -> u32 {
         MerchantKind::Ordinary => 0,
         MerchantKind::KuaiBrand => Label::KuaiBrand.bit(),
         MerchantKind::Brand => Label::Brand.bit(),
-    }
-}
-
-fn set<T>(table: &mut [T; Scene::COUNT], scene: Scene, value: T) {
-    if let Some(entry) = table.get_mut(scene.index()) {
-        *entry = value;
     }
 }
 

@@ -1,7 +1,8 @@
 //! The boost weight of one target in one scene.
 
-use super::record::{MerchantRow, NO_SUPPORT};
-use crate::domain::Scene;
+use super::item::ItemClass;
+use super::record::{Boost, MAX_BOOSTS, MerchantRow};
+use super::rules::SceneRules;
 
 /// Bits of the label set of a target. The numbers are those of the public `Label` enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,36 +36,6 @@ impl Label {
     }
 }
 
-/// What all weights of a policy share.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WeightRules {
-    /// Highest weight.
-    pub ceiling: f64,
-    /// Programmes that work in each scene, as bits, by scene index.
-    pub scene_programmes: [u64; Scene::COUNT],
-    /// Hard programmes, as bits.
-    pub hard_programmes: u64,
-}
-
-impl WeightRules {
-    /// The rules in one scene.
-    #[must_use]
-    pub fn in_scene(&self, scene: Scene) -> SceneRules {
-        let in_scene = self.scene_programmes.get(scene.index()).copied().unwrap_or(0);
-        // A policy is checked to have a ceiling of at least 0; NaN would make every clamp panic.
-        SceneRules { ceiling: self.ceiling.max(0.0), hard_programmes: self.hard_programmes & in_scene }
-    }
-}
-
-/// What all weights of a request share.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SceneRules {
-    /// Highest weight.
-    pub ceiling: f64,
-    /// Hard programmes that work in the scene, as bits.
-    pub hard_programmes: u64,
-}
-
 /// A weight and what it is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weight {
@@ -76,6 +47,8 @@ pub struct Weight {
     pub item_factor: f64,
     /// Uplift of the charged support programme.
     pub uplift: f64,
+    /// Bit of the charged support programme.
+    pub charged: Option<u8>,
     /// The weight, before the cast to f32.
     pub weight: f64,
     /// Bits of the programmes that an exposure counts against.
@@ -91,6 +64,7 @@ impl Weight {
         penalty: 1.0,
         item_factor: 1.0,
         uplift: 0.0,
+        charged: None,
         weight: 1.0,
         programmes: 0,
         labels: Label::Unknown.bit(),
@@ -109,28 +83,25 @@ impl Weight {
     }
 }
 
-/// The weight of a target: `clamp(tilt · penalty · item factor · (1 + uplift))`, 0 when excluded.
+/// The weight of a target: `clamp(tilt · penalty · item factor · (1 + uplift))`, 0 when excluded. Under the kill switch
+/// it is 1 unless excluded.
 #[must_use]
 #[inline]
-pub fn weigh(rules: &SceneRules, merchant: &MerchantRow, item_factor: f32) -> Weight {
+pub fn weigh(rules: &SceneRules, merchant: &MerchantRow, item: &ItemClass) -> Weight {
     if !merchant.is_registered {
         return Weight::UNKNOWN;
     }
-    let tilt = f64::from(merchant.tilt);
     let penalty = f64::from(merchant.penalty);
-    let item_factor = f64::from(item_factor);
-    let uplift = f64::from(merchant.uplift);
+    let item_factor = f64::from(item.factor);
     let factor = penalty * item_factor;
-    let mut weight = Weight {
-        tilt,
-        penalty,
-        item_factor,
-        uplift,
-        weight: (tilt * penalty * item_factor * (1.0 + uplift)).clamp(0.0, rules.ceiling),
-        programmes: 0,
-        labels: merchant.labels,
-    };
+    let member = merchant.programmes & item.programmes & rules.open;
+    let mut labels = merchant.labels | rules.labels_of(member);
+    if merchant.held_out & item.programmes & rules.open != 0 {
+        labels |= Label::Holdout.bit();
+    }
+    let mut weight = Weight { penalty, item_factor, programmes: 0, labels, ..Weight::UNKNOWN };
     if factor <= 0.0 {
+        weight.tilt = f64::from(merchant.tilt);
         weight.weight = 0.0;
         weight.labels |= Label::Excluded.bit() | Label::Penalised.bit();
         return weight;
@@ -138,9 +109,67 @@ pub fn weigh(rules: &SceneRules, merchant: &MerchantRow, item_factor: f32) -> We
     if factor < 1.0 {
         weight.labels |= Label::Penalised.bit();
     }
-    weight.programmes = merchant.programmes & rules.hard_programmes;
-    if merchant.support != NO_SUPPORT {
-        weight.programmes |= 1_u64.wrapping_shl(u32::from(merchant.support));
+    let active = member & rules.in_scene;
+    weight.programmes = active & rules.hard;
+    if rules.kill_switch {
+        return weight;
+    }
+    let lift = if active & rules.lifting == 0 { Lift::NONE } else { lift(rules, merchant, item, active) };
+    weight.tilt = f64::from(merchant.tilt) * lift.tilt;
+    weight.uplift = lift.uplift;
+    weight.weight = (weight.tilt * penalty * item_factor * (1.0 + lift.uplift)).clamp(0.0, rules.ceiling);
+    if let Some(bit) = lift.charged {
+        weight.charged = lift.charged;
+        weight.programmes |= 1_u64.wrapping_shl(u32::from(bit));
     }
     weight
+}
+
+/// What programmes come to.
+struct Lift {
+    /// Product over stacking groups of the largest tilt programme of each.
+    tilt: f64,
+    /// The largest uplift of a support programme.
+    uplift: f64,
+    /// Whose it is.
+    charged: Option<u8>,
+}
+
+impl Lift {
+    const NONE: Self = Self { tilt: 1.0, uplift: 0.0, charged: None };
+}
+
+fn lift(rules: &SceneRules, merchant: &MerchantRow, item: &ItemClass, active: u64) -> Lift {
+    let is_scaled = active & rules.modifiers != 0 || !item.uplift_factors.is_empty();
+    let mut boosts = [(0.0, Boost::default()); MAX_BOOSTS];
+    for (place, boost) in boosts.iter_mut().zip(merchant.boosts) {
+        if boost.thousandths == 0 {
+            break;
+        }
+        let scale = if is_scaled { rules.modified(boost.bit, active) * item.uplift_factor(boost.bit) } else { 1.0 };
+        *place = (boost.uplift() * scale, boost);
+    }
+    if is_scaled {
+        // Stable: equal ones stay in the order they were prepared in.
+        boosts.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    }
+    let mut lift = Lift::NONE;
+    let mut groups = 0_u64;
+    for (uplift, boost) in boosts {
+        let mask = 1_u64.wrapping_shl(u32::from(boost.bit));
+        if uplift <= 0.0 || active & mask == 0 || boost.scenes & rules.scene == 0 {
+            continue;
+        }
+        if rules.tilts & mask != 0 {
+            let group = rules.group_of(boost.bit);
+            if groups & group == 0 {
+                groups |= group;
+                lift.tilt *= 1.0 + uplift;
+            }
+        } else if lift.charged.is_none() {
+            lift.uplift = uplift;
+            lift.charged = Some(boost.bit);
+        }
+    }
+    lift
 }

@@ -3,6 +3,7 @@
 //! Read in this order: `signal` (what is declared), `facts` (window sums), `score` (how it becomes a score).
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod columns;
 pub mod consumer_rights;
 mod curve;
 pub mod experience;
@@ -16,10 +17,9 @@ mod window;
 
 pub use curve::{Curve, CurveError};
 pub use facts::{Anchors, FactsLayout, FirstSale, Level, MerchantFacts, MerchantFactsParts};
-pub use predicate::{
-    Comparison, Condition, ConditionResult, FlagColumn, ListColumn, NumberColumn, Predicate, Step, Test, TextColumn,
-};
+pub use columns::{FlagColumn, ListColumn, NumberColumn, TextColumn};
+pub use predicate::{Comparison, Condition, ConditionResult, Predicate, Step, Test};
 pub use score::{LayerScore, ScoreModel, SignalRow, SignalState, Tier, Trust, score};
 pub use signal::{Derived, Dimension, Input, Layer, Signal, SignalKind};
-pub use view::{MerchantView, TrustView};
+pub use view::{ItemView, MerchantView, ProviderView, Seen, TrustView};
 pub use window::{Anchor, DayRange, LevelId, Span, SumId, Window};

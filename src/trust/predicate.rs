@@ -1,10 +1,8 @@
 //! Flat predicates over typed columns: what an expression of the policy is lowered to.
 
-use super::score::SignalState;
-use super::signal::Layer;
-use super::view::{MerchantView, TrustView};
-use super::window::{LevelId, SumId};
-use crate::domain::{Day, MerchantKind, Timestamp, count_to_f64};
+use super::columns::{FlagColumn, ListColumn, NumberColumn, TextColumn};
+use super::view::Seen;
+use crate::domain::{Day, Timestamp};
 
 /// A boolean expression: conditions, and how their outcomes combine.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +40,8 @@ pub struct Condition {
 pub enum Test {
     /// A number against a constant.
     Number(NumberColumn, Comparison, f64),
+    /// The ratio of two numbers against a constant; not known where the second is 0.
+    Ratio(NumberColumn, NumberColumn, Comparison, f64),
     /// A text that is one of these.
     Text(TextColumn, Vec<String>),
     /// A list that holds this entry.
@@ -65,69 +65,6 @@ pub enum Comparison {
     AtLeast,
     /// `>`
     Greater,
-}
-
-/// Columns that hold numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NumberColumn {
-    /// Followers.
-    FanCount,
-    /// Whole days from the opening day to today; not known without an opening.
-    DaysSinceOpening,
-    /// Whole days from enrolment on a list to today; not known without one.
-    DaysSinceEnrolment(String),
-    /// The trust score, 0 to 100.
-    TrustScore,
-    /// A layer score, 0 to 100.
-    LayerScore(Layer),
-    /// The smoothed value of a signal, by position; not known where it does not apply.
-    Signal(u16),
-    /// A windowed sum.
-    Sum(SumId),
-    /// The latest level, in its fixed-point unit; not known before the first.
-    Level(LevelId),
-}
-
-/// Columns that hold a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextColumn {
-    /// `ordinary`, `kuai_brand` or `brand`.
-    Kind,
-    /// Region.
-    Region,
-    /// Industry belt.
-    OriginBelt,
-    /// First category.
-    MainCategory,
-    /// Trust tier.
-    TrustTier,
-}
-
-/// Columns that hold several texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListColumn {
-    /// Marks.
-    Tags,
-    /// Categories.
-    Categories,
-    /// Lists it is enrolled on.
-    Enrolments,
-    /// Rights held at state time.
-    Rights,
-}
-
-/// Columns that are true or false.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FlagColumn {
-    /// The owner ran another shop that was punished.
-    PriorIdentityViolation,
-    /// Some category of it ships goods: not all are among these categories without logistics.
-    ShipsGoods {
-        /// Categories without logistics.
-        no_logistics: Vec<String>,
-    },
-    /// A signal was computed from facts.
-    SignalMeasured(u16),
 }
 
 /// A condition with its outcome.
@@ -170,14 +107,14 @@ impl Parts {
 impl Predicate {
     /// Whether it holds.
     #[must_use]
-    pub fn holds(&self, view: &MerchantView, trust: Option<&TrustView>) -> bool {
+    pub fn holds(&self, seen: &Seen) -> bool {
         // The lowest bit is the top. Policies are checked to need no more than 64.
         let mut stack = 0_u64;
         for step in &self.steps {
             stack = match step {
                 Step::Condition(index) => {
                     let condition = self.conditions.get(usize::from(*index));
-                    stack << 1 | u64::from(condition.is_some_and(|condition| condition.holds(view, trust)))
+                    stack << 1 | u64::from(condition.is_some_and(|condition| condition.holds(seen)))
                 }
                 Step::Not => stack ^ 1,
                 Step::And => stack >> 1 & (stack | !1),
@@ -187,11 +124,34 @@ impl Predicate {
         self.steps.is_empty() || stack & 1 == 1
     }
 
+    /// Whether it holds for everything: it has no condition.
+    #[must_use]
+    pub fn is_always(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Adds another expression that has to hold as well.
+    pub fn and(&mut self, other: Self) {
+        if other.is_always() {
+            return;
+        }
+        let is_first = self.is_always();
+        let offset = u16::try_from(self.conditions.len()).unwrap_or(u16::MAX);
+        self.conditions.extend(other.conditions);
+        self.steps.extend(other.steps.into_iter().map(|step| match step {
+            Step::Condition(index) => Step::Condition(index.saturating_add(offset)),
+            Step::And | Step::Or | Step::Not => step,
+        }));
+        if !is_first {
+            self.steps.push(Step::And);
+        }
+    }
+
     /// Each condition with its outcome, from the same code as [`Self::holds`]. Conditions below a negation are shown
     /// negated.
     #[must_use]
-    pub fn results(&self, view: &MerchantView, trust: Option<&TrustView>) -> Vec<ConditionResult> {
-        let outcomes: Vec<bool> = self.conditions.iter().map(|condition| condition.holds(view, trust)).collect();
+    pub fn results(&self, seen: &Seen) -> Vec<ConditionResult> {
+        let outcomes: Vec<bool> = self.conditions.iter().map(|condition| condition.holds(seen)).collect();
         let Parts { decisive, negated, .. } = self.parts(&outcomes);
         let result = |(index, (condition, holds)): (usize, (&Condition, &bool))| {
             let bit = 1_u64.wrapping_shl(u32::try_from(index).unwrap_or(0));
@@ -199,7 +159,7 @@ impl Predicate {
             ConditionResult {
                 text: if is_negated { format!("!({})", condition.text) } else { condition.text.clone() },
                 holds: *holds != is_negated,
-                found: condition.found(view, trust),
+                found: condition.found(seen),
                 is_decisive: decisive & bit != 0,
             }
         };
@@ -235,49 +195,59 @@ impl Predicate {
 
     /// The next instant after state time at which the outcome can change by itself, because a count of days does.
     #[must_use]
-    pub fn next_change(&self, view: &MerchantView) -> Option<Timestamp> {
-        self.conditions.iter().filter_map(|condition| condition.next_change(view)).min()
+    pub fn next_change(&self, seen: &Seen) -> Option<Timestamp> {
+        self.conditions.iter().filter_map(|condition| condition.next_change(seen)).min()
     }
 }
 
 impl Condition {
-    fn holds(&self, view: &MerchantView, trust: Option<&TrustView>) -> bool {
+    fn holds(&self, seen: &Seen) -> bool {
         match &self.test {
             Test::Number(column, comparison, constant) => {
-                column.value(view, trust).is_some_and(|value| comparison.holds(value, *constant))
+                column.value(seen).is_some_and(|value| comparison.holds(value, *constant))
+            }
+            Test::Ratio(above, below, comparison, constant) => {
+                ratio(above, below, seen).is_some_and(|value| comparison.holds(value, *constant))
             }
             Test::Text(column, texts) => {
-                column.value(view, trust).is_some_and(|value| texts.iter().any(|text| text == value))
+                column.value(seen).is_some_and(|value| texts.iter().any(|text| text == value))
             }
-            Test::Member(column, entry) => column.values(view).any(|value| value == entry),
-            Test::Flag(column) => column.value(view, trust),
+            Test::Member(column, entry) => column.values(seen).any(|value| value == entry),
+            Test::Flag(column) => column.value(seen),
         }
     }
 
-    fn found(&self, view: &MerchantView, trust: Option<&TrustView>) -> String {
+    fn found(&self, seen: &Seen) -> String {
         let unknown = || "not known".to_owned();
         match &self.test {
-            Test::Number(column, ..) => column.value(view, trust).map_or_else(unknown, |value| value.to_string()),
-            Test::Text(column, _) => column.value(view, trust).map_or_else(unknown, |value| format!("{value:?}")),
-            Test::Member(column, _) => format!("{:?}", column.values(view).collect::<Vec<_>>()),
-            Test::Flag(column) => column.value(view, trust).to_string(),
+            Test::Number(column, ..) => column.value(seen).map_or_else(unknown, |value| value.to_string()),
+            Test::Ratio(above, below, ..) => ratio(above, below, seen).map_or_else(unknown, |value| value.to_string()),
+            Test::Text(column, _) => column.value(seen).map_or_else(unknown, |value| format!("{value:?}")),
+            Test::Member(column, _) => format!("{:?}", column.values(seen).collect::<Vec<_>>()),
+            Test::Flag(column) => column.value(seen).to_string(),
         }
     }
 
-    fn next_change(&self, view: &MerchantView) -> Option<Timestamp> {
+    fn next_change(&self, seen: &Seen) -> Option<Timestamp> {
         let candidates = match &self.test {
             Test::Number(column, _, constant) => {
-                let first = column.first_day(view)?;
+                let first = column.first_day(seen)?;
                 // The count of days passes a constant c on day floor(c) and on the one after it.
                 let days = i32::try_from(float_to_i64(libm::floor(*constant))?).ok()?;
                 [Some(first.plus(days)), Some(first.plus(days.saturating_add(1)))]
             }
             // An enrolment that lies ahead begins on its day. Rights change when they are held, wherever they are read.
-            Test::Member(ListColumn::Enrolments, list) => [view.merchant.enrolled(list), None],
-            Test::Member(..) | Test::Text(..) | Test::Flag(_) => return None,
+            Test::Member(ListColumn::Enrolments, list) => [seen.merchant.and_then(|view| view.merchant.enrolled(list)), None],
+            Test::Member(..) | Test::Text(..) | Test::Flag(_) | Test::Ratio(..) => return None,
         };
-        candidates.into_iter().flatten().map(Day::start).filter(|instant| *instant > view.now).min()
+        candidates.into_iter().flatten().map(Day::start).filter(|instant| *instant > seen.now()).min()
     }
+}
+
+/// Rounded once, so that a ratio that equals a decimal constant compares equal to it.
+fn ratio(above: &NumberColumn, below: &NumberColumn, seen: &Seen) -> Option<f64> {
+    let (above, below) = (above.value(seen)?, below.value(seen)?);
+    (below > 0.0).then(|| above / below)
 }
 
 /// A whole number that fits, as an integer.
@@ -299,86 +269,6 @@ impl Comparison {
                 Self::AtLeast => order.is_ge(),
                 Self::Greater => order.is_gt(),
             },
-        }
-    }
-}
-
-impl NumberColumn {
-    /// The day that a count of days counts from.
-    fn first_day(&self, view: &MerchantView) -> Option<Day> {
-        match self {
-            Self::DaysSinceOpening => view.merchant.opened_at.map(Timestamp::day),
-            Self::DaysSinceEnrolment(list) => view.merchant.enrolled(list),
-            Self::FanCount
-            | Self::TrustScore
-            | Self::LayerScore(_)
-            | Self::Signal(_)
-            | Self::Sum(_)
-            | Self::Level(_) => None,
-        }
-    }
-
-    fn value(&self, view: &MerchantView, trust: Option<&TrustView>) -> Option<f64> {
-        match self {
-            Self::FanCount => Some(count_to_f64(view.merchant.fan_count)),
-            Self::DaysSinceOpening | Self::DaysSinceEnrolment(_) => {
-                let first = self.first_day(view)?;
-                Some(f64::from(view.now.day().days_since(first)))
-            }
-            Self::TrustScore => trust.map(|t| t.trust.score),
-            Self::LayerScore(layer) => trust.map(|t| 100.0 * t.trust.layer(*layer).score),
-            Self::Signal(index) => {
-                let row = trust?.signals.get(usize::from(*index))?;
-                matches!(row.state, SignalState::Measured | SignalState::NoData).then_some(row.smoothed)
-            }
-            Self::Sum(id) => Some(count_to_f64(view.facts.sum(*id))),
-            Self::Level(id) => view.facts.level(*id).map(|level| count_to_f64(level.value)),
-        }
-    }
-}
-
-impl TextColumn {
-    fn value<'a>(self, view: &MerchantView<'a>, trust: Option<&TrustView<'a>>) -> Option<&'a str> {
-        match self {
-            Self::Kind => Some(match view.merchant.kind {
-                MerchantKind::Ordinary => "ordinary",
-                MerchantKind::KuaiBrand => "kuai_brand",
-                MerchantKind::Brand => "brand",
-            }),
-            Self::Region => Some(&view.merchant.region),
-            Self::OriginBelt => Some(&view.merchant.origin_belt),
-            Self::MainCategory => view.merchant.categories.first().map(String::as_str),
-            Self::TrustTier => trust.map(|t| t.tier),
-        }
-    }
-}
-
-impl ListColumn {
-    fn values<'a>(self, view: &MerchantView<'a>) -> Box<dyn Iterator<Item = &'a str> + 'a> {
-        let now = view.now;
-        match self {
-            Self::Tags => Box::new(view.merchant.tags.iter().map(String::as_str)),
-            Self::Categories => Box::new(view.merchant.categories.iter().map(String::as_str)),
-            Self::Enrolments => {
-                let today = now.day();
-                Box::new(view.merchant.enrolments.iter().filter(move |e| e.day <= today).map(|e| e.list.as_str()))
-            }
-            Self::Rights => Box::new(view.rights.iter().filter(move |r| r.held_at(now)).map(|r| r.right.as_str())),
-        }
-    }
-}
-
-impl FlagColumn {
-    fn value(&self, view: &MerchantView, trust: Option<&TrustView>) -> bool {
-        match self {
-            Self::PriorIdentityViolation => view.merchant.prior_identity_violation,
-            Self::ShipsGoods { no_logistics } => {
-                let categories = &view.merchant.categories;
-                categories.is_empty() || categories.iter().any(|category| !no_logistics.contains(category))
-            }
-            Self::SignalMeasured(index) => trust
-                .and_then(|t| t.signals.get(usize::from(*index)))
-                .is_some_and(|row| row.state == SignalState::Measured),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::experience;
 use super::facts::FactsLayout;
 use super::governance::Violations;
 use super::signal::{Derived, Input, Layer, Signal, SignalKind};
-use super::view::MerchantView;
+use super::view::{MerchantView, Seen};
 use crate::domain::{Scene, count_to_f64};
 
 /// Everything the policy says about scores.
@@ -172,7 +172,7 @@ fn evaluate(
     if is_disabled {
         return absent(SignalState::Disabled);
     }
-    if !signal.applies.holds(view, None) {
+    if !signal.applies.holds(&Seen::merchant(view, None)) {
         return absent(SignalState::NotApplicable);
     }
     let (numerator, denominator, state) = match &signal.kind {
