@@ -5,6 +5,8 @@ mod explain;
 mod history;
 mod recovery;
 mod score;
+mod search;
+mod trust_purchase;
 mod writer;
 
 use std::path::Path;
@@ -26,6 +28,11 @@ pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
+pub use search::{ProductHit, SearchPage, SearchQuery};
+pub use trust_purchase::{
+    ConditionKind, ConditionStatus, RightStatus, TRUST_PURCHASE, TrustPurchaseError, TrustPurchaseQuery,
+    TrustPurchaseStatus,
+};
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
 use writer::{Writer, WriterHandle};
@@ -103,6 +110,8 @@ impl Engine {
             store.write(state.hot().revision(), state.take_rows(0))?;
             store.sync()?;
         }
+        // What recovery made again was counted when it happened.
+        drop(state.take_membership_changes());
         let hot = state.hot().clone();
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());

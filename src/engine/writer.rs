@@ -308,6 +308,9 @@ impl Writer {
             }
             let made = state.finish(revision);
             self.metrics.records(made);
+            for (programme, entered, left) in state.take_membership_changes() {
+                self.metrics.members(&programme, entered, left);
+            }
         }
         let rows = self.state.write().take_rows(SLICE);
         self.store.write(revision, rows).map_err(|error| error.to_string())?;

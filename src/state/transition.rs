@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use parking_lot::Mutex;
 
 use super::classes::ItemClasses;
+use super::flips::Flips;
 use super::history::{History, HistoryError, HistoryRows};
 use super::hot::{NOTHING_CLOSED, Side, World};
 use super::recording::anchors;
@@ -20,7 +21,7 @@ use super::state::{Due, State};
 use super::table::MerchantTable;
 use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, PolicyText, Rejection, Subject};
 use crate::policy::{self, Dictionary, Policy};
-use crate::traffic::{Materialised, materialise, open_programmes};
+use crate::traffic::{Materialised, MerchantRecord, materialise, open_programmes};
 use crate::trust::{FirstSale, MerchantFacts, MerchantView, merge_ranges};
 
 /// A world being built.
@@ -44,6 +45,8 @@ pub struct Transition {
     forked: HashMap<u32, MerchantFacts, foldhash::fast::FixedState>,
     /// Merchants whose anchored windows are summed once all rows are read.
     reanchor: BTreeSet<u32>,
+    /// How memberships differ from the current ones, of the merchants scored so far.
+    flips: Flips,
     phase: Phase,
 }
 
@@ -174,6 +177,7 @@ impl State {
             item_facts: HashMap::default(),
             forked: HashMap::default(),
             reanchor: BTreeSet::new(),
+            flips: Flips::default(),
             phase: Phase::Waiting,
         });
         self.meta.transition = Some(row);
@@ -259,7 +263,8 @@ impl State {
                 let first = *next;
                 let last = first.saturating_add(u32::try_from(budget).unwrap_or(u32::MAX)).min(self.slots());
                 for slot in first..last {
-                    self.score_in(transition, slot);
+                    let current = self.hot.world().table.read(slot).programmes;
+                    self.score_in(transition, slot, current);
                 }
                 transition.phase =
                     if last < self.slots() { Phase::Scoring(last) } else { Phase::Classifying(ItemKind::LiveRoom, 0) };
@@ -322,8 +327,22 @@ impl State {
         summed
     }
 
-    /// Makes a merchant's record in the world being built.
-    fn score_in(&mut self, transition: &Transition, slot: u32) {
+    /// Notes a merchant's record in the world being built; `before` is the mask of programmes that its current record
+    /// held when it was last noted.
+    fn note_in(&self, transition: &mut Transition, slot: u32, before: u64, record: &MerchantRecord) {
+        let noted = transition.table.read(slot);
+        if noted.is_registered {
+            transition.flips.uncount(before, noted.programmes);
+        }
+        if record.is_registered {
+            let current = self.hot.world().table.read(slot).programmes;
+            transition.flips.count(current, record.programmes);
+        }
+        transition.table.write(slot, record);
+    }
+
+    /// Makes a merchant's record in the world being built; `before` as for [`Self::note_in`].
+    fn score_in(&mut self, transition: &mut Transition, slot: u32, before: u64) {
         let mut scratch = std::mem::take(&mut self.scratch);
         let made = self.view_in(transition, slot).map(|view| {
             let policy = &transition.policy;
@@ -331,7 +350,7 @@ impl State {
         });
         self.scratch = scratch;
         let Some(Materialised { record, next_change, .. }) = made else { return };
-        transition.table.write(slot, &record);
+        self.note_in(transition, slot, before, &record);
         // A change that only one of the worlds has coming makes the record again, which does no harm.
         if let Some(at) = next_change {
             self.due.insert((at, Due::Merchant(slot)));
@@ -408,13 +427,15 @@ impl State {
         summed
     }
 
-    pub(super) fn refresh_in_transition(&mut self, slot: u32) {
-        let Some(transition) = self.transition.take() else { return };
+    /// Makes a merchant's record again in the world being built; `before` are the programmes of its current record
+    /// before it changed.
+    pub(super) fn refresh_in_transition(&mut self, slot: u32, before: u64) {
+        let Some(mut transition) = self.transition.take() else { return };
         if matches!(transition.phase, Phase::Scoring(_) | Phase::Classifying(..) | Phase::Ready) {
             if self.view(slot).is_some() {
-                self.score_in(&transition, slot);
+                self.score_in(&mut transition, slot, before);
             } else {
-                transition.table.write(slot, &crate::traffic::MerchantRecord::UNREGISTERED);
+                self.note_in(&mut transition, slot, before, &MerchantRecord::UNREGISTERED);
             }
         }
         self.transition = Some(transition);
@@ -444,6 +465,7 @@ impl State {
         }
         self.changes.item_windows.extend(transition.item_facts.keys().copied());
         self.item_facts.extend(transition.item_facts);
+        self.flips.merge(&transition.flips);
         self.meta.facts_day = Some(transition.facts_day).filter(|day| *day > NOTHING_CLOSED);
         self.meta.policy_version = transition.policy.version;
         self.meta.unseen_at_close = row.map(|row| row.unseen_at_close).unwrap_or_default();
