@@ -13,9 +13,11 @@ mod merchant;
 mod operate;
 pub mod orders;
 mod out;
+mod products;
 mod score;
 mod table;
 mod time;
+mod trust_purchase;
 mod words;
 
 pub use self::client::Target;
@@ -30,6 +32,10 @@ pub enum ClientCommand {
     Score(ScoreCommand),
     /// Why a target has its score and weight
     Explain(ExplainCommand),
+    /// Whether a shop, product or live room holds Trust Purchase (信任购), and what is missing
+    TrustPurchase(TrustPurchaseCommand),
+    /// Search products
+    Products(ProductsCommand),
     /// Read and write merchants
     Merchant(MerchantCommand),
     /// Import facts that are counted already
@@ -68,6 +74,8 @@ pub struct StatusArgs {
 
 command!(ScoreCommand, args: score::ScoreArgs, flatten, "`score`.");
 command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
+command!(TrustPurchaseCommand, action: trust_purchase::TrustPurchaseAction, subcommand, "`trust-purchase`.");
+command!(ProductsCommand, action: products::ProductsAction, subcommand, "`products`.");
 command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
 command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
 command!(OrdersCommand, action: orders::OrdersAction, subcommand, "`orders`.");
@@ -85,6 +93,10 @@ pub async fn run(command: ClientCommand) -> Result<(), CliError> {
         ClientCommand::Status(StatusArgs { target }) => operate::status(&target).await,
         ClientCommand::Score(ScoreCommand { target, args }) => score::run(args, &target).await,
         ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
+        ClientCommand::TrustPurchase(TrustPurchaseCommand { target, action }) => {
+            trust_purchase::run(action, &target).await
+        }
+        ClientCommand::Products(ProductsCommand { target, action }) => products::run(action, &target).await,
         ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
         ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
         ClientCommand::Orders(OrdersCommand { target, action }) => orders::run(action, &target).await,
@@ -122,6 +134,10 @@ mod tests {
             "t score --scene live --kind merchant 1 2 3 --base-score 0.5 --base-score 1 --base-score 2",
             "t score --scene mall --kind live-room --base-score 0.5,1 1 2",
             "t explain --scene search --kind product 77",
+            "t trust-purchase status --product 7 --as-promoter 5 --json",
+            "t trust-purchase status --merchant 5",
+            "t trust-purchase status --live-room 9",
+            "t products search 真丝连衣裙 --merchant 5",
             "t facts import facts.jsonl.gz",
             "t orders import items.jsonl.gz --as-of 2018-06-04 --sellers sellers.jsonl",
             "t violation record 9 --merchant 5 --type ban --occurred-at 2024-01-01T00:00:00+08:00",
@@ -136,9 +152,15 @@ mod tests {
             let parsed = Program::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in
-            ["t score --scene live --kind merchant", "t rights set 5", "t rights set 5 a --none", "t merchant upsert"]
-        {
+        for line in [
+            "t trust-purchase status",
+            "t trust-purchase status --product 7 --merchant 5",
+            "t trust-purchase status --merchant 7 --as-promoter 5",
+            "t score --scene live --kind merchant",
+            "t rights set 5",
+            "t rights set 5 a --none",
+            "t merchant upsert",
+        ] {
             assert!(Program::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }
