@@ -50,12 +50,13 @@ pub(super) fn programmes(
             report.at(0..0, format!("more than {MAX_PROGRAMMES} live programmes"), "remove one");
         }
         let Some(file) = report.read::<ProgrammeFile>() else { continue };
-        let modifies = file.modifies.clone();
-        if let Some(modifies) = modifies.filter(|_| *file.kind.get_ref() == ProgrammeKindName::Modifier) {
-            modifiers.push((path, text, id.to_owned(), modifies));
+        if let Some(names) = &file.modifies
+            && *file.kind.get_ref() == ProgrammeKindName::Modifier
+        {
+            modifiers.push((path, text, id.to_owned(), names.clone()));
         }
         let place = Place { scope, ceiling };
-        programmes.extend(programme(id, bit.unwrap_or(0), file, place, layout, &mut report));
+        programmes.extend(programme(id, bit.unwrap_or(0), &file, place, layout, &mut report));
     }
     for (path, text, id, modifies) in modifiers {
         let bits = modified(&modifies, &programmes, &mut Report::new(path, text, problems));
@@ -114,7 +115,7 @@ struct Place<'a, 'b> {
 fn programme(
     id: &str,
     bit: u8,
-    file: ProgrammeFile,
+    file: &ProgrammeFile,
     place: Place,
     layout: &mut LayoutBuilder,
     report: &mut Report,
@@ -124,17 +125,17 @@ fn programme(
         report.at(file.seed.span(), format!("seed {seed:?}"), "write the number of the source text, e.g. \"002\"");
     }
     let scope = place.scope;
-    let window = window(&file, report);
+    let window = window(file, report);
     let eligibility = parted_expression(&file.eligibility, scope, layout, report);
-    let scene_conditions = scene_conditions(&file, scope, layout, report);
-    let uplift = uplift_of(&file, place, layout, report);
-    let item_uplifts = item_uplifts(&file, scope, layout, report);
+    let scene_conditions = scene_conditions(file, scope, layout, report);
+    let uplift = uplift_of(file, place, layout, report);
+    let item_uplifts = item_uplifts(file, scope, layout, report);
     let mut conditional_labels: Vec<(Predicate, u32)> = Vec::new();
     for label in &file.conditional_label {
         let condition = expression(&label.when, scope, layout, report);
         conditional_labels.extend(condition.map(|condition| (condition, labels_of(&label.labels))));
     }
-    let factor = modifier_factor(&file, report);
+    let factor = modifier_factor(file, report);
     let Parted { merchant, items } = eligibility?;
     let programme = Programme {
         id: id.to_owned(),
@@ -159,13 +160,13 @@ fn programme(
         is_shadow: file.shadow,
         labels: labels_of(&file.labels),
         conditional_labels,
-        budget: budget(&file, report),
-        guarantee: guarantee(&file, report),
-        cap: cap(&file, report),
+        budget: budget(file, report),
+        guarantee: guarantee(file, report),
+        cap: cap(file, report),
         name: file.name.clone(),
         name_zh: file.name_zh.clone(),
     };
-    check_items(&programme, &file, report);
+    check_items(&programme, file, report);
     Some(programme)
 }
 
