@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn every_slot_is_worked_on_once_and_in_order() {
         for count in [0, 1, 255, 256, 511, 512, 10_007] {
-            let seen = in_parallel(5..5 + count, |slots| slots.collect());
+            let seen = in_parallel(5..5 + count, Iterator::collect);
             assert_eq!(seen, (5..5 + count).collect::<Vec<u32>>(), "{count} slots");
         }
     }
