@@ -243,7 +243,7 @@ mod histories {
         }
 
         fn publish(&mut self, variant: usize) {
-            self.take(Body::PublishPolicy { text: small_policy(variant) });
+            self.take(Body::PublishPolicy(small_policy(variant).into()));
             let outcome = self.sent.last().map(|(.., applied)| &applied.outcome);
             assert!(!matches!(outcome, Some(Outcome::Rejected(Rejection::BadPolicy { .. }))), "{outcome:?}");
         }

@@ -7,7 +7,7 @@ use super::error::ReadError;
 use crate::domain::{Day, HeldRight, Merchant, Scene, TargetKind, Timestamp, Violation, Week};
 use crate::policy::Policy;
 use crate::state::{HistoryError, State};
-use crate::traffic::{ItemRecord, Materialised, MerchantRecord, Weight, materialise, weigh};
+use crate::traffic::{ItemRecord, Materialised, MerchantRecord, SceneRules, Weight, materialise, weigh};
 use crate::trust::governance::WaiverFacts;
 use crate::trust::{ConditionResult, MerchantFacts, MerchantView, SignalRow, TrustView};
 
@@ -38,6 +38,8 @@ pub struct Explanation {
     pub record: MerchantRecord,
     /// The weight that Score computes.
     pub weight: Weight,
+    /// Whether all weights are neutral.
+    pub kill_switch: bool,
     /// How the record came about; none for unknown targets.
     pub merchant: Option<ExplainedMerchant>,
 }
@@ -85,7 +87,8 @@ fn explain(
     let world = hot.world();
     let item = hot.targets(query.kind).locate(&world, query.target_id, query.merchant_id);
     let record = world.table.read(item.merchant_slot);
-    let rules = world.policy.weight_rules.in_scene(query.scene);
+    let kill_switch = hot.kill_switch();
+    let rules = SceneRules { kill_switch, ..world.policy.weight_rules.in_scene(query.scene) };
     let weight = weigh(&rules, &record.row(query.scene, query.kind), item.factor);
     let merchant = match state.view(item.merchant_slot) {
         Some(view) => Some(explain_merchant(state, history, query, item, &view)?),
@@ -98,6 +101,7 @@ fn explain(
         now: state.meta().now,
         record,
         weight,
+        kill_switch,
         merchant,
     })
 }

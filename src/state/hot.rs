@@ -1,7 +1,7 @@
 //! What Score reads: ids to slots and items, the current table, the revision. No lock is held across calls.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
@@ -45,6 +45,7 @@ pub struct Hot {
     /// Slots of their merchants by item, with [`HAS_FACTOR`].
     items: [IdIndex; 3],
     revision: AtomicU64,
+    kill_switch: AtomicBool,
 }
 
 impl Default for Hot {
@@ -61,6 +62,7 @@ impl Default for Hot {
             merchants: IdIndex::default(),
             items: ItemKind::ALL.map(|_| IdIndex::default()),
             revision: AtomicU64::new(0),
+            kill_switch: AtomicBool::new(false),
         }
     }
 }
@@ -76,6 +78,16 @@ impl Hot {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
+    }
+
+    /// Whether all weights are neutral.
+    #[must_use]
+    pub fn kill_switch(&self) -> bool {
+        self.kill_switch.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_kill_switch(&self, is_on: bool) {
+        self.kill_switch.store(is_on, Ordering::Release);
     }
 
     /// The slot of a merchant, registered or once mentioned.

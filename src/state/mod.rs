@@ -5,6 +5,7 @@ mod conduct;
 mod history;
 mod hot;
 mod index;
+mod policies;
 mod profiles;
 mod recording;
 mod requests;
@@ -19,7 +20,9 @@ pub use history::{History, HistoryError, HistoryRows};
 pub use hot::{Hot, NOTHING_CLOSED, Targets, World};
 pub use requests::{MAX_REMEMBERED, REMEMBERED_MS};
 pub use restore::{Restore, RestoreError};
-pub use rows::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};
+pub use rows::{
+    ImportRow, KillSwitch, MetaRow, PendingPolicy, PolicyRow, PolicySwitch, RequestRow, Row, TransitionRow, WindowsRow,
+};
 pub use state::{Applied, MerchantEntry, State};
 pub use table::{MAX_SLOTS, MerchantTable};
 pub use transition::Transition;

@@ -22,12 +22,12 @@ pub struct Store {
 }
 
 /// The values of the meta row, by key.
-type MetaValues = [(&'static [u8], Vec<u8>); 3];
+type MetaValues = [(&'static [u8], Vec<u8>); 4];
 
 impl Store {
     pub(super) fn open(db: &Database) -> Result<Self, StoreError> {
         let spaces = Spaces::open(db)?;
-        let meta_written = [keys::CLOCK, keys::DICTIONARY, keys::SOFT].map(|key| (key, Vec::new()));
+        let meta_written = [keys::CLOCK, keys::DICTIONARY, keys::SOFT, keys::POLICY].map(|key| (key, Vec::new()));
         Ok(Self { db: db.clone(), spaces, meta_written: Arc::new(Mutex::new(meta_written)) })
     }
 
@@ -106,13 +106,19 @@ pub(super) fn applied(snapshot: &fjall::Snapshot, spaces: &Spaces) -> Result<u64
 }
 
 fn meta_values(row: &MetaRow) -> MetaValues {
-    let (clock, dictionary, soft) = values::meta(row);
-    let mut meta = [(keys::CLOCK, Vec::new()), (keys::DICTIONARY, Vec::new()), (keys::SOFT, Vec::new())];
-    let [(_, clock_value), (_, dictionary_value), (_, soft_value)] = &mut meta;
-    values::write(&clock, clock_value);
-    values::write(&dictionary, dictionary_value);
-    values::write(&soft, soft_value);
-    meta
+    let values::Meta { clock, dictionary, soft, policy } = values::meta(row);
+    [
+        (keys::CLOCK, value_of(&clock)),
+        (keys::DICTIONARY, value_of(&dictionary)),
+        (keys::SOFT, value_of(&soft)),
+        (keys::POLICY, value_of(&policy)),
+    ]
+}
+
+fn value_of(message: &impl prost::Message) -> Vec<u8> {
+    let mut value = Vec::new();
+    values::write(message, &mut value);
+    value
 }
 
 /// A batch that is being filled.

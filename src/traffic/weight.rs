@@ -52,7 +52,8 @@ impl WeightRules {
     pub fn in_scene(&self, scene: Scene) -> SceneRules {
         let in_scene = self.scene_programmes.get(scene.index()).copied().unwrap_or(0);
         // A policy is checked to have a ceiling of at least 0; NaN would make every clamp panic.
-        SceneRules { ceiling: self.ceiling.max(0.0), hard_programmes: self.hard_programmes & in_scene }
+        let hard_programmes = self.hard_programmes & in_scene;
+        SceneRules { ceiling: self.ceiling.max(0.0), hard_programmes, kill_switch: false }
     }
 }
 
@@ -63,6 +64,8 @@ pub struct SceneRules {
     pub ceiling: f64,
     /// Hard programmes that work in the scene, as bits.
     pub hard_programmes: u64,
+    /// Whether weights are neutral: 1 for what is not excluded, and no support programme is charged.
+    pub kill_switch: bool,
 }
 
 /// A weight and what it is made of.
@@ -139,6 +142,10 @@ pub fn weigh(rules: &SceneRules, merchant: &MerchantRow, item_factor: f32) -> We
         weight.labels |= Label::Penalised.bit();
     }
     weight.programmes = merchant.programmes & rules.hard_programmes;
+    if rules.kill_switch {
+        weight.weight = 1.0;
+        return weight;
+    }
     if merchant.support != NO_SUPPORT {
         weight.programmes |= 1_u64.wrapping_shl(u32::from(merchant.support));
     }

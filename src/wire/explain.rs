@@ -57,6 +57,7 @@ pub fn explain_response(
             uplift: explanation.weight.uplift,
             ceiling: policy.weight_rules.ceiling,
             weight: explanation.weight.weight,
+            kill_switch: explanation.kill_switch,
         }),
         waiver: merchant.and_then(|m| waiver(policy, m)),
     }
