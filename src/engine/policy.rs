@@ -7,7 +7,7 @@ use super::error::WriteError;
 use crate::clock::Stopwatch;
 use crate::domain::{Body, Outcome, PolicyPublish, PolicyState, PolicyText, Rejection, RequestKey, Timestamp};
 use crate::policy::{self, Policy, Problem};
-use crate::state::Applied;
+use crate::state::{Applied, State};
 use crate::telemetry;
 
 /// What was last read from where the server was told to take its policy from.
@@ -29,7 +29,7 @@ impl Engine {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn judge(&self, text: &PolicyText) -> Result<Policy, Vec<Problem>> {
-        let mut dictionary = self.read(|state| state.dictionary());
+        let mut dictionary = self.read(State::dictionary);
         policy::compile(text, 0, &mut dictionary)
     }
 
@@ -93,6 +93,21 @@ impl Engine {
     pub async fn publish_policy(&self, publish: impl Into<PolicyPublish> + Send) -> Result<Outcome, WriteError> {
         let body = Body::PublishPolicy(publish.into());
         Ok(self.change_policy(None, body, None).await?.outcome)
+    }
+
+    /// Waits until some policy serves.
+    ///
+    /// # Errors
+    /// When the writer stops before.
+    pub async fn wait_for_first_policy(&self) -> Result<(), WriteError> {
+        let mut revisions = self.revisions.clone();
+        loop {
+            revisions.borrow_and_update();
+            if self.read(|state| state.policy().version > 0) {
+                return Ok(());
+            }
+            self.next_revision(&mut revisions).await?;
+        }
     }
 
     /// Waits until a version's world is built, if it is being built.

@@ -58,7 +58,7 @@ pub fn diff(before: &PolicyText, after: &PolicyText) -> Result<Vec<Change>, Vec<
 fn parse<'a>(text: &'a PolicyText, problems: &mut Vec<Problem>) -> BTreeMap<&'a str, Value> {
     let mut files = BTreeMap::new();
     for (path, content) in &text.files {
-        if path.ends_with(".toml")
+        if path.strip_suffix(".toml").is_some()
             && let Some(table) = Report::new(path, content, problems).read::<toml::Table>()
         {
             files.insert(path.as_str(), Value::Table(table));
@@ -145,6 +145,8 @@ fn inline(value: &Value) -> String {
         Value::Array(array) => format!("[{}]", array.iter().map(inline).collect::<Vec<_>>().join(", ")),
         // Quotes inside an expression read better in a text of single quotes.
         Value::String(text) if text.contains('"') && !text.contains(['\'', '\n']) => format!("'{text}'"),
-        other => other.to_string(),
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+            value.to_string()
+        }
     }
 }

@@ -49,7 +49,7 @@ fn is_path(path: &str) -> bool {
             && !part.starts_with('.')
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
     };
-    path.len() <= MAX_PATH && path.ends_with(".toml") && path.split('/').all(is_part)
+    path.len() <= MAX_PATH && path.strip_suffix(".toml").is_some() && path.split('/').all(is_part)
 }
 
 /// The command of a `PublishPolicy`.
