@@ -13,6 +13,8 @@ mod merchant;
 mod operate;
 pub mod orders;
 mod out;
+mod policy;
+mod policy_text;
 mod score;
 mod table;
 mod time;
@@ -20,6 +22,7 @@ mod words;
 
 pub use self::client::Target;
 pub use self::error::{CliError, Place};
+pub use self::policy::PolicyFolder;
 
 /// The commands that talk to a running server.
 #[derive(Debug, clap::Subcommand)]
@@ -42,6 +45,8 @@ pub enum ClientCommand {
     Rights(RightsCommand),
     /// Close a day, so that windows end with it
     CloseDay(CloseDayCommand),
+    /// Validate, publish, compare and roll back policies; the kill switch
+    Policy(PolicyCommand),
     /// Operate the server
     Admin(AdminCommand),
 }
@@ -74,13 +79,14 @@ command!(OrdersCommand, action: orders::OrdersAction, subcommand, "`orders`.");
 command!(ViolationCommand, action: governance::ViolationAction, subcommand, "`violation`.");
 command!(RightsCommand, action: governance::RightsAction, subcommand, "`rights`.");
 command!(CloseDayCommand, args: operate::CloseDayArgs, flatten, "`close-day`.");
+command!(PolicyCommand, action: policy::PolicyAction, subcommand, "`policy`.");
 command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
 
 /// Runs a client command: results go to stdout, remarks and progress to stderr.
 ///
 /// # Errors
 /// What was wrong, where, and what to do, in words for the person at the terminal.
-pub async fn run(command: ClientCommand) -> Result<(), CliError> {
+pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), CliError> {
     match command {
         ClientCommand::Status(StatusArgs { target }) => operate::status(&target).await,
         ClientCommand::Score(ScoreCommand { target, args }) => score::run(args, &target).await,
@@ -91,6 +97,7 @@ pub async fn run(command: ClientCommand) -> Result<(), CliError> {
         ClientCommand::Violation(ViolationCommand { target, action }) => governance::violation(action, &target).await,
         ClientCommand::Rights(RightsCommand { target, action }) => governance::rights(action, &target).await,
         ClientCommand::CloseDay(CloseDayCommand { target, args }) => operate::close_day(args, &target).await,
+        ClientCommand::Policy(PolicyCommand { target, action }) => policy::run(action, &target, folder).await,
         ClientCommand::Admin(AdminCommand { target, action }) => operate::admin(action, &target).await,
     }
 }
@@ -129,6 +136,16 @@ mod tests {
             "t rights set 5 seven_day_return fake_one_pay_ten@2024-01-01..2025-01-01",
             "t rights set 5 --none",
             "t close-day 2018-06-03",
+            "t policy check policy/default",
+            "t policy validate p --json",
+            "t policy publish p --etag 7 --at 2024-01-01 --author me --comment why",
+            "t policy list --limit 5",
+            "t policy get",
+            "t policy get 3 --out p",
+            "t policy diff 1 p",
+            "t policy rollback 2 --reason bad",
+            "t policy kill-switch on --reason incident",
+            "t policy kill-switch off",
             "t admin advance-clock 2018-06-04",
             "t admin accept-time",
             "t admin state-hash",

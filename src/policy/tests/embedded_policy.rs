@@ -158,6 +158,7 @@ fn programmes_are_sorted_and_keep_their_bits() {
     let mut dictionary = Dictionary {
         counters: vec!["old".into()],
         programme_bits: vec!["gone".into(), String::new(), "trust_purchase".into()],
+        ..Dictionary::default()
     };
     let policy = compile(&embedded(), 1, &mut dictionary).expect("compiles");
     let bits: Vec<(&str, u8)> = policy.programmes.iter().map(|p| (p.id.as_str(), p.bit)).collect();
