@@ -5,6 +5,7 @@ mod explain;
 mod history;
 mod recovery;
 mod score;
+mod validate;
 mod writer;
 
 use std::path::Path;
@@ -26,6 +27,10 @@ pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, Explanation};
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
+pub use validate::{
+    Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation, Validation,
+    ValidationQuery,
+};
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
 use writer::{Writer, WriterHandle};

@@ -5,6 +5,7 @@ use super::columns::Scope;
 use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
 use super::model::{Dictionary, Policy, WaiverCounters};
+use super::outcomes::validation;
 use super::problem::{Problem, Report, did_you_mean};
 use super::programmes::{FOLDER, programmes, weight_rules};
 use super::schema::{
@@ -154,6 +155,8 @@ impl<'a> Work<'a, '_> {
         };
         let mut layout = LayoutBuilder::default();
         let compiled = signals(std::mem::take(&mut file.signal), &scope, &mut layout, &mut report);
+        let outcomes = std::mem::take(&mut file.outcome);
+        let validation = validation(outcomes, file.plain_average.as_ref(), (&counters, &signal_ids), &mut report);
         let frame = frame(file, &mut report);
 
         let paths: Vec<(&str, &str)> =
@@ -180,6 +183,7 @@ impl<'a> Work<'a, '_> {
             programmes,
             cache_ttl_ms: frame.cache_ttl_ms,
             waiver_counters,
+            validation,
             ..Policy::empty()
         })
     }

@@ -11,6 +11,7 @@ mod expression;
 mod layout;
 mod lower;
 mod model;
+mod outcomes;
 mod problem;
 mod programmes;
 mod rules;

@@ -10,6 +10,7 @@ mod scoring;
 mod status;
 mod time;
 mod validate;
+mod validation;
 
 pub use admin::{Status, status_response};
 pub use conduct::{decision, revocation, rights, violation};
@@ -24,3 +25,4 @@ pub use status::{
 };
 pub use time::{date, timestamp, to_proto_time};
 pub use validate::{Fields, Problem, payload_hash, request_key};
+pub use validation::{validation_query, validation_response};
