@@ -28,8 +28,8 @@ pub use explain::{ExplainQuery, ExplainedMerchant, Explanation};
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use validate::{
-    Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation, Validation,
-    ValidationQuery,
+    Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
+    Validation, ValidationQuery,
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 

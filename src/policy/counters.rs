@@ -94,7 +94,10 @@ impl Counters {
     pub(super) fn outcome(&self, name: &str) -> Result<CounterId, (String, String)> {
         let counter = self.find_any(name)?;
         if counter.kind == CounterKind::Level {
-            return Err((format!("`{name}` is a level, not a flow"), "outcomes count what happens: name flows".to_owned()));
+            return Err((
+                format!("`{name}` is a level, not a flow"),
+                "outcomes count what happens: name flows".to_owned(),
+            ));
         }
         Ok(counter.id)
     }

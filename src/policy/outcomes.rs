@@ -77,7 +77,8 @@ fn flows(names: &Spanned<Vec<String>>, counters: &Counters, report: &mut Report)
 fn positions(names: &Spanned<Vec<String>>, signals: &[String], report: &mut Report) -> Vec<u16> {
     let mut found = Vec::new();
     for name in names.get_ref() {
-        let position = signals.iter().position(|signal| signal == name).and_then(|position| u16::try_from(position).ok());
+        let position =
+            signals.iter().position(|signal| signal == name).and_then(|position| u16::try_from(position).ok());
         match position {
             Some(position) => found.push(position),
             None => {

@@ -98,8 +98,8 @@ fn predictors(policy: &Policy) -> Vec<Predictor> {
     let layers = Layer::ALL.into_iter().map(|layer| named(PredictorKind::Layer(layer), layer.name()));
     let signals = policy.model.signals.iter().enumerate();
     let signals = signals.map(|(position, signal)| named(PredictorKind::Signal(position), &signal.id));
-    let average = (!policy.validation.plain_average.is_empty())
-        .then(|| named(PredictorKind::PlainAverage, "plain_average"));
+    let average =
+        (!policy.validation.plain_average.is_empty()).then(|| named(PredictorKind::PlainAverage, "plain_average"));
     std::iter::once(named(PredictorKind::Trust, "trust")).chain(average).chain(layers).chain(signals).collect()
 }
 

@@ -12,11 +12,9 @@ impl Book<'_> {
             })
         };
         let never_sent = head.voided && self.known(head.shipped_s).is_none();
-        let sent_late =
-            !never_sent && !self.exempt(seller, head, paid_s) && missed(head.ship_limit_s, head.shipped_s);
+        let sent_late = !never_sent && !self.exempt(seller, head, paid_s) && missed(head.ship_limit_s, head.shipped_s);
         let came_late = !head.voided && missed(head.estimated_s, head.delivered_s);
-        let disliked =
-            self.known(head.delivered_s).is_some() && head.review.is_some_and(|review| review.negative);
+        let disliked = self.known(head.delivered_s).is_some() && head.review.is_some_and(|review| review.negative);
         sent_late || came_late || disliked
     }
 
