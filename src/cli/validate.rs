@@ -69,25 +69,24 @@ pub(super) async fn run(args: &ValidateArgs, target: &Target) -> Result<(), CliE
 }
 
 fn answer_text(answer: &ValidateScoresResponse) -> String {
-    let mut text = String::new();
-    if answer.outcomes.is_empty() {
-        text.push_str("nothing to measure: no day has merchants with enough of any outcome\n");
+    let mut parts: Vec<String> =
+        answer.outcomes.iter().map(|outcome| outcome_text(outcome, answer.horizon_days)).collect();
+    if parts.is_empty() {
+        parts.push("nothing to measure: no day has merchants with enough of any outcome\n".to_owned());
     }
-    for outcome in &answer.outcomes {
-        text.push_str(&outcome_text(outcome, answer.horizon_days));
-        text.push('\n');
-    }
-    if !answer.open_dates.is_empty() {
+    let ValidateScoresResponse { sampled_merchants, registered_merchants, resamples, horizon_days, .. } = answer;
+    let open = if answer.open_dates.is_empty() {
+        String::new()
+    } else {
         let dates = answer.open_dates.join(", ");
-        text.push_str(&format!("left out, since the {} days after are not closed: {dates}\n", answer.horizon_days));
-    }
-    let ValidateScoresResponse { sampled_merchants, registered_merchants, resamples, .. } = answer;
-    text.push_str(&format!(
-        "{sampled_merchants} of {registered_merchants} merchants, 95 % intervals of {resamples} draws of merchants, \
-         profiles as they are now; policy {}, revision {}\n",
+        format!("left out, since the {horizon_days} days after are not closed: {dates}\n")
+    };
+    parts.push(format!(
+        "{open}{sampled_merchants} of {registered_merchants} merchants, 95 % intervals of {resamples} draws of \
+         merchants, profiles as they are now; policy {}, revision {}\n",
         answer.policy_version, answer.revision
     ));
-    text
+    parts.join("\n")
 }
 
 fn outcome_text(outcome: &OutcomeValidation, horizon_days: u32) -> String {

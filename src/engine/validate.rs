@@ -123,7 +123,7 @@ pub enum PredictorKind {
 pub struct PredictorValidation {
     /// Which.
     pub predictor: Predictor,
-    /// By day: merchants it said something of, and its AUC where there were bad and good ones.
+    /// By day: merchants it said something of, and its AUC where there were enough bad and good ones.
     pub dates: Vec<(u64, Option<f64>)>,
     /// Mean AUC over the days.
     pub auc: Option<Estimate>,

@@ -79,13 +79,11 @@ fn positions(names: &Spanned<Vec<String>>, signals: &[String], report: &mut Repo
     for name in names.get_ref() {
         let position =
             signals.iter().position(|signal| signal == name).and_then(|position| u16::try_from(position).ok());
-        match position {
-            Some(position) => found.push(position),
-            None => {
-                let fix = did_you_mean(name, signals.iter().map(String::as_str));
-                report.at(names.span(), format!("there is no signal `{name}`"), fix);
-            }
+        if position.is_none() {
+            let fix = did_you_mean(name, signals.iter().map(String::as_str));
+            report.at(names.span(), format!("there is no signal `{name}`"), fix);
         }
+        found.extend(position);
     }
     found
 }

@@ -215,9 +215,10 @@ mod tests {
         let ranking = Ranking::new(vec![(0, 1.0), (1, 2.0), (2, 3.0)]);
         let bad = [false, true, false];
         let times = [1.0, 1.0, 3.0];
-        let look = |member: u32| (bad[member as usize], times[member as usize]);
+        let at = |member: u32| usize::try_from(member).expect("small");
+        let look = |member: u32| (bad[at(member)], times[at(member)]);
         assert!(close(ranking.auc(look), 0.75), "three of four good ones stand above");
-        let never = ranking.auc(|member| (bad[member as usize], if member == 1 { 0.0 } else { 1.0 }));
+        let never = ranking.auc(|member| (bad[at(member)], if member == 1 { 0.0 } else { 1.0 }));
         assert_eq!(never, None, "the only bad one was not drawn");
     }
 

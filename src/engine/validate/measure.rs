@@ -13,6 +13,9 @@ use crate::policy::Policy;
 use crate::trust::validation::{Ranking, VIOLATIONS, interval, mean, z_scores};
 use crate::trust::{Layer, SignalKind};
 
+/// Least bad and least good merchants of a day that is measured.
+const LEAST_OF_A_SORT: usize = 5;
+
 /// Measures each outcome.
 pub(super) fn measure(
     policy: &Policy,
@@ -35,6 +38,8 @@ struct Case<'a> {
 /// The merchants of a day, and their order by each predictor. Members of rankings are positions in `cases`.
 struct DayCases<'a> {
     cases: Vec<Case<'a>>,
+    /// Whether there are enough of both sorts: a day with one bad merchant is a toss.
+    is_measured: bool,
     rankings: Vec<Ranking>,
 }
 
@@ -53,7 +58,8 @@ fn measure_outcome(
         .map(|(judged, scored)| {
             let cases = cases(judged, scored, followed.outcome.is_none());
             let rankings = predictors.iter().map(|predictor| rank(policy, predictor, &cases)).collect();
-            DayCases { cases, rankings }
+            let bad = cases.iter().filter(|case| case.is_bad).count();
+            DayCases { is_measured: bad.min(cases.len() - bad) >= LEAST_OF_A_SORT, cases, rankings }
         })
         .collect();
     let dates = by_day.iter().zip(days).zip(&followed.averages).map(|((day_cases, day), average)| {
@@ -156,7 +162,7 @@ fn aucs(at: usize, by_day: &[DayCases], times: Option<&[u16]>) -> Vec<Option<f64
             let drawn = times.map_or(1, |times| times.get(merchant).copied().unwrap_or(0));
             (case.is_bad, f64::from(drawn))
         };
-        day.rankings.get(at).and_then(|ranking| ranking.auc(look))
+        day.rankings.get(at).filter(|_| day.is_measured).and_then(|ranking| ranking.auc(look))
     });
     by_day.collect()
 }
