@@ -253,13 +253,4 @@ fn days(query: &ValidationQuery, facts_day: Day) -> (Vec<Day>, Vec<Day>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::sample_limit;
-
-    #[test]
-    fn a_sample_is_as_large_as_asked_for() {
-        assert_eq!(sample_limit(100, 100), u64::MAX);
-        assert_eq!(sample_limit(100, 200), u64::MAX / 2);
-        assert_eq!(sample_limit(1, 1_000_000), u64::MAX / 1_000_000);
-    }
-}
+mod tests;
