@@ -18,6 +18,7 @@ mod policy_text;
 mod score;
 mod table;
 mod time;
+mod validate;
 mod words;
 
 pub use self::client::Target;
@@ -71,7 +72,25 @@ pub struct StatusArgs {
     target: Target,
 }
 
-command!(ScoreCommand, args: score::ScoreArgs, flatten, "`score`.");
+/// `score`.
+#[derive(Debug, clap::Args)]
+#[command(subcommand_negates_reqs = true)]
+pub struct ScoreCommand {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    action: Option<ScoreAction>,
+    #[command(flatten)]
+    args: Option<score::ScoreArgs>,
+}
+
+/// What else can be done with scores.
+#[derive(Debug, clap::Subcommand)]
+enum ScoreAction {
+    /// How well scores of earlier days foretold what came after them
+    Validate(validate::ValidateArgs),
+}
+
 command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
 command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
 command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
@@ -89,7 +108,12 @@ command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
 pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), CliError> {
     match command {
         ClientCommand::Status(StatusArgs { target }) => operate::status(&target).await,
-        ClientCommand::Score(ScoreCommand { target, args }) => score::run(args, &target).await,
+        ClientCommand::Score(ScoreCommand { target, action: Some(ScoreAction::Validate(args)), .. }) => {
+            validate::run(&args, &target).await
+        }
+        ClientCommand::Score(ScoreCommand { target, args: Some(args), .. }) => score::run(args, &target).await,
+        // The parser asks for targets unless there is an action.
+        ClientCommand::Score(_) => Err(CliError::argument("ID", "no targets given".to_owned())),
         ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
         ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
         ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
@@ -128,6 +152,8 @@ mod tests {
             "t merchant upsert --file -",
             "t score --scene live --kind merchant 1 2 3 --base-score 0.5 --base-score 1 --base-score 2",
             "t score --scene mall --kind live-room --base-score 0.5,1 1 2",
+            "t score validate --from 2018-01-01 --to 2018-06-04 --every 14d --horizon 30d --outcome bad_orders --json",
+            "t score --json validate --from 2018-01-01 --to 2018-06-04",
             "t explain --scene search --kind product 77",
             "t facts import facts.jsonl.gz",
             "t orders import items.jsonl.gz --as-of 2018-06-04 --sellers sellers.jsonl",
@@ -153,9 +179,14 @@ mod tests {
             let parsed = Program::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in
-            ["t score --scene live --kind merchant", "t rights set 5", "t rights set 5 a --none", "t merchant upsert"]
-        {
+        for line in [
+            "t score",
+            "t score --scene live --kind merchant",
+            "t score validate",
+            "t rights set 5",
+            "t rights set 5 a --none",
+            "t merchant upsert",
+        ] {
             assert!(Program::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -8,6 +8,7 @@ mod recovery;
 mod score;
 mod simulate;
 mod tally;
+mod validate;
 mod writer;
 
 use std::path::Path;
@@ -31,6 +32,10 @@ pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
+pub use validate::{
+    Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
+    Validation, ValidationQuery,
+};
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
 use writer::{Writer, WriterHandle};

@@ -5,6 +5,7 @@ use super::columns::Scope;
 use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
 use super::model::{Dictionary, Policy, WaiverCounters};
+use super::outcomes::validation;
 use super::problem::{Problem, Report, Unusable, did_you_mean};
 use super::programme_file::ProgrammeFile;
 use super::programmes::{FOLDER, have_bits, holdout, programmes};
@@ -204,6 +205,8 @@ impl<'a> Work<'a, '_> {
         };
         let mut layout = LayoutBuilder::default();
         let compiled = signals(std::mem::take(&mut file.signal), &scope, &mut layout, &mut report);
+        let outcomes = std::mem::take(&mut file.outcome);
+        let validation = validation(outcomes, file.plain_average.as_ref(), (&counters, &signal_ids), &mut report);
         let frame = frame(file, &mut report);
 
         let scope = Scope { signals: Some(&signal_ids), ..scope };
@@ -239,6 +242,7 @@ impl<'a> Work<'a, '_> {
             programmes,
             cache_ttl_ms: frame.cache_ttl_ms,
             waiver_counters,
+            validation,
             ..Policy::empty()
         })
     }

@@ -12,6 +12,7 @@ mod expression;
 mod layout;
 mod lower;
 mod model;
+mod outcomes;
 mod problem;
 mod programme_file;
 mod programmes;

@@ -2,6 +2,7 @@
 
 use crate::domain::{CounterId, DAY_MS, Timestamp};
 use crate::traffic::{Holdout, Programme, ProviderRanking, Rules, Stage, WeightRules};
+use crate::trust::validation::ValidationRules;
 use crate::trust::{Curve, FactsLayout, Input, ScoreModel, SignalKind, SumId, Tier};
 
 /// Names that keep their numbers from version to version.
@@ -78,6 +79,8 @@ pub struct CounterDef {
     pub unit: String,
     /// What it means.
     pub description: String,
+    /// Whether what it counts of a day becomes known later. Outcomes read it; signals and expressions may not.
+    pub hindsight: bool,
 }
 
 /// The counters that decide about the high-in-stock waiver.
@@ -128,6 +131,8 @@ pub struct Policy {
     pub item_layout_fingerprint: u64,
     /// What the waiver is decided by, if the policy has one.
     pub waiver_counters: Option<WaiverCounters>,
+    /// What scores are measured by.
+    pub validation: ValidationRules,
 }
 
 impl Policy {
@@ -208,6 +213,7 @@ impl Policy {
             weight_rules: WeightRules::new(10.0, &[]),
             cache_ttl_ms: 1_000,
             waiver_counters: None,
+            validation: ValidationRules::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod scoring;
 mod status;
 mod time;
 mod validate;
+mod validation;
 
 pub use admin::{Status, status_response};
 pub use conduct::{decision, revocation, rights, violation};
@@ -29,3 +30,4 @@ pub use status::{
 };
 pub use time::{date, timestamp, to_proto_time};
 pub use validate::{Fields, Problem, payload_hash, request_key};
+pub use validation::{validation_query, validation_response};
