@@ -13,6 +13,7 @@ use crate::proto::insight_service_server::InsightService;
 use crate::proto::{
     ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, GetRulesResponse, GetTrustPurchaseStatusRequest,
     GetTrustPurchaseStatusResponse, ListFactsRequest, ListFactsResponse, SearchProductsRequest, SearchProductsResponse,
+    ValidateScoresRequest, ValidateScoresResponse,
 };
 use crate::wire;
 
@@ -26,13 +27,16 @@ pub struct InsightApi {
     engine: Arc<Engine>,
     waiter: Waiter,
     searches: Arc<Semaphore>,
+    /// Validations read the whole history and keep much of it: one at a time, so that they do not crowd out serving.
+    validating: Arc<Semaphore>,
 }
 
 impl InsightApi {
     /// The service.
     #[must_use]
     pub fn new(engine: Arc<Engine>, waiter: Waiter) -> Self {
-        Self { engine, waiter, searches: Arc::new(Semaphore::new(SEARCHES)) }
+        let (searches, validating) = (Arc::new(Semaphore::new(SEARCHES)), Arc::new(Semaphore::new(1)));
+        Self { engine, waiter, searches, validating }
     }
 }
 
@@ -108,5 +112,22 @@ impl InsightService for InsightApi {
         };
         let page = off_the_path(search).await?;
         Ok(Response::new(wire::search_response(&request, page)))
+    }
+
+    async fn validate_scores(
+        &self,
+        request: Request<ValidateScoresRequest>,
+    ) -> Result<Response<ValidateScoresResponse>, Status> {
+        let policy = self.engine.read(|state| state.policy().clone());
+        let query = wire::validation_query(&policy, request.get_ref())?;
+        let turn = self.validating.clone().acquire_owned().await;
+        let turn = turn.map_err(|error| Status::internal(format!("waiting for a turn: {error}")))?;
+        let engine = self.engine.clone();
+        let work = move || {
+            // Kept until the work is done, also when the caller has gone.
+            let _turn = turn;
+            engine.validate(&query).map(|validation| wire::validation_response(&query, &validation))
+        };
+        off_the_path(work).await?.map(Response::new).map_err(|error| wire::read_status(&error))
     }
 }

@@ -128,6 +128,8 @@ pub struct TrustPurchaseStatus {
     pub labels: u32,
     /// Scenes in which it lifts the target, and by how much.
     pub tilts: Vec<(Scene, f64)>,
+    /// Whether an operator made all weights neutral.
+    pub kill_switch: bool,
     /// Membership of the merchant.
     pub member: Eligibility,
     /// Whether the programme's window is open and it is not in shadow.
@@ -221,7 +223,9 @@ fn status(state: &State, query: &TrustPurchaseQuery) -> Result<TrustPurchaseStat
         },
         is_granted: served.is_member(programme.mask()),
         labels: served.labels(),
-        tilts: served.tilts(programme),
+        kill_switch: hot.kill_switch(),
+        // Under the kill switch nothing is lifted; labels stay.
+        tilts: if hot.kill_switch() { Vec::new() } else { served.tilts(programme) },
         member: made.programmes.get(position).copied().unwrap_or_default(),
         is_open: world.open() & programme.mask() != 0,
         takes_target: programme.takes(query.kind, item.as_ref()),
@@ -265,7 +269,7 @@ impl<'a> Served<'a> {
 
     /// Labels do not depend on the scene.
     pub(super) fn labels(&self) -> u32 {
-        let rules = self.world.rules(Scene::Mall);
+        let rules = self.world.rules(Scene::Mall, false);
         weigh(&rules, &self.record.row(Scene::Mall, self.kind), &self.class).labels
     }
 
@@ -277,7 +281,7 @@ impl<'a> Served<'a> {
         let Some(boost) = boost else { return Vec::new() };
         let scenes = Scene::ALL.into_iter().filter(|scene| boost.scenes & scene.mask() != 0);
         let in_scene = |scene| {
-            let rules: SceneRules = self.world.rules(scene);
+            let rules: SceneRules = self.world.rules(scene, false);
             let factor = rules.modified(programme.bit, self.active() & rules.in_scene);
             (scene, boost.uplift() * factor * self.class.uplift_factor(programme.bit))
         };

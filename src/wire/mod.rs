@@ -7,6 +7,7 @@ mod explain;
 mod facts;
 mod import;
 mod names;
+mod policy;
 mod profiles;
 mod scoring;
 mod search;
@@ -14,19 +15,25 @@ mod status;
 mod time;
 mod trust_purchase;
 mod validate;
+mod validation;
 
 pub use admin::{Status, status_response};
 pub use conduct::{decision, revocation, rights, violation};
 pub use explain::{explain_query, explain_response, rules_response};
 pub use facts::{fact_rows, facts_query, facts_response};
 pub use import::{ChunkPlaces, ImportReport, chunk};
+pub use policy::{
+    DiffSide, Published, diff_sides, get_response, kill_switch, list_response, policy_diff, policy_text, publish,
+    publish_response, rollback, rollback_response, validate_response,
+};
 pub use profiles::{ProfileMessage, deletion, field_mask, id_of, page, upserts};
 pub use scoring::{ScoreLimits, base_score, score_query, score_response};
 pub use search::{search_query, search_response};
 pub use status::{
-    Batch, Reason, item_status, not_registered, read_status, rejected_status, rejection_to_item, store_status,
-    too_many_searches, write_status,
+    Batch, Reason, bad_policy, item_status, not_registered, read_status, rejected_status, rejection_to_item,
+    store_status, too_many_searches, write_status,
 };
 pub use time::{date, timestamp, to_proto_time};
 pub use trust_purchase::{no_trust_purchase, trust_purchase_query, trust_purchase_response};
 pub use validate::{Fields, Problem, payload_hash, request_key};
+pub use validation::{validation_query, validation_response};

@@ -167,6 +167,9 @@ fn rights(status: &TrustPurchaseStatus) -> Vec<proto::TrustPurchaseRight> {
 /// Why it is not granted, beside its conditions.
 fn reasons(query: &TrustPurchaseQuery, status: &TrustPurchaseStatus) -> Vec<String> {
     let mut reasons = Vec::new();
+    if status.kill_switch {
+        reasons.push("the kill switch makes every weight neutral: nothing is lifted, labels stay".to_owned());
+    }
     if status.is_granted {
         return reasons;
     }
