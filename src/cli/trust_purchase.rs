@@ -22,7 +22,8 @@ pub(super) enum TrustPurchaseAction {
 
 /// Arguments of `trust-purchase status`.
 #[derive(Debug, clap::Args)]
-#[group(id = "of", required = true, multiple = false, args = ["product", "merchant", "live_room"])]
+#[group(skip)]
+#[command(group(clap::ArgGroup::new("of").required(true).args(["product", "merchant", "live_room"])))]
 pub(super) struct StatusArgs {
     /// Of a product
     #[arg(long, value_name = "ID")]
