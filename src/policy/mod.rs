@@ -14,11 +14,11 @@ mod model;
 mod problem;
 mod programme_file;
 mod programmes;
-mod spending;
-mod stages;
 mod rules;
 mod schema;
 mod signals;
+mod spending;
+mod stages;
 #[cfg(test)]
 mod tests;
 

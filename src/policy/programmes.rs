@@ -286,7 +286,11 @@ fn modifier_factor(file: &ProgrammeFile, report: &mut Report) -> f64 {
         (Some(factor), Some(_)) if is_modifier => number(factor, "the factor of a modifier", 0.0..=MAX_FACTOR, report),
         (None, None) if !is_modifier => 1.0,
         _ if is_modifier => {
-            report.at(file.kind.span(), "a modifier needs `modifies` and `factor`", "say what it scales, and by how much");
+            report.at(
+                file.kind.span(),
+                "a modifier needs `modifies` and `factor`",
+                "say what it scales, and by how much",
+            );
             1.0
         }
         (factor, modifies) => {
@@ -351,12 +355,7 @@ fn scenes_of(names: &Spanned<Vec<SceneName>>, report: &mut Report) -> [bool; Sce
     })
 }
 
-fn uplift_of(
-    file: &ProgrammeFile,
-    place: Place,
-    layout: &mut LayoutBuilder,
-    report: &mut Report,
-) -> Option<Uplift> {
+fn uplift_of(file: &ProgrammeFile, place: Place, layout: &mut LayoutBuilder, report: &mut Report) -> Option<Uplift> {
     let kind = *file.kind.get_ref();
     let lifts = matches!(kind, ProgrammeKindName::Tilt | ProgrammeKindName::Support);
     let Some(uplift) = &file.uplift else {

@@ -49,7 +49,11 @@ pub(super) fn ranking(
         text => days(text).map(Span::Days),
     };
     if span.is_none() {
-        report.at(file.window.span(), format!("{:?} is not a window", file.window.get_ref()), "write \"week\" or \"30d\"");
+        report.at(
+            file.window.span(),
+            format!("{:?} is not a window", file.window.get_ref()),
+            "write \"week\" or \"30d\"",
+        );
     }
     let counter = counters
         .flow(file.counter.get_ref())
