@@ -3,6 +3,7 @@
 //! Read in this order: `schema` (what files may say), `compile` (the order of the work), `expression` and `lower`
 //! (how CEL becomes a flat predicate).
 
+mod catalogue;
 mod checks;
 mod columns;
 mod compile;
@@ -19,9 +20,11 @@ mod schema;
 mod signals;
 mod spending;
 mod stages;
+mod words;
 #[cfg(test)]
 mod tests;
 
+pub use catalogue::catalogue;
 pub use model::{CounterDef, CounterKind, Dictionary, Policy, WaiverCounters};
 pub use problem::Problem;
 
