@@ -173,7 +173,7 @@ fn who(page: &mut String, policy: &Policy, programme: &Programme) {
             Some(condition) => format!(
                 "a {} if {}",
                 kind_name(kind),
-                Words::of_items(policy, kind).all_of(condition).join(", and ")
+                Words::of_items(policy, kind).sentence(condition)
             ),
         })
         .collect();

@@ -20,17 +20,25 @@ pub(super) struct Words<'a> {
     policy: &'a Policy,
     /// What items are called where conditions are about items.
     item: &'static str,
+    /// How an item comes to be.
+    began: &'static str,
 }
 
 impl<'a> Words<'a> {
     /// Words about merchants.
     pub(super) fn new(policy: &'a Policy) -> Self {
-        Self { policy, item: "item" }
+        Self { policy, item: "item", began: "began" }
     }
 
     /// Words about items of a kind.
     pub(super) fn of_items(policy: &'a Policy, kind: TargetKind) -> Self {
-        Self { policy, item: kind_name(kind) }
+        let began = match kind {
+            TargetKind::LiveRoom => "went on air",
+            TargetKind::Product => "was listed",
+            TargetKind::ShortVideo => "was posted",
+            TargetKind::Merchant => "opened",
+        };
+        Self { policy, item: kind_name(kind), began }
     }
 
     /// The parts of a condition that all have to hold. None for a condition that always does.
@@ -44,8 +52,7 @@ impl<'a> Words<'a> {
 
     /// A condition in one sentence; `everybody` for one that always holds.
     pub(super) fn sentence(self, predicate: &Predicate) -> String {
-        let parts = self.all_of(predicate);
-        if parts.is_empty() { "everybody".to_owned() } else { parts.join(" and ") }
+        tree(predicate).map_or_else(|| "everybody".to_owned(), |tree| self.node(&tree, false, false))
     }
 
     /// A part, or what it means when it does not hold.
@@ -76,6 +83,9 @@ impl<'a> Words<'a> {
                     Comparison::Greater => "after",
                 };
                 format!("{not}put on the list `{list}` {when} {day}")
+            }
+            Test::Number(NumberColumn::DaysSinceFirstSale, Comparison::AtLeast, constant) if *constant <= 0.0 => {
+                format!("has {not}sold yet")
             }
             Test::Number(column, comparison, constant) => {
                 let value = self.value(column, *constant);
@@ -117,7 +127,7 @@ impl<'a> Words<'a> {
                 format!("{} of its service provider", capability.name().replace('_', " "))
             }
             NumberColumn::ProviderRank => "place of its service provider".to_owned(),
-            NumberColumn::ItemAge => format!("days since the {} began", self.item),
+            NumberColumn::ItemAge => format!("days since the {} {}", self.item, self.began),
             NumberColumn::Promoters => format!("merchants that promote the {}", self.item),
             NumberColumn::ItemSum(id) => format!("{} of the {}", self.sum(self.policy.item_layout.sum(*id)), self.item),
         }
@@ -213,23 +223,24 @@ fn tree(predicate: &Predicate) -> Option<Node<'_>> {
             Step::Not => Node::Not(Box::new(stack.pop()?)),
             Step::And | Step::Or => {
                 let (right, left) = (stack.pop()?, stack.pop()?);
-                match (step, left) {
-                    (Step::And, Node::And(mut parts)) => {
-                        parts.push(right);
-                        Node::And(parts)
-                    }
-                    (Step::Or, Node::Or(mut parts)) => {
-                        parts.push(right);
-                        Node::Or(parts)
-                    }
-                    (Step::And, left) => Node::And(vec![left, right]),
-                    (_, left) => Node::Or(vec![left, right]),
-                }
+                if *step == Step::And { Node::And(both(left, right, true)) } else { Node::Or(both(left, right, false)) }
             }
         };
         stack.push(node);
     }
     stack.pop()
+}
+
+/// Two parts as one list, those of parts of the same joint included.
+fn both<'a>(left: Node<'a>, right: Node<'a>, is_and: bool) -> Vec<Node<'a>> {
+    let parts = |node| match node {
+        Node::And(parts) if is_and => parts,
+        Node::Or(parts) if !is_and => parts,
+        other => vec![other],
+    };
+    let mut joined = parts(left);
+    joined.extend(parts(right));
+    joined
 }
 
 fn compare(comparison: Comparison) -> &'static str {
