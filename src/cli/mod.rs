@@ -16,6 +16,7 @@ mod out;
 mod policy;
 mod policy_text;
 mod score;
+mod simulation;
 mod table;
 mod time;
 mod validate;

@@ -8,6 +8,7 @@ mod import;
 mod policy;
 mod profiles;
 mod scoring;
+mod simulate;
 mod status;
 mod time;
 mod validate;
@@ -24,6 +25,7 @@ pub use policy::{
 };
 pub use profiles::{ProfileMessage, deletion, field_mask, id_of, page, upserts};
 pub use scoring::{ScoreLimits, base_score, score_query, score_response};
+pub use simulate::{SimulateRequest, simulate_request, simulate_response, simulate_status, simulation_running};
 pub use status::{
     Batch, Reason, bad_policy, item_status, not_registered, read_status, rejected_status, rejection_to_item,
     store_status, write_status,
