@@ -20,6 +20,10 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
+# Writes the pages that are made from the program: docs/programmes.md.
+docs:
+    UPDATE=1 cargo test --test docs the_catalogue_of_programmes_is_the_policy
+
 # Checks dependencies: bans, licences, sources.
 deny:
     cargo deny check bans licenses sources

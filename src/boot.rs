@@ -21,6 +21,7 @@ use crate::config::Settings;
 use crate::demo;
 use crate::domain::{Body, MerchantId, Outcome, Timestamp};
 use crate::engine::{Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
+use crate::policy;
 use crate::policy::MAX_BYTES;
 use crate::policy_watch::{self, Begun, Found};
 use crate::proto::admin_service_server::AdminServiceServer;
@@ -247,7 +248,11 @@ fn clock(settings: &Settings) -> Result<Arc<dyn Clock>, BootError> {
 /// Policy, first closing, demo: what must be there before the first answer. Answers the policy that was read.
 async fn prepare(engine: &Arc<Engine>, settings: &Settings) -> Result<Found, BootError> {
     let is_watched = settings.policy.is_some() && settings.policy_watch_ms > 0;
-    let Begun { problems, found } = policy_watch::begin(engine, settings.policy.clone(), is_watched).await?;
+    // The campaigns ship with their historical dates; in the demo they are on.
+    let carried =
+        if settings.demo { demo::current(policy::embedded(), engine.clock().now().day()) } else { policy::embedded() };
+    let begun = policy_watch::begin(engine, settings.policy.clone(), carried, is_watched).await?;
+    let Begun { problems, found } = begun;
     // What serves already goes on serving: a bad edit must not keep a server from coming back.
     if !problems.is_empty() && engine.read(|state| state.meta().policy_revision == 0) {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -19,9 +19,8 @@ use crate::policy_tool::read_folder;
 /// What was read: a text, or why there is none.
 pub type Found = Result<PolicyText, Vec<Problem>>;
 
-/// Reads the configured policy. Reads the disk.
-async fn read(folder: Option<PathBuf>) -> Found {
-    let Some(folder) = folder else { return Ok(policy::embedded()) };
+/// Reads a policy folder.
+async fn read(folder: PathBuf) -> Found {
     let failed = |path: &Path, message: String| {
         let file = path.display().to_string();
         vec![Problem { file, line: 0, message, suggestion: "look at the log".to_owned() }]
@@ -73,14 +72,22 @@ pub struct Begun {
     pub found: Found,
 }
 
-/// Publishes the configured policy at the start.
+/// Publishes the configured policy at the start: that of the folder, or the one that the program carries.
 ///
 /// # Errors
 /// When writes fail.
-pub async fn begin(engine: &Arc<Engine>, folder: Option<PathBuf>, is_watched: bool) -> Result<Begun, WriteError> {
+pub async fn begin(
+    engine: &Arc<Engine>,
+    folder: Option<PathBuf>,
+    carried: PolicyText,
+    is_watched: bool,
+) -> Result<Begun, WriteError> {
     let name = folder.as_ref().map_or_else(|| "embedded".to_owned(), |folder| folder.display().to_string());
     let last_read = Some(engine.clock().now());
-    let found = read(folder).await;
+    let found = match folder {
+        Some(folder) => read(folder).await,
+        None => Ok(carried),
+    };
     let problems = take(engine, &name, found.clone()).await?;
     for problem in &problems {
         error!(%problem, source = name, "the configured policy has a problem");
@@ -106,7 +113,7 @@ pub async fn watch(
             // An error means the sender is gone, which is a stop too.
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
-        let found = read(Some(folder.clone())).await;
+        let found = read(folder.clone()).await;
         let mut source = PolicySource { last_read: Some(engine.clock().now()), ..engine.policy_source() };
         let is_stable = found == seen;
         seen.clone_from(&found);

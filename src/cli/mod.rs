@@ -17,6 +17,7 @@ mod policy;
 mod policy_text;
 mod products;
 mod score;
+mod simulation;
 mod table;
 mod time;
 mod trust_purchase;

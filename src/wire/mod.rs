@@ -11,6 +11,7 @@ mod policy;
 mod profiles;
 mod scoring;
 mod search;
+mod simulate;
 mod status;
 mod time;
 mod trust_purchase;
@@ -29,6 +30,7 @@ pub use policy::{
 pub use profiles::{ProfileMessage, deletion, field_mask, id_of, page, upserts};
 pub use scoring::{ScoreLimits, base_score, score_query, score_response};
 pub use search::{search_query, search_response};
+pub use simulate::{SimulateRequest, simulate_request, simulate_response, simulate_status, simulation_running};
 pub use status::{
     Batch, Reason, bad_policy, item_status, not_registered, read_status, rejected_status, rejection_to_item,
     store_status, too_many_searches, write_status,

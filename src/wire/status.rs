@@ -59,6 +59,8 @@ pub enum Reason {
     ShuttingDown,
     /// Only simulated time moves.
     ClockNotSimulated,
+    /// Another simulation is running: try again when it is done.
+    SimulationRunning,
     /// The store cannot be read: an operator must look.
     StoreFailed,
     /// The policy has no Trust Purchase.
@@ -71,7 +73,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 24] = [
+    pub const ALL: [(Self, Code); 25] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -92,6 +94,7 @@ impl Reason {
         (Self::ClockJumped, Code::Unavailable),
         (Self::ShuttingDown, Code::Unavailable),
         (Self::ClockNotSimulated, Code::FailedPrecondition),
+        (Self::SimulationRunning, Code::ResourceExhausted),
         (Self::StoreFailed, Code::Internal),
         (Self::NoTrustPurchase, Code::FailedPrecondition),
         (Self::NotPromoter, Code::FailedPrecondition),
@@ -122,6 +125,7 @@ impl Reason {
             Self::ClockJumped => "CLOCK_JUMPED",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::ClockNotSimulated => "CLOCK_NOT_SIMULATED",
+            Self::SimulationRunning => "SIMULATION_RUNNING",
             Self::StoreFailed => "STORE_FAILED",
             Self::NoTrustPurchase => "NO_TRUST_PURCHASE",
             Self::NotPromoter => "NOT_PROMOTER",
@@ -160,6 +164,11 @@ fn status(reason: Reason, text: String, retry: Option<Duration>) -> Status {
         details.set_retry_info(Some(retry));
     }
     Status::with_error_details(reason.code(), text, details)
+}
+
+/// A refusal that ends by itself.
+pub(super) fn retry(reason: Reason, text: &str, after_ms: u64) -> Status {
+    status(reason, text.to_owned(), Some(Duration::from_millis(after_ms)))
 }
 
 /// A rejection of a whole request.
