@@ -32,7 +32,7 @@ fn candidate() -> Vec<PolicyFile> {
     edit("programmes/kuai_brand.toml", "trust.score >= 55", "trust.score >= 62");
     edit("score.toml", "cache_ttl_ms = 2000", "cache_ttl_ms = 1000");
     edit("score.toml", "[0, 0.60], [45, 0.85], [65, 1.00]", "[0, 0.50], [45, 0.70], [65, 1.00]");
-    files.retain(|file| file.path != "programmes/long_tail_floor.toml");
+    files.retain(|file| file.path != "programmes/service_provider.toml");
     files.push(PolicyFile {
         path: "programmes/busy.toml".to_owned(),
         content: "name = \"Busy\"\nname_zh = \"忙\"\nseed = \"002\"\narea = \"traffic\"\nkind = \"support\"\n\
