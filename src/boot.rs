@@ -33,9 +33,6 @@ use crate::wire::ScoreLimits;
 
 /// Items of one chunk of the demo.
 const DEMO_CHUNK: usize = 5_000;
-/// Days that close after the demo was loaded: its service providers are ranked at the first, and have their places
-/// from the second on.
-const DEMO_DAYS: i32 = 2;
 /// Demo writes on their way at a time.
 const DEMO_IN_FLIGHT: usize = 1_000;
 
@@ -256,18 +253,12 @@ async fn prepare(engine: &Engine, settings: &Settings) -> Result<(), BootError> 
         return Err(BootError::BadPolicy(rejection.to_string()));
     }
     let is_first = engine.read(|state| state.meta().facts_day.is_none());
-    let due = due_day(engine.clock().now());
-    let loads_demo = settings.demo && engine.read(|state| state.merchant_count() == 0);
     if is_first && settings.close_days {
-        engine.wait_for_day(if loads_demo { due.plus(-DEMO_DAYS) } else { due }).await?;
+        engine.wait_for_day(due_day(engine.clock().now())).await?;
     }
-    if loads_demo {
+    let is_empty = engine.read(|state| state.merchant_count() == 0);
+    if settings.demo && is_empty {
         load_demo(engine).await?;
-    }
-    if is_first && settings.close_days && loads_demo {
-        for before in (0..DEMO_DAYS).rev() {
-            engine.wait_for_day(due.plus(-before)).await?;
-        }
     }
     Ok(())
 }
