@@ -170,11 +170,9 @@ fn who(page: &mut String, policy: &Policy, programme: &Programme) {
         .filter(|kind| programme.works_for(*kind))
         .map(|kind| match programme.item_condition(kind) {
             None => format!("every {}", kind_name(kind)),
-            Some(condition) => format!(
-                "a {} if {}",
-                kind_name(kind),
-                Words::of_items(policy, kind).sentence(condition)
-            ),
+            Some(condition) => {
+                format!("a {} if {}", kind_name(kind), Words::of_items(policy, kind).sentence(condition))
+            }
         })
         .collect();
     let shown = if programme.is_for_all_targets() { "everything it shows".to_owned() } else { kinds.join("; ") };
@@ -230,7 +228,8 @@ fn what(page: &mut String, policy: &Policy, programme: &Programme) {
 /// Budget, guarantee, cap.
 fn spending(page: &mut String, programme: &Programme) {
     if let Some(budget) = &programme.budget {
-        let mut parts = vec![format!("{} exposures {}, spread {}", number(budget.exposures), each(budget.period), pacing(budget))];
+        let mut parts =
+            vec![format!("{} exposures {}, spread {}", number(budget.exposures), each(budget.period), pacing(budget))];
         for (scene, exposures) in Scene::ALL.into_iter().zip(budget.by_scene) {
             parts.extend(exposures.map(|of| format!("{} of them for {}", number(of), scene.name().replace('_', " "))));
         }
@@ -287,7 +286,16 @@ fn rules(page: &mut String, policy: &Policy) {
         line(page, "\n## Stages of a merchant's life (生命周期)\n");
         line(page, "Tried in this order; the first that holds.\n\n| stage | 中文 | who |\n|---|---|---|");
         for stage in &policy.stages {
-            line(page, &format!("| {} (`{}`) | {} | {} |", stage.name, stage.id, stage.name_zh, otherwise(policy, &stage.when)));
+            line(
+                page,
+                &format!(
+                    "| {} (`{}`) | {} | {} |",
+                    stage.name,
+                    stage.id,
+                    stage.name_zh,
+                    otherwise(policy, &stage.when)
+                ),
+            );
         }
     }
     if let Some(ranking) = policy.provider_ranking {

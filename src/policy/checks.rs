@@ -11,7 +11,8 @@ use crate::trust::{Curve, Predicate};
 use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 
-/// A number inside bounds; notes a problem and gives the lower bound otherwise.
+/// A number inside bounds; notes a problem otherwise. The number stays what it is, since a text that was accepted before
+/// the bounds were drawn must mean what it meant.
 pub(super) fn number(value: &Spanned<f64>, what: &str, bounds: RangeInclusive<f64>, report: &mut Report) -> f64 {
     let number = *value.get_ref();
     if bounds.contains(&number) {
@@ -19,7 +20,7 @@ pub(super) fn number(value: &Spanned<f64>, what: &str, bounds: RangeInclusive<f6
     }
     let (low, high) = (bounds.start(), bounds.end());
     report.at(value.span(), format!("{what} is {number}"), format!("write a number from {low} to {high}"));
-    *low
+    if number.is_finite() { number } else { *low }
 }
 
 /// Notes a problem when weights do not add up to 1.

@@ -5,9 +5,10 @@ use super::columns::Scope;
 use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
 use super::model::{Dictionary, Policy, WaiverCounters};
-use super::problem::{Problem, Report, did_you_mean};
+use super::outcomes::validation;
+use super::problem::{Problem, Report, Unusable, did_you_mean};
 use super::programme_file::ProgrammeFile;
-use super::programmes::{FOLDER, holdout, programmes};
+use super::programmes::{FOLDER, have_bits, holdout, programmes};
 use super::schema::{
     ForceMajeureFile, HoldoutFile, LayersFile, LifeCycleFile, ProvidersFile, ScoreFile, TierFile, TiltFile,
     ViolationsFile, WaiverFile,
@@ -32,6 +33,10 @@ const LIFE_CYCLE: &str = "life_cycle.toml";
 const PROVIDERS: &str = "providers.toml";
 const FIXED_FILES: [&str; 7] = [SCORE, RIGHTS, VIOLATIONS, FORCE_MAJEURE, WAIVER, LIFE_CYCLE, PROVIDERS];
 
+/// Most files of a policy.
+pub const MAX_FILES: usize = 256;
+/// Most bytes of all files, paths included.
+pub const MAX_BYTES: usize = 4 << 20;
 /// Most bytes of one file.
 const MAX_FILE_BYTES: usize = 1 << 20;
 /// Longest time an answer may be kept.
@@ -39,12 +44,10 @@ const MAX_TTL_MS: u32 = 3_600_000;
 
 /// See [`super::compile`].
 pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Vec<Problem>> {
-    let mut names = dictionary.clone();
-    let mut work = Work { files: BTreeMap::new(), names: &mut names, problems: Vec::new() };
-    work.take_files(text);
-    let policy = work.policy(text, version);
-    let mut problems = work.problems;
-    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    if let Some(problem) = size_problem(text) {
+        return Err(vec![problem]);
+    }
+    let (policy, names, problems) = compiled(text, version, dictionary);
     match policy {
         Some(policy) if problems.is_empty() => {
             *dictionary = names;
@@ -52,6 +55,45 @@ pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictiona
         }
         _ => Err(problems),
     }
+}
+
+/// See [`super::accept`].
+pub(super) fn accept(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Unusable> {
+    let (policy, names, problems) = compiled(text, version, dictionary);
+    match policy {
+        Some(policy) if have_bits(&policy.programmes, &names) => {
+            *dictionary = names;
+            Ok(policy)
+        }
+        Some(_) => Err(Unusable::NoProgrammeBit(names.shortage())),
+        None => Err(Unusable::Problems(problems)),
+    }
+}
+
+fn compiled(text: &PolicyText, version: u64, dictionary: &Dictionary) -> (Option<Policy>, Dictionary, Vec<Problem>) {
+    let mut names = dictionary.clone();
+    let mut work = Work { files: BTreeMap::new(), names: &mut names, problems: Vec::new() };
+    work.take_files(text);
+    let policy = work.policy(text, version);
+    let mut problems = work.problems;
+    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    (policy, names, problems)
+}
+
+/// What is wrong with the size of a text, looked at before anything is parsed.
+fn size_problem(text: &PolicyText) -> Option<Problem> {
+    let bytes = text
+        .files
+        .iter()
+        .fold(0_usize, |sum, (path, content)| sum.saturating_add(path.len()).saturating_add(content.len()));
+    let (message, suggestion) = if text.files.len() > MAX_FILES {
+        (format!("{} files", text.files.len()), format!("a policy has at most {MAX_FILES} files"))
+    } else if bytes > MAX_BYTES {
+        (format!("{bytes} bytes"), format!("a policy has at most {MAX_BYTES} bytes in all"))
+    } else {
+        return None;
+    };
+    Some(Problem { file: SCORE.to_owned(), line: 0, message, suggestion })
 }
 
 /// A policy under compilation.
@@ -163,6 +205,8 @@ impl<'a> Work<'a, '_> {
         };
         let mut layout = LayoutBuilder::default();
         let compiled = signals(std::mem::take(&mut file.signal), &scope, &mut layout, &mut report);
+        let outcomes = std::mem::take(&mut file.outcome);
+        let validation = validation(outcomes, file.plain_average.as_ref(), (&counters, &signal_ids), &mut report);
         let frame = frame(file, &mut report);
 
         let scope = Scope { signals: Some(&signal_ids), ..scope };
@@ -198,6 +242,7 @@ impl<'a> Work<'a, '_> {
             programmes,
             cache_ttl_ms: frame.cache_ttl_ms,
             waiver_counters,
+            validation,
             ..Policy::empty()
         })
     }

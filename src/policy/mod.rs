@@ -8,10 +8,12 @@ mod checks;
 mod columns;
 mod compile;
 mod counters;
+mod diff;
 mod expression;
 mod layout;
 mod lower;
 mod model;
+mod outcomes;
 mod problem;
 mod programme_file;
 mod programmes;
@@ -20,13 +22,15 @@ mod schema;
 mod signals;
 mod spending;
 mod stages;
-mod words;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use catalogue::catalogue;
-pub use model::{CounterDef, CounterKind, Dictionary, Policy, WaiverCounters};
-pub use problem::Problem;
+pub use compile::{MAX_BYTES, MAX_FILES};
+pub use diff::{Change, ChangeKind, diff};
+pub use model::{BIT_REUSED_AFTER_DAYS, CounterDef, CounterKind, Dictionary, Policy, WaiverCounters};
+pub use problem::{Problem, Unusable};
 
 use crate::domain::PolicyText;
 use xxhash_rust::xxh3::Xxh3;
@@ -75,6 +79,15 @@ const EMBEDDED: [(&str, &str); 31] = [
 /// Everything that is wrong with it, at once; the dictionary is left as it was.
 pub fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Vec<Problem>> {
     compile::compile(text, version, dictionary)
+}
+
+/// Compiles a text that was judged before: by an earlier program, perhaps, whose checks were others. Whatever makes a
+/// policy is taken, so that replaying a log never judges anew.
+///
+/// # Errors
+/// When the text makes no policy at all; the dictionary is left as it was.
+pub fn accept(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Unusable> {
+    compile::accept(text, version, dictionary)
 }
 
 /// The policy that the program carries.

@@ -9,7 +9,7 @@ use std::ops::Range;
 pub struct Problem {
     /// Path inside the policy folder.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 when the whole file or folder is meant.
     pub line: u32,
     /// What is wrong.
     pub message: String,
@@ -21,6 +21,17 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}; {}", self.file, self.line, self.message, self.suggestion)
     }
+}
+
+/// Why a text cannot be used at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It makes no policy.
+    #[error("{}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Problems(Vec<Problem>),
+    /// A programme finds no free bit.
+    #[error("no programme bit is free: {0}")]
+    NoProgrammeBit(String),
 }
 
 /// One file under check, and where its problems go.

@@ -29,6 +29,11 @@ const MAX_PROGRAMMES: usize = 64;
 /// Folder of the programme files.
 pub(super) const FOLDER: &str = "programmes/";
 
+/// The programme that a file is of.
+fn id_of(path: &str) -> Option<&str> {
+    path.strip_prefix(FOLDER)?.strip_suffix(".toml")
+}
+
 /// Compiles the programme files, which come sorted by path, and gives each its bit.
 pub(super) fn programmes(
     files: &[(&str, &str)],
@@ -39,23 +44,27 @@ pub(super) fn programmes(
 ) -> Vec<Programme> {
     let mut programmes = Vec::new();
     let mut modifiers: Vec<(&str, &str, String, Spanned<Vec<String>>)> = Vec::new();
+    dictionary.keep(files.iter().filter_map(|(path, _)| id_of(path)));
     for (index, (path, text)) in files.iter().enumerate() {
         let mut report = Report::new(path, text, problems);
-        let id = path.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".toml")).unwrap_or_default();
+        let id = id_of(path).unwrap_or_default();
         if !is_name(id) {
             report.at(0..0, format!("the file names the programme `{id}`"), NAME_RULE);
         }
         let bit = bit_of(id, dictionary).filter(|_| index < MAX_PROGRAMMES);
-        if bit.is_none() {
+        if index >= MAX_PROGRAMMES {
             report.at(0..0, format!("more than {MAX_PROGRAMMES} live programmes"), "remove one");
+        } else if bit.is_none() {
+            report.at(0..0, format!("no programme bit is free: {}", dictionary.shortage()), "wait, or remove one");
         }
         let Some(file) = report.read::<ProgrammeFile>() else { continue };
-        let modifies = file.modifies.clone();
-        if let Some(modifies) = modifies.filter(|_| *file.kind.get_ref() == ProgrammeKindName::Modifier) {
-            modifiers.push((path, text, id.to_owned(), modifies));
+        if let Some(names) = &file.modifies
+            && *file.kind.get_ref() == ProgrammeKindName::Modifier
+        {
+            modifiers.push((path, text, id.to_owned(), names.clone()));
         }
         let place = Place { scope, ceiling };
-        programmes.extend(programme(id, bit.unwrap_or(0), file, place, layout, &mut report));
+        programmes.extend(programme(id, bit.unwrap_or(0), &file, place, layout, &mut report));
     }
     for (path, text, id, modifies) in modifiers {
         let bits = modified(&modifies, &programmes, &mut Report::new(path, text, problems));
@@ -89,17 +98,23 @@ fn modified(names: &Spanned<Vec<String>>, programmes: &[Programme], report: &mut
     bits
 }
 
-/// The bit a programme has for life: its own, else the first free one.
+/// Whether every programme stands at its bit: one that found none does not.
+pub(super) fn have_bits(programmes: &[Programme], dictionary: &Dictionary) -> bool {
+    programmes.iter().all(|programme| dictionary.programme_bits.get(usize::from(programme.bit)) == Some(&programme.id))
+}
+
+/// The bit a programme has for life: its own, else the first that nobody had, else the one that is free the longest.
 fn bit_of(id: &str, dictionary: &mut Dictionary) -> Option<u8> {
-    let bits = &mut dictionary.programme_bits;
+    let bits = &dictionary.programme_bits;
     let position = bits.iter().position(|name| name == id).or_else(|| bits.iter().position(String::is_empty));
-    let position = position.unwrap_or(bits.len());
-    if position >= MAX_PROGRAMMES {
-        return None;
+    let fresh = (bits.len() < MAX_PROGRAMMES).then_some(bits.len());
+    let position = position.or(fresh).or_else(|| dictionary.free_bit())?;
+    if let Some(retired) = dictionary.programme_retired.get_mut(position) {
+        *retired = None;
     }
-    match bits.get_mut(position) {
+    match dictionary.programme_bits.get_mut(position) {
         Some(name) => id.clone_into(name),
-        None => bits.push(id.to_owned()),
+        None => dictionary.programme_bits.push(id.to_owned()),
     }
     u8::try_from(position).ok()
 }
@@ -114,7 +129,7 @@ struct Place<'a, 'b> {
 fn programme(
     id: &str,
     bit: u8,
-    file: ProgrammeFile,
+    file: &ProgrammeFile,
     place: Place,
     layout: &mut LayoutBuilder,
     report: &mut Report,
@@ -124,17 +139,17 @@ fn programme(
         report.at(file.seed.span(), format!("seed {seed:?}"), "write the number of the source text, e.g. \"002\"");
     }
     let scope = place.scope;
-    let window = window(&file, report);
+    let window = window(file, report);
     let eligibility = parted_expression(&file.eligibility, scope, layout, report);
-    let scene_conditions = scene_conditions(&file, scope, layout, report);
-    let uplift = uplift_of(&file, place, layout, report);
-    let item_uplifts = item_uplifts(&file, scope, layout, report);
+    let scene_conditions = scene_conditions(file, scope, layout, report);
+    let uplift = uplift_of(file, place, layout, report);
+    let item_uplifts = item_uplifts(file, scope, layout, report);
     let mut conditional_labels: Vec<(Predicate, u32)> = Vec::new();
     for label in &file.conditional_label {
         let condition = expression(&label.when, scope, layout, report);
         conditional_labels.extend(condition.map(|condition| (condition, labels_of(&label.labels))));
     }
-    let factor = modifier_factor(&file, report);
+    let factor = modifier_factor(file, report);
     let Parted { merchant, items } = eligibility?;
     let programme = Programme {
         id: id.to_owned(),
@@ -159,13 +174,13 @@ fn programme(
         is_shadow: file.shadow,
         labels: labels_of(&file.labels),
         conditional_labels,
-        budget: budget(&file, report),
-        guarantee: guarantee(&file, report),
-        cap: cap(&file, report),
+        budget: budget(file, report),
+        guarantee: guarantee(file, report),
+        cap: cap(file, report),
         name: file.name.clone(),
         name_zh: file.name_zh.clone(),
     };
-    check_items(&programme, &file, report);
+    check_items(&programme, file, report);
     Some(programme)
 }
 

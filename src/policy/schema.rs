@@ -15,6 +15,7 @@ pub(super) struct ScoreFile {
     pub(super) first_sale_counter: Spanned<String>,
     pub(super) no_logistics: Vec<String>,
     pub(super) holdout: Option<HoldoutFile>,
+    pub(super) plain_average: Option<Spanned<Vec<String>>>,
     pub(super) layer: Spanned<LayersFile>,
     pub(super) tilt: TiltFile,
     pub(super) tier: Spanned<Vec<TierFile>>,
@@ -22,6 +23,8 @@ pub(super) struct ScoreFile {
     pub(super) counter: Vec<CounterFile>,
     #[serde(default)]
     pub(super) signal: Vec<SignalFile>,
+    #[serde(default)]
+    pub(super) outcome: Vec<super::outcomes::OutcomeFile>,
 }
 
 /// The three layers.
@@ -72,6 +75,9 @@ pub(super) struct CounterFile {
     pub(super) kind: CounterKindFile,
     pub(super) unit: String,
     pub(super) description: String,
+    /// Whether what it counts of a day becomes known later: nothing that scores may read it.
+    #[serde(default)]
+    pub(super) hindsight: bool,
 }
 
 /// How a counter is read.

@@ -5,7 +5,7 @@
 //! meanwhile go to both worlds. `Activate` makes the second one current, at once.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -14,14 +14,15 @@ use parking_lot::Mutex;
 use super::classes::ItemClasses;
 use super::history::{History, HistoryError, HistoryRows};
 use super::hot::{NOTHING_CLOSED, Side, World};
+use super::parallel::in_parallel;
 use super::recording::anchors;
-use super::rows::{PolicyRow, TransitionRow};
+use super::rows::TransitionRow;
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, PolicyText, Rejection, Subject};
-use crate::policy::{self, Dictionary, Policy};
-use crate::traffic::{Materialised, materialise, open_programmes};
-use crate::trust::{FirstSale, MerchantFacts, MerchantView, merge_ranges};
+use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, Rejection, Subject, Timestamp};
+use crate::policy::Policy;
+use crate::traffic::{materialise, open_programmes};
+use crate::trust::{FirstSale, MerchantFacts, MerchantView, SignalRow, merge_ranges};
 
 /// A world being built.
 pub struct Transition {
@@ -86,13 +87,20 @@ impl Transition {
         matches!(self.phase, Phase::Ready)
     }
 
+    /// Whether it waits for the rows of everything before it to be stored: [`State::start_transition`] comes next.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting)
+    }
+
     fn is_reading(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Reading(_))
     }
 }
 
 /// Signals whose counters were never sent for anyone.
-pub(super) fn disabled_signals(policy: &Policy, unseen: &[bool]) -> Vec<bool> {
+#[must_use]
+pub fn disabled_signals(policy: &Policy, unseen: &[bool]) -> Vec<bool> {
     let is_unseen = |counter: crate::domain::CounterId| unseen.get(usize::from(counter.0)).copied().unwrap_or(false);
     (0..policy.model.signals.len()).map(|index| policy.signal_counters(index).into_iter().any(is_unseen)).collect()
 }
@@ -108,59 +116,17 @@ impl State {
         // In an empty marketplace nothing was withheld: signals are disabled only once some counter was sent.
         let any_seen = self.meta.seen.iter().any(|seen| *seen);
         let unseen = self.meta.seen.iter().map(|seen| any_seen && !seen).collect();
-        self.begin(TransitionRow {
-            began,
-            facts_day: Some(day),
-            policy_version: self.policy.version,
-            unseen_at_close: unseen,
-        })
-    }
-
-    pub(super) fn publish_policy(&mut self, began: u64, text: &PolicyText) -> Result<(), Rejection> {
         if self.transition.is_some() {
             return Err(Rejection::TransitionPending);
         }
-        let version = self.policies.keys().next_back().map_or(1, |last| last.saturating_add(1));
-        let mut dictionary = self.dictionary();
-        policy::compile(text, version, &mut dictionary).map_err(|problems| Rejection::BadPolicy {
-            problem: problems.first().map(ToString::to_string).unwrap_or_default(),
-        })?;
-        self.meta.seen.resize(dictionary.counters.len(), false);
-        self.meta.counters = dictionary.counters;
-        self.meta.programme_bits = dictionary.programme_bits;
-        self.policies.insert(version, PolicyRow { version, revision: began, text: text.clone() });
-        self.changes.policies.insert(version);
-        self.begin(TransitionRow {
-            began,
-            facts_day: self.meta.facts_day,
-            policy_version: version,
-            unseen_at_close: self.meta.unseen_at_close.clone(),
-        })
-    }
-
-    fn dictionary(&self) -> Dictionary {
-        Dictionary { counters: self.meta.counters.clone(), programme_bits: self.meta.programme_bits.clone() }
-    }
-
-    /// Compiles a stored version; its names are in the dictionary already.
-    pub(super) fn compile_stored(&self, version: u64) -> Result<Arc<Policy>, Rejection> {
-        if version == self.policy.version {
-            return Ok(self.policy.clone());
-        }
-        let Some(row) = self.policies.get(&version) else {
-            return Err(Rejection::NotFound { what: "policy version".to_owned(), id: version });
-        };
-        policy::compile(&row.text, version, &mut self.dictionary()).map(Arc::new).map_err(|problems| {
-            Rejection::BadPolicy { problem: problems.first().map(ToString::to_string).unwrap_or_default() }
-        })
+        let policy_version = self.policy.version;
+        let row = TransitionRow { began, facts_day: Some(day), policy_version, unseen_at_close: unseen };
+        self.begin(row, self.policy.clone());
+        Ok(())
     }
 
     /// Begins a transition; also called for one that a restart interrupted.
-    pub(super) fn begin(&mut self, row: TransitionRow) -> Result<(), Rejection> {
-        if self.transition.is_some() {
-            return Err(Rejection::TransitionPending);
-        }
-        let policy = self.compile_stored(row.policy_version)?;
+    pub(super) fn begin(&mut self, row: TransitionRow, policy: Arc<Policy>) {
         let side = self.hot.world().side.other();
         self.transition = Some(Transition {
             began: row.began,
@@ -177,7 +143,6 @@ impl State {
             phase: Phase::Waiting,
         });
         self.meta.transition = Some(row);
-        Ok(())
     }
 
     /// Starts reading, once the rows of everything applied so far are stored.
@@ -258,9 +223,7 @@ impl State {
             Phase::Scoring(next) => {
                 let first = *next;
                 let last = first.saturating_add(u32::try_from(budget).unwrap_or(u32::MAX)).min(self.slots());
-                for slot in first..last {
-                    self.score_in(transition, slot);
-                }
+                self.score_slots(transition, first..last);
                 transition.phase =
                     if last < self.slots() { Phase::Scoring(last) } else { Phase::Classifying(ItemKind::LiveRoom, 0) };
             }
@@ -322,20 +285,32 @@ impl State {
         summed
     }
 
-    /// Makes a merchant's record in the world being built.
+    /// Makes records in the world being built, on every core: they do not look at each other.
+    fn score_slots(&mut self, transition: &Transition, slots: Range<u32>) {
+        let state = &*self;
+        let made: Vec<(Timestamp, Due)> = in_parallel(slots, |slots| {
+            let mut scratch = Vec::new();
+            let due = |slot| Some((state.score_slot(transition, slot, &mut scratch)?, Due::Merchant(slot)));
+            slots.filter_map(due).collect()
+        });
+        // A change that only one of the worlds has coming makes the record again, which does no harm.
+        self.due.extend(made);
+    }
+
+    /// Makes a merchant's record in the world being built; answers when it changes by itself.
+    fn score_slot(&self, transition: &Transition, slot: u32, scratch: &mut Vec<SignalRow>) -> Option<Timestamp> {
+        let view = self.view_in(transition, slot)?;
+        let made = materialise(&transition.policy.rules(&transition.disabled), &view, scratch);
+        transition.table.write(slot, &made.record);
+        made.next_change
+    }
+
+    /// Makes one merchant's record in the world being built.
     fn score_in(&mut self, transition: &Transition, slot: u32) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let made = self.view_in(transition, slot).map(|view| {
-            let policy = &transition.policy;
-            materialise(&policy.rules(&transition.disabled), &view, &mut scratch)
-        });
+        let next_change = self.score_slot(transition, slot, &mut scratch);
         self.scratch = scratch;
-        let Some(Materialised { record, next_change, .. }) = made else { return };
-        transition.table.write(slot, &record);
-        // A change that only one of the worlds has coming makes the record again, which does no harm.
-        if let Some(at) = next_change {
-            self.due.insert((at, Due::Merchant(slot)));
-        }
+        self.due.extend(next_change.map(|at| (at, Due::Merchant(slot))));
     }
 
     fn view_in<'a>(&'a self, transition: &'a Transition, slot: u32) -> Option<MerchantView<'a>> {
@@ -462,6 +437,7 @@ impl State {
             open: AtomicU64::new(open_programmes(&self.policy.programmes, self.meta.now)),
         });
         self.open_windows();
+        self.retire_programmes();
         Ok(Ok(()))
     }
 }

@@ -375,7 +375,8 @@ pub(crate) fn shown<'a>(explained: &'a ExplainScoreResponse, programme: &str) ->
 fn summary(explained: &ExplainScoreResponse) -> String {
     let trust = explained.trust.as_ref().map_or(0.0, |trust| trust.score);
     let eligible = explained.programmes.iter().filter(|programme| programme.eligible);
-    let eligible: Vec<String> = eligible.map(|p| format!("{} {:.3}{}", p.id, p.uplift, if p.charged { "*" } else { "" })).collect();
+    let eligible: Vec<String> =
+        eligible.map(|p| format!("{} {:.3}{}", p.id, p.uplift, if p.charged { "*" } else { "" })).collect();
     format!("trust {trust}, stage {}, eligible {}", explained.stage, eligible.join(", "))
 }
 

@@ -44,8 +44,7 @@ pub(crate) async fn force_majeure(driver: &mut Driver) {
             driver.put(id, &good()).await;
             let before = driver.client.weight(TargetKind::Merchant, id).await;
             let request = violation(driver.fresh_violation(), id, "overtime_unshipped");
-            let answer =
-                driver.client.punish(RecordViolationRequest { order: Some(order.clone()), ..request }).await;
+            let answer = driver.client.punish(RecordViolationRequest { order: Some(order.clone()), ..request }).await;
             let after = driver.client.weight(TargetKind::Merchant, id).await;
             let what = format!("{order:?} on {today}");
             assert_eq!(answer.decision() == ViolationDecision::Exempt, expected, "{what}");
@@ -79,13 +78,11 @@ pub(crate) async fn rights(driver: &mut Driver) {
         assert!(applies && !was_held, "{} on {today}", right.id);
         let (_, is_held, after) = of(&with);
         assert!(is_held && after > before, "{} raises the coverage: {before} to {after}", right.id);
-        let score = |explained: &trustflow::proto::ExplainScoreResponse| {
-            explained.trust.as_ref().expect("a score").score
-        };
+        let score =
+            |explained: &trustflow::proto::ExplainScoreResponse| explained.trust.as_ref().expect("a score").score;
         assert!(score(&with) > score(&without), "{} raises the score", right.id);
         // Where it does not apply it is neither held nor missing.
-        let elsewhere: &'static str =
-            if right.except_categories.is_empty() { "auto_parts" } else { "mobile_recharge" };
+        let elsewhere: &'static str = if right.except_categories.is_empty() { "auto_parts" } else { "mobile_recharge" };
         let is_for_all = right.categories.is_empty() && right.except_categories.is_empty();
         driver.put(id, &plain().sells(elsewhere)).await;
         let explained = driver.explain(id, Scene::Live, TargetKind::Merchant).await;
@@ -161,11 +158,11 @@ pub(crate) async fn high_in_stock_waiver(driver: &mut Driver) {
     // The Wednesday after; the week before ended on Sunday the 12th.
     driver.go("2023-03-15T07:00").await;
     let week = |paid, promised, due, on_time| {
-        plain()
-            .fact(4, "paid_orders", paid)
-            .fact(4, "promised_orders", promised)
-            .fact(4, "shipments_due", due)
-            .fact(4, "shipped_on_time", on_time)
+        plain().fact(4, "paid_orders", paid).fact(4, "promised_orders", promised).fact(4, "shipments_due", due).fact(
+            4,
+            "shipped_on_time",
+            on_time,
+        )
     };
     for (setup, is_waived) in [
         (week(3_001, 2_101, 3_000, 2_910), true),

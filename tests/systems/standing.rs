@@ -155,7 +155,8 @@ async fn trust_purchase(driver: &mut Driver) {
         driver.run(&case).await;
     }
     // The label stands along the whole way of an order, also where nothing is lifted.
-    let (case, id) = (Case::new("trust_purchase", Scene::Live, TargetKind::Product, member, 0.0), driver.fresh_id(None));
+    let (case, id) =
+        (Case::new("trust_purchase", Scene::Live, TargetKind::Product, member, 0.0), driver.fresh_id(None));
     driver.put(id, &case.setup).await;
     for kind in crate::common::calls::KINDS {
         let scored = driver.client.score(Scene::ShortVideo, kind, &[target_of(kind, id)]).await;
@@ -248,7 +249,8 @@ async fn service_providers(driver: &mut Driver) {
 /// Out of the Launch Plan, into the Upward Mobility Plan: never in both.
 async fn graduation(driver: &mut Driver) {
     let id = driver.fresh_id(None);
-    let steps = [("entry", 0, 0), ("cold_start", 100, 300_000), ("growth", 1_000, 700_000), ("mature", 1_000, 6_000_000)];
+    let steps =
+        [("entry", 0, 0), ("cold_start", 100, 300_000), ("growth", 1_000, 700_000), ("mature", 1_000, 6_000_000)];
     for (stage, orders, yuan) in steps {
         let setup = good().opened(60).fact(2, "paid_orders", orders).gmv(2, yuan);
         driver.put(id, &setup).await;

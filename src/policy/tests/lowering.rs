@@ -33,7 +33,7 @@ fn brand() -> Sample {
 fn with_programme(eligibility: &str) -> Policy {
     let mut text = embedded();
     let file = format!(
-        "name = \"x\"\nname_zh = \"x\"\nseed = \"001\"\narea = \"traffic\"\nkind = \"support\"\nscenes = [\"all\"]\n\
+        "name = \"x\"\nname_zh = \"x\"\nseed = \"001\"\narea = \"traffic\"\nkind = \"tilt\"\nscenes = [\"all\"]\n\
          eligibility = '''{eligibility}'''\nuplift = {{ constant = 0.1 }}\n"
     );
     text.files.push(("programmes/probe.toml".into(), file));

@@ -1,0 +1,89 @@
+//! Outcomes: what scores are measured by, from `[[outcome]]` tables.
+
+use super::checks::unique;
+use super::counters::Counters;
+use super::problem::{Report, did_you_mean};
+use crate::domain::CounterId;
+use crate::trust::validation::{Outcome, VIOLATIONS, ValidationRules};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// Most outcomes of a policy: each is counted for every merchant and day of a validation.
+const MAX_OUTCOMES: usize = 16;
+
+/// `[[outcome]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutcomeFile {
+    id: Spanned<String>,
+    name: String,
+    name_zh: String,
+    bad: Spanned<Vec<String>>,
+    minus: Option<Spanned<Vec<String>>>,
+    of: Spanned<Vec<String>>,
+    min: Spanned<u64>,
+}
+
+/// Compiles what validation reads: the outcomes in the order of the file, and the signals of the plain average.
+pub(super) fn validation(
+    files: Vec<OutcomeFile>,
+    plain_average: Option<&Spanned<Vec<String>>>,
+    (counters, signals): (&Counters, &[String]),
+    report: &mut Report,
+) -> ValidationRules {
+    let mut seen = Vec::new();
+    for file in &files {
+        unique(&file.id, "outcome", &mut seen, report);
+        if file.id.get_ref() == VIOLATIONS {
+            report.at(file.id.span(), format!("outcome `{VIOLATIONS}` is built in"), "give this one another id");
+        }
+    }
+    if let Some(extra) = files.get(MAX_OUTCOMES) {
+        report.at(extra.id.span(), format!("more than {MAX_OUTCOMES} outcomes"), "remove some");
+    }
+    let outcomes = files.into_iter().map(|file| outcome(file, counters, report)).collect();
+    let plain_average = plain_average.map(|names| positions(names, signals, report)).unwrap_or_default();
+    ValidationRules { outcomes, plain_average }
+}
+
+fn outcome(file: OutcomeFile, counters: &Counters, report: &mut Report) -> Outcome {
+    if *file.min.get_ref() == 0 {
+        report.at(file.min.span(), "an outcome of merchants without anything to count", "write at least 1");
+    }
+    for part in [&file.bad, &file.of] {
+        if part.get_ref().is_empty() {
+            report.at(part.span(), "no counter is named", "name at least one counter");
+        }
+    }
+    Outcome {
+        bad: flows(&file.bad, counters, report),
+        minus: file.minus.map(|names| flows(&names, counters, report)).unwrap_or_default(),
+        of: flows(&file.of, counters, report),
+        min: file.min.into_inner(),
+        id: file.id.into_inner(),
+        name: file.name,
+        name_zh: file.name_zh,
+    }
+}
+
+fn flows(names: &Spanned<Vec<String>>, counters: &Counters, report: &mut Report) -> Vec<CounterId> {
+    let found = names.get_ref().iter().filter_map(|name| {
+        let found = counters.outcome(name);
+        found.map_err(|(message, suggestion)| report.at(names.span(), message, suggestion)).ok()
+    });
+    found.collect()
+}
+
+fn positions(names: &Spanned<Vec<String>>, signals: &[String], report: &mut Report) -> Vec<u16> {
+    let mut found = Vec::new();
+    for name in names.get_ref() {
+        let position =
+            signals.iter().position(|signal| signal == name).and_then(|position| u16::try_from(position).ok());
+        if position.is_none() {
+            let fix = did_you_mean(name, signals.iter().map(String::as_str));
+            report.at(names.span(), format!("there is no signal `{name}`"), fix);
+        }
+        found.extend(position);
+    }
+    found
+}
