@@ -6,10 +6,13 @@ use super::layout::LayoutBuilder;
 use super::lower::{Parted, lower, lower_parted};
 use super::problem::Report;
 use super::schema::Points;
+use super::spanned::Spanned;
 use crate::domain::Day;
 use crate::trust::{Curve, Predicate};
 use std::ops::{Range, RangeInclusive};
-use toml::Spanned;
+
+/// Most points of a curve.
+pub(super) const MAX_POINTS: usize = 256;
 
 /// A number inside bounds; notes a problem and gives the lower bound otherwise.
 pub(super) fn number(value: &Spanned<f64>, what: &str, bounds: RangeInclusive<f64>, report: &mut Report) -> f64 {
@@ -36,14 +39,29 @@ pub(super) fn sums_to_one(weights: impl Iterator<Item = f64>, what: &str, span: 
     }
 }
 
+/// Cuts a list that is too long and notes a problem at the first entry beyond its end.
+pub(super) fn at_most<T>(
+    list: &mut Vec<T>,
+    most: usize,
+    what: &str,
+    span: impl FnOnce(&T) -> Range<usize>,
+    report: &mut Report,
+) {
+    if let Some(extra) = list.get(most) {
+        report.at(span(extra), format!("{} {what}, at most {most} are read", list.len()), "merge or remove some");
+        list.truncate(most);
+    }
+}
+
 /// A curve whose values lie inside bounds.
 pub(super) fn curve(
-    points: Spanned<Points>,
+    mut points: Spanned<Points>,
     what: &str,
     bounds: RangeInclusive<f64>,
     report: &mut Report,
 ) -> Option<Curve> {
     let span = points.span();
+    at_most(points.get_mut(), MAX_POINTS, &format!("points of {what}"), |_| span.clone(), report);
     let outside = points.get_ref().iter().find(|(_, y)| !bounds.contains(y)).map(|point| point.1);
     if let Some(y) = outside {
         let (low, high) = (bounds.start(), bounds.end());
@@ -93,6 +111,9 @@ pub(super) fn expression(
     layout: &mut LayoutBuilder,
     report: &mut Report,
 ) -> Option<Predicate> {
+    if report.is_full() {
+        return None;
+    }
     noted(lower(text.get_ref(), scope, layout), text, report)
 }
 
@@ -103,6 +124,9 @@ pub(super) fn parted_expression(
     layout: &mut LayoutBuilder,
     report: &mut Report,
 ) -> Option<Parted> {
+    if report.is_full() {
+        return None;
+    }
     noted(lower_parted(text.get_ref(), scope, layout), text, report)
 }
 

@@ -12,8 +12,9 @@ use super::schema::{
     ForceMajeureFile, HoldoutFile, LayersFile, LifeCycleFile, ProvidersFile, ScoreFile, TierFile, TiltFile,
     ViolationsFile, WaiverFile,
 };
+use super::spanned::Spanned;
 use super::stages::{ranking, stages};
-use super::{rules, signals::signals, text_hash};
+use super::{check_size, rules, signals::signals, text_hash};
 use crate::domain::{PolicyText, Scene};
 use crate::traffic::{Holdout, ProviderRanking, Stage, WeightRules};
 use crate::trust::consumer_rights::Right;
@@ -21,7 +22,6 @@ use crate::trust::governance::{Violations, WaiverRule};
 use crate::trust::{Curve, ScoreModel, Tier};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use toml::Spanned;
 
 const SCORE: &str = "score.toml";
 const RIGHTS: &str = "rights.toml";
@@ -32,13 +32,14 @@ const LIFE_CYCLE: &str = "life_cycle.toml";
 const PROVIDERS: &str = "providers.toml";
 const FIXED_FILES: [&str; 7] = [SCORE, RIGHTS, VIOLATIONS, FORCE_MAJEURE, WAIVER, LIFE_CYCLE, PROVIDERS];
 
-/// Most bytes of one file.
-const MAX_FILE_BYTES: usize = 1 << 20;
+/// Most tiers.
+const MAX_TIERS: usize = 32;
 /// Longest time an answer may be kept.
 const MAX_TTL_MS: u32 = 3_600_000;
 
 /// See [`super::compile`].
 pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Vec<Problem>> {
+    check_size(text)?;
     let mut names = dictionary.clone();
     let mut work = Work { files: BTreeMap::new(), names: &mut names, problems: Vec::new() };
     work.take_files(text);
@@ -84,8 +85,6 @@ impl<'a> Work<'a, '_> {
             if !is_programme && !FIXED_FILES.contains(&path.as_str()) {
                 let fix = did_you_mean(path, FIXED_FILES.iter().copied());
                 report.at(0..0, format!("`{path}` is not a file of a policy"), fix);
-            } else if content.len() > MAX_FILE_BYTES {
-                report.at(0..0, format!("file of {} bytes", content.len()), "files have at most 1 MiB");
             } else if self.files.insert(path, content).is_some() {
                 report.at(0..0, "the file is there twice", "send each path once");
             }
@@ -151,7 +150,7 @@ impl<'a> Work<'a, '_> {
         let right_ids: Option<Vec<String>> =
             rights.as_ref().map(|rights| rights.iter().map(|right| right.id.clone()).collect());
         let signal_ids: Vec<String> = file.signal.iter().map(|signal| signal.id.get_ref().clone()).collect();
-        let no_logistics = std::mem::take(&mut file.no_logistics);
+        let no_logistics = at_most(file.no_logistics.get_ref(), MAX_CATEGORIES, "categories", &mut report, |_| file.no_logistics.span()).to_vec();
         let scope = Scope {
             counters: &counters,
             signals: None,

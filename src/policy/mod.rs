@@ -8,22 +8,28 @@ mod columns;
 mod compile;
 mod counters;
 mod expression;
+mod json_schema;
 mod layout;
 mod lower;
 mod model;
 mod problem;
 mod programme_file;
 mod programmes;
-mod spending;
-mod stages;
+mod reach;
 mod rules;
 mod schema;
 mod signals;
+mod size;
+mod spanned;
+mod spending;
+mod stages;
 #[cfg(test)]
 mod tests;
 
+pub use json_schema::schemas;
 pub use model::{CounterDef, CounterKind, Dictionary, Policy, WaiverCounters};
 pub use problem::Problem;
+pub use size::check_size;
 
 use crate::domain::PolicyText;
 use xxhash_rust::xxh3::Xxh3;

@@ -11,13 +11,13 @@ use super::programme_file::{
     AreaName, LabelName, ProgrammeFile, ProgrammeKindName, SceneName, TargetName, UpliftFile, WeekdayName,
 };
 use super::schema::HoldoutFile;
+use super::spanned::Spanned;
 use super::spending::{budget, cap, guarantee};
 use crate::domain::{Scene, TargetKind};
 use crate::traffic::{
     Area, Holdout, ItemUplift, Label, Programme, ProgrammeKind, ProgrammeWindow, SceneCondition, Uplift,
 };
 use crate::trust::Predicate;
-use toml::Spanned;
 
 /// Highest factor of modifiers and items.
 const MAX_FACTOR: f64 = 10.0;

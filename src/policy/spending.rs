@@ -6,9 +6,9 @@ use super::programme_file::{
     BudgetFile, CapFile, GuaranteeFile, PacingName, PeriodName, ProgrammeFile, ProgrammeKindName, SceneBudgetsFile,
 };
 use super::schema::Points;
+use super::spanned::Spanned;
 use crate::domain::Scene;
 use crate::traffic::{Budget, Cap, Guarantee, Pacing, Period, Tail};
-use toml::Spanned;
 
 /// Longest period of a guarantee: a year.
 const MAX_GUARANTEE_DAYS: u16 = 366;
