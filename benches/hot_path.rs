@@ -46,15 +46,16 @@ fn materialise_no_facts(bencher: Bencher) {
 fn materialised(bencher: Bencher, view: MerchantView<'_>) {
     let (policy, disabled) = (SMALL.state().policy(), SMALL.state().disabled());
     let mut rows = Vec::new();
-    bencher.bench_local(|| materialise(&policy.model, &policy.programmes, black_box(&view), disabled, &mut rows));
+    bencher.bench_local(|| materialise(&policy.rules(disabled), black_box(&view), &mut rows));
 }
 
 #[divan::bench]
 fn weigh_one(bencher: Bencher) {
     let world = SMALL.hot().world();
     let row = world.table.read_row(0, Scene::Live, TargetKind::LiveRoom);
-    let rules = world.policy.weight_rules.in_scene(Scene::Live);
-    bencher.bench_local(|| weigh(&rules, black_box(&row), black_box(1.0)));
+    let rules = world.rules(Scene::Live);
+    let class = world.classes.get(0).expect("every world has classes");
+    bencher.bench_local(|| weigh(&rules, black_box(&row), black_box(class)));
 }
 
 #[divan::bench]
@@ -77,12 +78,12 @@ fn locate_read_weigh_200_of_1m(bencher: Bencher) {
 fn located(bencher: Bencher, population: &Population) {
     let hot = population.hot();
     let world = hot.world();
-    let rules = world.policy.weight_rules.in_scene(Scene::Live);
+    let rules = world.rules(Scene::Live);
     let targets = hot.targets(TargetKind::LiveRoom);
     let weight = |id: &u64| -> Weight {
         let item = targets.locate(&world, *id, 0);
         let row = world.table.read_row(item.merchant_slot, Scene::Live, TargetKind::LiveRoom);
-        weigh(&rules, &row, item.factor)
+        world.classes.get(item.class).map(|class| weigh(&rules, &row, class))
     };
     let mut random = Random(1);
     bencher

@@ -92,7 +92,7 @@ fn decode_and_encode_200(mut made: Messages) -> Messages {
 
 fn materialised(made: &Fixture, view: &MerchantView<'_>) -> Materialised {
     let (policy, disabled) = (made.population.state().policy(), made.population.state().disabled());
-    materialise(&policy.model, &policy.programmes, view, disabled, &mut Vec::with_capacity(policy.model.signals.len()))
+    materialise(&policy.rules(disabled), view, &mut Vec::with_capacity(policy.model.signals.len()))
 }
 
 fn materialise_fixture() -> Fixture {

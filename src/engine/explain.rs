@@ -7,9 +7,12 @@ use super::error::ReadError;
 use crate::domain::{Day, HeldRight, Merchant, Scene, TargetKind, Timestamp, Violation, Week};
 use crate::policy::Policy;
 use crate::state::{HistoryError, State};
-use crate::traffic::{ItemRecord, Materialised, MerchantRecord, Weight, materialise, weigh};
+use crate::traffic::{
+    Eligibility, ItemClass, ItemRecord, Materialised, MerchantRecord, Programme, ProgrammeKind, SceneRules, Weight,
+    materialise, weigh,
+};
 use crate::trust::governance::WaiverFacts;
-use crate::trust::{ConditionResult, MerchantFacts, MerchantView, SignalRow, TrustView};
+use crate::trust::{ConditionResult, ItemView, MerchantFacts, MerchantView, Seen, SignalRow, TrustView};
 
 /// Which target.
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +59,36 @@ pub struct ExplainedMerchant {
     pub made: Materialised,
     /// One row per signal.
     pub signals: Vec<SignalRow>,
-    /// Conditions of each programme's eligibility, in policy order.
-    pub conditions: Vec<Vec<ConditionResult>>,
+    /// Each programme for this target in this scene, in policy order.
+    pub programmes: Vec<ExplainedProgramme>,
     /// The week whose waiver is explained.
     pub waiver_week: Week,
     /// What the week before it says.
     pub waiver_facts: WaiverFacts,
     /// The violation that used it.
     pub waiver_used_by: Option<u64>,
+}
+
+/// One programme for one target in one scene.
+pub struct ExplainedProgramme {
+    /// Whether the merchant is a member.
+    pub member: Eligibility,
+    /// The conditions on the merchant, those of the scene included.
+    pub conditions: Vec<ConditionResult>,
+    /// The conditions on the item.
+    pub item_conditions: Vec<ConditionResult>,
+    /// Whether its window is open.
+    pub is_open: bool,
+    /// Whether it works in the scene for this merchant.
+    pub is_in_scene: bool,
+    /// Whether it takes the target.
+    pub takes_target: bool,
+    /// Uplift for this target: what the merchant has, scaled by the item and by modifiers.
+    pub uplift: f64,
+    /// Factor of the item on the uplift.
+    pub item_factor: f64,
+    /// Factor of the modifiers on the uplift.
+    pub modifier_factor: f64,
 }
 
 impl Engine {
@@ -85,10 +110,14 @@ fn explain(
     let world = hot.world();
     let item = hot.targets(query.kind).locate(&world, query.target_id, query.merchant_id);
     let record = world.table.read(item.merchant_slot);
-    let rules = world.policy.weight_rules.in_scene(query.scene);
-    let weight = weigh(&rules, &record.row(query.scene, query.kind), item.factor);
+    let rules = world.rules(query.scene);
+    // Every class that an item names is there.
+    let neutral = ItemClass { factor: 1.0, programmes: 0, uplift_factors: Vec::new() };
+    let class = world.classes.get(item.class).unwrap_or(&neutral);
+    let weight = weigh(&rules, &record.row(query.scene, query.kind), class);
+    let target = Target { query, item, class, record: &record, rules: &rules };
     let merchant = match state.view(item.merchant_slot) {
-        Some(view) => Some(explain_merchant(state, history, query, item, &view)?),
+        Some(view) => Some(explain_merchant(state, history, &target, &view)?),
         None => None,
     };
     Ok(Explanation {
@@ -102,19 +131,63 @@ fn explain(
     })
 }
 
+/// What is explained, as Score read it.
+struct Target<'a> {
+    query: &'a ExplainQuery,
+    item: ItemRecord,
+    class: &'a ItemClass,
+    record: &'a MerchantRecord,
+    rules: &'a SceneRules<'a>,
+}
+
+impl Target<'_> {
+    fn programme(&self, programme: &Programme, member: Eligibility, seen: &Seen) -> ExplainedProgramme {
+        let query = self.query;
+        let active = self.record.programmes & self.class.programmes & self.rules.open & self.rules.in_scene;
+        let item = seen.item;
+        let mut conditions = programme.eligibility.results(seen);
+        let asked = programme.scene_conditions.iter().filter(|c| c.scenes.get(query.scene.index()) == Some(&true));
+        conditions.extend(asked.flat_map(|condition| condition.when.results(seen)));
+        let own = self.record.boosts.iter().find(|boost| boost.bit == programme.bit && boost.thousandths > 0);
+        let modifier_factor = match programme.kind {
+            ProgrammeKind::Modifier => programme.factor,
+            ProgrammeKind::Tilt | ProgrammeKind::Support | ProgrammeKind::Hard => {
+                self.rules.modified(programme.bit, active)
+            }
+        };
+        let item_factor = self.class.uplift_factor(programme.bit);
+        ExplainedProgramme {
+            member,
+            conditions,
+            item_conditions: programme.item_condition(query.kind).map(|c| c.results(seen)).unwrap_or_default(),
+            is_open: programme.window.is_open(seen.now()),
+            is_in_scene: programme.works_in(query.scene) && (!member.is_met || member.scenes & query.scene.mask() != 0),
+            takes_target: programme.takes(query.kind, item),
+            // In shadow nothing is prepared: what it would be.
+            uplift: own.map_or(member.uplift, |boost| boost.uplift()) * (modifier_factor * item_factor),
+            item_factor,
+            modifier_factor,
+        }
+    }
+}
+
 fn explain_merchant(
     state: &State,
     history: &dyn crate::state::History,
-    query: &ExplainQuery,
-    item: ItemRecord,
+    target: &Target,
     view: &MerchantView,
 ) -> Result<ExplainedMerchant, HistoryError> {
+    let (query, item) = (target.query, target.item);
     let policy = state.policy();
     let mut signals = Vec::new();
-    let made = materialise(&policy.model, &policy.programmes, view, state.disabled(), &mut signals);
+    let made = materialise(&policy.rules(state.disabled()), view, &mut signals);
     let tier = policy.model.tiers.get(made.trust.tier).map_or("", |tier| &tier.id);
-    let trust = TrustView { trust: &made.trust, signals: &signals, tier };
-    let conditions = policy.programmes.iter().map(|p| p.eligibility.results(view, Some(&trust))).collect();
+    let trust = TrustView { trust: &made.trust, signals: &signals, tier, stage: &made.stage };
+    let item_view: Option<ItemView> =
+        query.kind.item().and_then(|kind| state.item_view(crate::domain::ItemId { kind, id: query.target_id }));
+    let seen = Seen { item: item_view.as_ref(), ..Seen::merchant(view, Some(&trust)) };
+    let members = policy.programmes.iter().zip(&made.programmes);
+    let programmes = members.map(|(programme, member)| target.programme(programme, *member, &seen)).collect();
 
     let waiver_week = view.now.day().week();
     let waiver_facts = state.waiver_facts(view.merchant.id, waiver_week.previous(), history)?;
@@ -129,7 +202,7 @@ fn explain_merchant(
         facts: view.facts.clone(),
         rights: view.rights.to_vec(),
         violations,
-        conditions,
+        programmes,
         waiver_week,
         waiver_facts,
         waiver_used_by: state.waived_in(item.merchant_slot, waiver_week).map(|violation| violation.id),

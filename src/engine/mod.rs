@@ -23,7 +23,7 @@ use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use error::{ReadError, WriteError};
-pub use explain::{ExplainQuery, ExplainedMerchant, Explanation};
+pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use writer::{WriteStatus, WriterSettings, due_day};

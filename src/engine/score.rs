@@ -91,7 +91,7 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
 impl ScoreColumns {
     /// The columns of every answer.
     fn weigh(&mut self, world: &World, query: &ScoreQuery, located: &[ItemRecord]) {
-        let rules = world.policy.weight_rules.in_scene(query.scene);
+        let rules = world.rules(query.scene);
         let has_base_scores = !query.base_scores.is_empty();
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
         let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
@@ -100,7 +100,8 @@ impl ScoreColumns {
             .zip(located);
         for (at, (((trust, boost), (programmes, labels)), item)) in rows.enumerate() {
             let row = world.table.read_row(item.merchant_slot, query.scene, query.kind);
-            let weight = weigh(&rules, &row, item.factor);
+            let Some(class) = world.classes.get(item.class) else { continue };
+            let weight = weigh(&rules, &row, class);
             *trust = row.trust;
             *boost = to_f32(weight.weight);
             *programmes = weight.programmes;

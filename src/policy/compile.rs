@@ -1,6 +1,6 @@
 //! The order of the work: rights, rules, counters, signals, programmes.
 
-use super::checks::{curve, number, sums_to_one, unique};
+use super::checks::{at_most, curve, number, sums_to_one, unique};
 use super::columns::Scope;
 use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
@@ -8,6 +8,7 @@ use super::model::{Dictionary, Policy, WaiverCounters};
 use super::problem::{Problem, Report, did_you_mean};
 use super::programme_file::ProgrammeFile;
 use super::programmes::{FOLDER, holdout, programmes};
+use super::reach::{Reach, highest_scores, tier_scores};
 use super::schema::{
     ForceMajeureFile, HoldoutFile, LayersFile, LifeCycleFile, ProvidersFile, ScoreFile, TierFile, TiltFile,
     ViolationsFile, WaiverFile,
@@ -22,6 +23,7 @@ use crate::trust::governance::{Violations, WaiverRule};
 use crate::trust::{Curve, ScoreModel, Tier};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 const SCORE: &str = "score.toml";
 const RIGHTS: &str = "rights.toml";
@@ -34,6 +36,8 @@ const FIXED_FILES: [&str; 7] = [SCORE, RIGHTS, VIOLATIONS, FORCE_MAJEURE, WAIVER
 
 /// Most tiers.
 const MAX_TIERS: usize = 32;
+/// Most categories without logistics.
+const MAX_CATEGORIES: usize = 256;
 /// Longest time an answer may be kept.
 const MAX_TTL_MS: u32 = 3_600_000;
 
@@ -146,11 +150,15 @@ impl<'a> Work<'a, '_> {
         let first_sale = first_sale
             .map_err(|(message, suggestion)| report.at(file.first_sale_counter.span(), message, suggestion))
             .ok();
+        let span = file.no_logistics.span();
+        at_most(file.no_logistics.get_mut(), MAX_CATEGORIES, "categories", |_| span, &mut report);
+        let no_logistics = std::mem::take(file.no_logistics.get_mut());
+        let span = file.tier.span();
+        at_most(file.tier.get_mut(), MAX_TIERS, "tiers", |_| span, &mut report);
         let tier_ids: Vec<String> = file.tier.get_ref().iter().map(|tier| tier.id.get_ref().clone()).collect();
         let right_ids: Option<Vec<String>> =
             rights.as_ref().map(|rights| rights.iter().map(|right| right.id.clone()).collect());
         let signal_ids: Vec<String> = file.signal.iter().map(|signal| signal.id.get_ref().clone()).collect();
-        let no_logistics = at_most(file.no_logistics.get_ref(), MAX_CATEGORIES, "categories", &mut report, |_| file.no_logistics.span()).to_vec();
         let scope = Scope {
             counters: &counters,
             signals: None,
@@ -161,18 +169,39 @@ impl<'a> Work<'a, '_> {
             items: false,
         };
         let mut layout = LayoutBuilder::default();
+        let applies_spans: Vec<Option<Range<usize>>> =
+            file.signal.iter().map(|signal| signal.applies.as_ref().map(Spanned::span)).collect();
         let compiled = signals(std::mem::take(&mut file.signal), &scope, &mut layout, &mut report);
+        let tier_spans: Vec<Range<usize>> = file.tier.get_ref().iter().map(|tier| tier.min_score.span()).collect();
         let frame = frame(file, &mut report);
+        // What is wrong already would only be found again, or lead astray.
+        let is_right = report.is_empty();
+        let highest = highest_scores(&compiled, frame.layer_weights, frame.layer_priors);
+        if is_right {
+            reachable(&frame.tiers, &tier_spans, highest.0, &mut report);
+        }
+        let tiers = if is_right { tier_scores(&frame.tiers) } else { Vec::new() };
+        let signals = if is_right { compiled.as_slice() } else { &[] };
+        let highest = if is_right { highest } else { (100.0, [100.0; 3]) };
+        let reach = Reach::new(&tiers, signals, highest);
+        for (signal, span) in signals.iter().zip(&applies_spans) {
+            if let Some(span) = span {
+                reach.expression(&signal.applies, span.clone(), "it never applies", &mut report);
+            }
+        }
 
         let scope = Scope { signals: Some(&signal_ids), ..scope };
-        let stages = self.stages(&scope, &mut layout);
+        let stages = self.stages(&scope, &reach, &mut layout);
         let stage_ids: Vec<String> = stages.iter().map(|stage| stage.id.clone()).collect();
+        let stage_names: Vec<&str> = stage_ids.iter().map(String::as_str).collect();
+        let is_right = self.problems.is_empty();
+        let reach = if is_right { reach.with_stages(&stages, &stage_names) } else { reach };
         let provider_ranking = self.ranking(&counters, &mut layout);
         let paths: Vec<(&str, &str)> =
             self.files.iter().filter(|(path, _)| path.starts_with(FOLDER)).map(|(path, text)| (*path, *text)).collect();
         let scope = Scope { stages: Some(&stage_ids), items: true, ..scope };
         let ceiling = frame.ceiling;
-        let programmes = programmes(&paths, (&scope, ceiling), &mut layout, self.names, &mut self.problems);
+        let programmes = programmes(&paths, (&scope, ceiling, &reach), &mut layout, self.names, &mut self.problems);
         let waiver_counters = self.waiver_counters(violations.waiver.as_ref(), &counters);
         let (layout, item_layout) = layout.build(first_sale);
         Some(Policy {
@@ -201,8 +230,9 @@ impl<'a> Work<'a, '_> {
         })
     }
 
-    fn stages(&mut self, scope: &Scope, layout: &mut LayoutBuilder) -> Vec<Stage> {
-        self.read(LIFE_CYCLE, |file: LifeCycleFile, report| stages(file, scope, layout, report)).unwrap_or_default()
+    fn stages(&mut self, scope: &Scope, reach: &Reach, layout: &mut LayoutBuilder) -> Vec<Stage> {
+        let read = |file: LifeCycleFile, report: &mut Report| stages(file, (scope, reach), layout, report);
+        self.read(LIFE_CYCLE, read).unwrap_or_default()
     }
 
     fn ranking(&mut self, counters: &Counters, layout: &mut LayoutBuilder) -> Option<ProviderRanking> {
@@ -286,6 +316,18 @@ fn tiers(file: Spanned<Vec<TierFile>>, report: &mut Report) -> Vec<Tier> {
         });
     }
     tiers
+}
+
+/// Tiers that begin above the highest score that signals and layers allow.
+fn reachable(tiers: &[Tier], spans: &[Range<usize>], highest: f64, report: &mut Report) {
+    for (tier, span) in tiers.iter().zip(spans).filter(|(tier, _)| tier.min_score > highest) {
+        let highest = (highest * 10.0).round() / 10.0;
+        report.at(
+            span.clone(),
+            format!("nobody reaches the tier `{}`: the highest trust score is {highest}", tier.id),
+            "let it begin lower, or let curves of signals rise higher",
+        );
+    }
 }
 
 /// The tilt of each scene, in scene order.

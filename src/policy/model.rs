@@ -1,6 +1,6 @@
 //! A compiled policy, and the dictionary of names it shares with the policies before and after it.
 
-use crate::domain::{CounterId, Scene};
+use crate::domain::CounterId;
 use crate::traffic::{Holdout, Programme, ProviderRanking, Rules, Stage, WeightRules};
 use crate::trust::{Curve, FactsLayout, Input, ScoreModel, SignalKind, SumId, Tier};
 

@@ -44,6 +44,11 @@ impl<'a> Report<'a> {
         Self { file, text, problems }
     }
 
+    /// Whether nothing was found so far, in any file.
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// Whether no more problems are taken: what would only find more may be left.
     pub(super) fn is_full(&self) -> bool {
         self.problems.len() >= MAX_PROBLEMS

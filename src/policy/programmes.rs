@@ -1,6 +1,6 @@
 //! Programmes: one file each, named by the file.
 
-use super::checks::{curve, expression, number, parted_expression, period};
+use super::checks::{at_most, curve, expression, number, parted_expression, period};
 use super::columns::Scope;
 use super::counters::{NAME_RULE, is_name};
 use super::layout::LayoutBuilder;
@@ -10,6 +10,7 @@ use super::problem::{Problem, Report, did_you_mean};
 use super::programme_file::{
     AreaName, LabelName, ProgrammeFile, ProgrammeKindName, SceneName, TargetName, UpliftFile, WeekdayName,
 };
+use super::reach::{Member, Reach, exclusive_groups};
 use super::schema::HoldoutFile;
 use super::spanned::Spanned;
 use super::spending::{budget, cap, guarantee};
@@ -23,6 +24,8 @@ use crate::trust::Predicate;
 const MAX_FACTOR: f64 = 10.0;
 /// Highest uplift: what a record can hold.
 const MAX_UPLIFT: f64 = 65.0;
+/// Most cases of an uplift, and of what else is by condition.
+const MAX_CASES: usize = 32;
 /// Bits of a programmes mask.
 const MAX_PROGRAMMES: usize = 64;
 
@@ -32,13 +35,14 @@ pub(super) const FOLDER: &str = "programmes/";
 /// Compiles the programme files, which come sorted by path, and gives each its bit.
 pub(super) fn programmes(
     files: &[(&str, &str)],
-    (scope, ceiling): (&Scope, f64),
+    (scope, ceiling, reach): (&Scope, f64, &Reach),
     layout: &mut LayoutBuilder,
     dictionary: &mut Dictionary,
     problems: &mut Vec<Problem>,
 ) -> Vec<Programme> {
     let mut programmes = Vec::new();
     let mut modifiers: Vec<(&str, &str, String, Spanned<Vec<String>>)> = Vec::new();
+    let mut exclusive = Vec::new();
     for (index, (path, text)) in files.iter().enumerate() {
         let mut report = Report::new(path, text, problems);
         let id = path.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".toml")).unwrap_or_default();
@@ -48,8 +52,10 @@ pub(super) fn programmes(
         let bit = bit_of(id, dictionary).filter(|_| index < MAX_PROGRAMMES);
         if bit.is_none() {
             report.at(0..0, format!("more than {MAX_PROGRAMMES} live programmes"), "remove one");
+            continue;
         }
-        let Some(file) = report.read::<ProgrammeFile>() else { continue };
+        let Some(mut file) = report.read::<ProgrammeFile>() else { continue };
+        bounded(&mut file, &mut report);
         let modifies = file.modifies.clone();
         if let Some(modifies) = modifies.filter(|_| *file.kind.get_ref() == ProgrammeKindName::Modifier) {
             modifiers.push((path, text, id.to_owned(), modifies));
@@ -63,6 +69,20 @@ pub(super) fn programmes(
     }
     programmes.sort_by(|a, b| a.id.cmp(&b.id));
     programmes
+}
+
+/// Cuts lists that are too long.
+fn bounded(file: &mut ProgrammeFile, report: &mut Report) {
+    at_most(&mut file.scene_condition, MAX_CASES, "conditions on scenes", |condition| condition.when.span(), report);
+    at_most(&mut file.item_uplift, MAX_CASES, "uplifts of items", |case| case.when.span(), report);
+    at_most(&mut file.conditional_label, MAX_CASES, "labels under a condition", |label| label.when.span(), report);
+    if let Some(cases) = file.uplift.as_mut().and_then(|uplift| uplift.get_mut().cases.as_mut()) {
+        at_most(cases, MAX_CASES, "cases", |case| case.when.span(), report);
+    }
+    if let Some(names) = &mut file.modifies {
+        let span = names.span();
+        at_most(names.get_mut(), MAX_PROGRAMMES, "programmes", |_| span, report);
+    }
 }
 
 /// The bits of the programmes that a modifier names.
@@ -286,7 +306,11 @@ fn modifier_factor(file: &ProgrammeFile, report: &mut Report) -> f64 {
         (Some(factor), Some(_)) if is_modifier => number(factor, "the factor of a modifier", 0.0..=MAX_FACTOR, report),
         (None, None) if !is_modifier => 1.0,
         _ if is_modifier => {
-            report.at(file.kind.span(), "a modifier needs `modifies` and `factor`", "say what it scales, and by how much");
+            report.at(
+                file.kind.span(),
+                "a modifier needs `modifies` and `factor`",
+                "say what it scales, and by how much",
+            );
             1.0
         }
         (factor, modifies) => {
@@ -351,12 +375,7 @@ fn scenes_of(names: &Spanned<Vec<SceneName>>, report: &mut Report) -> [bool; Sce
     })
 }
 
-fn uplift_of(
-    file: &ProgrammeFile,
-    place: Place,
-    layout: &mut LayoutBuilder,
-    report: &mut Report,
-) -> Option<Uplift> {
+fn uplift_of(file: &ProgrammeFile, place: Place, layout: &mut LayoutBuilder, report: &mut Report) -> Option<Uplift> {
     let kind = *file.kind.get_ref();
     let lifts = matches!(kind, ProgrammeKindName::Tilt | ProgrammeKindName::Support);
     let Some(uplift) = &file.uplift else {
@@ -386,9 +405,6 @@ fn uplift_of(
         UpliftFile { constant: None, by_trust: None, cases: Some(cases) } if !cases.is_empty() => {
             let mut lowered: Vec<(Predicate, f64)> = Vec::new();
             for case in cases {
-                if lowered.last().is_some_and(|(before, _)| before.is_always()) {
-                    report.at(case.when.span(), "a case after one that always holds", "put the case `true` last");
-                }
                 let value = number(&case.uplift, "an uplift", bounds(), report);
                 lowered.extend(expression(&case.when, place.scope, layout, report).map(|when| (when, value)));
             }

@@ -24,11 +24,15 @@ pub fn check_size(text: &PolicyText) -> Result<(), Vec<Problem>> {
         let message = format!("{} files, at most {MAX_FILES} are read", text.files.len());
         return whole(message, "a policy is a few fixed files and one a programme");
     }
-    let bytes = text.files.iter().fold(0_usize, |sum, (path, content)| {
-        sum.saturating_add(path.len()).saturating_add(content.len())
-    });
+    let bytes = text
+        .files
+        .iter()
+        .fold(0_usize, |sum, (path, content)| sum.saturating_add(path.len()).saturating_add(content.len()));
     if bytes > MAX_BYTES {
-        return whole(format!("{bytes} bytes in all, at most {MAX_BYTES} are read"), "move lists of members to enrolments");
+        return whole(
+            format!("{bytes} bytes in all, at most {MAX_BYTES} are read"),
+            "move lists of members to enrolments",
+        );
     }
     let problems: Vec<Problem> = text.files.iter().filter_map(|(path, content)| wrong(path, content)).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -41,17 +45,17 @@ fn wrong(path: &str, content: &str) -> Option<Problem> {
         Some(Problem { file, line: 1, message, suggestion: suggestion.to_owned() })
     };
     if path.is_empty() || path.len() > MAX_PATH_BYTES {
-        return problem(
-            format!("path of {} bytes", path.len()),
-            "paths have 1 to 255 bytes",
-        );
+        return problem(format!("path of {} bytes", path.len()), "paths have 1 to 255 bytes");
     }
     if path.chars().any(char::is_control) {
         return problem("path with control characters".to_owned(), "use letters, digits, _, . and /");
     }
     let leaves = path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains(['\\', ':']);
     if leaves {
-        return problem("path that leads out of the folder".to_owned(), "write it relative, with / and without `.` and `..`");
+        return problem(
+            "path that leads out of the folder".to_owned(),
+            "write it relative, with / and without `.` and `..`",
+        );
     }
     if content.len() > MAX_FILE_BYTES {
         return problem(format!("file of {} bytes", content.len()), "files have at most 1 MiB");

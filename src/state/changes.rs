@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::rows::{ImportRow, RequestRow};
-use crate::domain::{DayFacts, FactKey, ProfileKey, RequestKey};
+use crate::domain::{DayFacts, FactKey, ItemId, ProfileKey, RequestKey};
 
 /// Keys of changed rows, and the values of those that memory does not keep.
 #[derive(Default)]
@@ -11,6 +11,7 @@ pub(super) struct Changes {
     pub(super) profiles: BTreeSet<ProfileKey>,
     pub(super) facts: HashMap<FactKey, DayFacts, foldhash::fast::FixedState>,
     pub(super) windows: BTreeSet<u32>,
+    pub(super) item_windows: BTreeSet<ItemId>,
     pub(super) rights: BTreeSet<u32>,
     pub(super) violations: BTreeSet<(u32, u64)>,
     pub(super) requests: Vec<(RequestKey, Option<RequestRow>)>,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use dashmap::DashMap;
 
+use super::classes::{ItemClasses, MAX_CLASSES};
 use super::index::{IdIndex, IdTable};
 use super::table::MerchantTable;
-use crate::domain::{Day, FIRST_FACTS_DAY, ItemId, ItemKind, MerchantId, TargetKind};
+use crate::domain::{Day, FIRST_FACTS_DAY, ItemId, ItemKind, MerchantId, Scene, TargetKind};
 use crate::policy::Policy;
-use crate::traffic::ItemRecord;
+use crate::traffic::{ItemRecord, SceneRules};
 
 /// One policy and facts day, with every merchant's record under them. A request answers from one world.
 pub struct World {
@@ -22,17 +22,75 @@ pub struct World {
     pub disabled: Vec<bool>,
     /// The records.
     pub table: MerchantTable,
-    /// Factors of items that violations are recorded against: they follow from the policy, so each world has its own.
-    pub(super) item_factors: ItemFactors,
+    /// The classes of items: they follow from the policy, so each world has its own.
+    pub classes: ItemClasses,
+    /// Which of the two classes of an item's value is of this world.
+    pub(super) side: Side,
+    /// Programmes that take part now, as bits: their window is open and they are not in shadow.
+    pub(super) open: AtomicU64,
 }
 
-/// Product of the factors of the violations against an item.
-pub(super) type ItemFactors = DashMap<ItemId, f32, foldhash::fast::FixedState>;
+/// Two worlds at a time, the one that serves and the one being built, each on its side of an item's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Side {
+    #[default]
+    Even,
+    Odd,
+}
+
+impl Side {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Even => Self::Odd,
+            Self::Odd => Self::Even,
+        }
+    }
+
+    fn shift(self) -> u32 {
+        match self {
+            Self::Even => SLOT_BITS,
+            Self::Odd => SLOT_BITS + CLASS_BITS,
+        }
+    }
+}
+
+impl World {
+    /// What all weights of a request share.
+    #[must_use]
+    pub fn rules(&self, scene: Scene) -> SceneRules<'_> {
+        self.policy.weight_rules.in_scene(scene, self.open.load(Ordering::Relaxed), false)
+    }
+
+    /// Programmes that take part now, as bits.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+}
 
 /// Slots beyond every table: their records are unregistered.
 const NO_SLOT: u32 = u32::MAX;
-/// In an item's value, above its merchant's slot: a violation was once recorded against it.
-const HAS_FACTOR: u64 = 1 << 32;
+/// An item's value: the slot of its merchant, and its class in each of two worlds. One word, so that readers never see
+/// a part of it.
+const SLOT_BITS: u32 = 26;
+const CLASS_BITS: u32 = 19;
+/// In place of the slot: the item is not registered, but violations against it are.
+const NO_OWNER: u32 = (1 << SLOT_BITS) - 1;
+
+const _: () = assert!(MAX_CLASSES < 1 << CLASS_BITS && SLOT_BITS + 2 * CLASS_BITS == 64);
+
+fn owner_of(value: u64) -> u32 {
+    low_half(value) & NO_OWNER
+}
+
+fn class_in(value: u64, side: Side) -> u32 {
+    low_half(value >> side.shift()) & ((1 << CLASS_BITS) - 1)
+}
+
+fn with_class(value: u64, side: Side, class: u32) -> u64 {
+    let mask = ((1_u64 << CLASS_BITS) - 1) << side.shift();
+    value & !mask | u64::from(class) << side.shift()
+}
 
 /// The day before the first that facts can be of: nothing is closed.
 pub const NOTHING_CLOSED: Day = Day(FIRST_FACTS_DAY.0 - 1);
@@ -42,7 +100,7 @@ pub struct Hot {
     world: ArcSwap<World>,
     /// Slots by merchant.
     merchants: IdIndex,
-    /// Slots of their merchants by item, with [`HAS_FACTOR`].
+    /// Values of items: slot of the merchant and class.
     items: [IdIndex; 3],
     revision: AtomicU64,
 }
@@ -54,7 +112,9 @@ impl Default for Hot {
             facts_day: NOTHING_CLOSED,
             disabled: Vec::new(),
             table: MerchantTable::default(),
-            item_factors: ItemFactors::default(),
+            classes: ItemClasses::new(&[]),
+            side: Side::default(),
+            open: AtomicU64::new(0),
         };
         Self {
             world: ArcSwap::from_pointee(world),
@@ -81,7 +141,7 @@ impl Hot {
     /// The slot of a merchant, registered or once mentioned.
     #[must_use]
     pub fn merchant_slot(&self, id: MerchantId) -> Option<u32> {
-        self.merchants.get(id.0).map(slot_of)
+        self.merchants.get(id.0).map(low_half)
     }
 
     /// Looks targets of a kind up, for one request.
@@ -103,13 +163,26 @@ impl Hot {
         self.merchants.set(id.0, u64::from(slot));
     }
 
-    /// Sets where an item belongs, and its factor in the current world if it has one.
-    pub(super) fn set_item(&self, item: ItemId, merchant_slot: u32, factor: Option<f32>) {
-        if let Some(factor) = factor {
-            self.world.load().item_factors.insert(item, factor);
+    /// Sets where an item belongs; none if only violations against it are left.
+    pub(super) fn set_item(&self, item: ItemId, merchant_slot: Option<u32>) {
+        let index = self.index(item.kind);
+        let slot = merchant_slot.filter(|slot| *slot < NO_OWNER).unwrap_or(NO_OWNER);
+        let value = match index.get(item.id) {
+            Some(old) => old & !u64::from(NO_OWNER) | u64::from(slot),
+            None => {
+                let class = ItemClasses::unregistered(item.kind.target());
+                with_class(with_class(u64::from(slot), Side::Even, class), Side::Odd, class)
+            }
+        };
+        index.set(item.id, value);
+    }
+
+    /// Sets the class of an item in a world. The item must have been set.
+    pub(super) fn set_class(&self, item: ItemId, side: Side, class: u32) {
+        let index = self.index(item.kind);
+        if let Some(value) = index.get(item.id) {
+            index.set(item.id, with_class(value, side, class));
         }
-        let flag = if factor.is_some() { HAS_FACTOR } else { 0 };
-        self.index(item.kind).set(item.id, u64::from(merchant_slot) | flag);
     }
 
     pub(super) fn remove_item(&self, item: ItemId) {
@@ -143,9 +216,9 @@ impl Targets {
         let owner = |at: usize| owners.get(at).copied().unwrap_or(0);
         let is_item = self.items.is_some();
         let locate = |(at, id): (usize, &u64)| match table.get(*id) {
-            // Most targets: a registered item without a violation against it.
-            Some(value) if is_item && value & HAS_FACTOR == 0 => {
-                ItemRecord { merchant_slot: slot_of(value), factor: 1.0 }
+            // Most targets: a registered item.
+            Some(value) if is_item && owner_of(value) != NO_OWNER => {
+                ItemRecord { merchant_slot: owner_of(value), class: class_in(value, world.side) }
             }
             _ => self.locate(world, *id, owner(at)),
         };
@@ -159,34 +232,48 @@ impl Targets {
     /// Where a target's records are: its own, or those of the owner sent with a target that is not registered.
     #[must_use]
     pub fn locate(&self, world: &World, target_id: u64, merchant_id: u64) -> ItemRecord {
-        let unknown = ItemRecord { merchant_slot: NO_SLOT, factor: 1.0 };
         let Some((kind, items)) = &self.items else {
+            let class = ItemClasses::unregistered(TargetKind::Merchant);
+            let at = |slot| ItemRecord { merchant_slot: slot, class };
             // A merchant that was deleted keeps its slot until a restart: what counts is whether it is registered.
-            let own = self.merchant(target_id).filter(|own| world.table.read(own.merchant_slot).is_registered);
-            return own.or_else(|| self.merchant(merchant_id)).unwrap_or(unknown);
+            let own = self.merchant(target_id).filter(|own| world.table.read(*own).is_registered);
+            return at(own.or_else(|| self.merchant(merchant_id)).unwrap_or(NO_SLOT));
         };
-        let factor = || {
-            let item = ItemId { kind: *kind, id: target_id };
-            world.item_factors.get(&item).map_or(1.0, |factor| *factor)
-        };
+        let owner = || self.merchant(merchant_id).unwrap_or(NO_SLOT);
         match items.get(target_id) {
-            Some(value) => ItemRecord {
-                merchant_slot: slot_of(value),
-                factor: if value & HAS_FACTOR != 0 { factor() } else { 1.0 },
-            },
-            // Deleting an item sheds no violation against it.
-            None => self.merchant(merchant_id).map_or(unknown, |owner| ItemRecord { factor: factor(), ..owner }),
+            Some(value) => {
+                // Deleting an item sheds no violation against it: its class is left.
+                let slot = Some(owner_of(value)).filter(|slot| *slot != NO_OWNER).unwrap_or_else(owner);
+                ItemRecord { merchant_slot: slot, class: class_in(value, world.side) }
+            }
+            None => ItemRecord { merchant_slot: owner(), class: ItemClasses::unregistered(kind.target()) },
         }
     }
 
-    fn merchant(&self, id: u64) -> Option<ItemRecord> {
-        let value = self.merchants.get(id)?;
-        Some(ItemRecord { merchant_slot: slot_of(value), factor: 1.0 })
+    fn merchant(&self, id: u64) -> Option<u32> {
+        self.merchants.get(id).map(low_half)
     }
 }
 
-/// The slot in the low half of a value.
+/// The low half of a value: a merchant's is its slot.
 #[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
-fn slot_of(value: u64) -> u32 {
+fn low_half(value: u64) -> u32 {
     value as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_CLASSES, NO_OWNER, Side, class_in, owner_of, with_class};
+
+    #[test]
+    fn the_parts_of_an_item_do_not_touch_each_other() {
+        let value = with_class(with_class(u64::from(NO_OWNER - 1), Side::Even, 7), Side::Odd, MAX_CLASSES - 1);
+        let parts = |value| (owner_of(value), class_in(value, Side::Even), class_in(value, Side::Odd));
+        assert_eq!(parts(value), (NO_OWNER - 1, 7, MAX_CLASSES - 1));
+        assert_eq!(
+            parts(with_class(value, Side::Even, MAX_CLASSES - 1)),
+            (NO_OWNER - 1, MAX_CLASSES - 1, MAX_CLASSES - 1)
+        );
+        assert_eq!(parts(with_class(value, Side::Odd, 0)), (NO_OWNER - 1, 7, 0));
+    }
 }

@@ -1,11 +1,14 @@
 //! The deterministic state machine: profiles, facts, materialised records; `apply` is the sole mutator.
 
 mod changes;
+mod classes;
 mod conduct;
 mod history;
 mod hot;
 mod index;
+mod items;
 mod profiles;
+mod providers;
 mod recording;
 mod requests;
 mod restore;
@@ -15,8 +18,10 @@ mod state;
 mod table;
 mod transition;
 
+pub use classes::ItemClasses;
 pub use history::{History, HistoryError, HistoryRows};
 pub use hot::{Hot, NOTHING_CLOSED, Targets, World};
+pub use providers::ProviderRanks;
 pub use requests::{MAX_REMEMBERED, REMEMBERED_MS};
 pub use restore::{Restore, RestoreError};
 pub use rows::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};

@@ -33,7 +33,10 @@ impl State {
         self.changes.profiles.insert(key);
         match profile {
             Profile::Merchant(merchant) => self.put_merchant(merchant, history)?,
-            Profile::Provider(provider) => drop(self.providers.insert(provider.id, provider)),
+            Profile::Provider(provider) => {
+                self.touch_merchants_of(provider.id);
+                self.providers.insert(provider.id, provider);
+            }
             item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
                 if let ProfileKey::Item(id) = key {
                     self.items_mut(id.kind).insert(id.id, item);
@@ -54,7 +57,9 @@ impl State {
             .as_ref()
             .is_none_or(|old| old.opened_at != merchant.opened_at || old.enrolments != merchant.enrolments);
         let has_facts = entry.last_stored.is_some();
-        entry.profile = Some(merchant);
+        let provider = merchant.service_provider;
+        let before = entry.profile.replace(merchant).and_then(|old| old.service_provider);
+        self.serve(slot, before, provider);
         self.dirty.insert(Due::Merchant(slot));
         if moved && has_facts {
             self.sum_anchored_again(slot, history)?;
@@ -71,7 +76,8 @@ impl State {
                 if let Some(slot) = self.registered.remove(&id)
                     && let Some(entry) = self.entry_mut(slot)
                 {
-                    entry.profile = None;
+                    let provider = entry.profile.take().and_then(|merchant| merchant.service_provider);
+                    self.serve(slot, provider, None);
                     self.dirty.insert(Due::Merchant(slot));
                 }
             }
@@ -79,7 +85,10 @@ impl State {
                 self.items_mut(item.kind).remove(&item.id);
                 self.dirty.insert(Due::Item(item));
             }
-            ProfileKey::Provider(id) => drop(self.providers.remove(&id)),
+            ProfileKey::Provider(id) => {
+                self.providers.remove(&id);
+                self.touch_merchants_of(id);
+            }
         }
         Ok(())
     }

@@ -36,6 +36,9 @@ impl State {
         let mut after = before.clone();
         after.merge(&row.facts);
         self.changes.facts.insert(key, after);
+        if let Subject::Item(item) = row.subject {
+            self.write_item_sums(item, row, &before);
+        }
         let Some(slot) = slot else { return Ok(Ok(())) };
         self.changes.windows.insert(slot);
         self.dirty.insert(Due::Merchant(slot));

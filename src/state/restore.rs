@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use std::sync::atomic::AtomicU64;
+
+use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
-use super::hot::NOTHING_CLOSED;
-use super::hot::World;
+use super::hot::{NOTHING_CLOSED, Side, World};
 use super::recording::anchors;
 use super::rows::{RequestRow, Row, WindowsRow};
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, Profile, Rejection, RequestKey, Subject};
+use crate::domain::{Day, ItemId, Profile, Rejection, RequestKey, Subject};
 use crate::trust::{DayRange, FactsLayout, MerchantFacts};
 
 /// Collects rows and makes the state of them.
@@ -21,6 +23,8 @@ pub struct Restore {
     behind: BTreeMap<Day, Vec<u32>>,
     /// Merchants whose sums are of another layout.
     relaid: Vec<u32>,
+    /// Items whose sums are of another day or layout.
+    stale_items: BTreeSet<ItemId>,
     is_compiled: bool,
 }
 
@@ -54,10 +58,11 @@ impl Restore {
             Row::Meta(meta) => state.meta = meta,
             Row::Policy(policy) => drop(state.policies.insert(policy.version, policy)),
             Row::Profile(_, Some(profile)) => self.profile(profile),
-            Row::Windows(id, row) => {
+            Row::Windows(Subject::Merchant(id), row) => {
                 let slot = state.slot_of(id);
                 self.windows(slot, row);
             }
+            Row::Windows(Subject::Item(item), row) => self.item_windows(item, row),
             Row::Rights(id, rights) => {
                 let slot = state.slot_of(id);
                 if let Some(entry) = state.entry_mut(slot) {
@@ -96,6 +101,7 @@ impl Restore {
             Profile::Merchant(merchant) => {
                 let slot = state.slot_of(merchant.id);
                 state.registered.insert(merchant.id, slot);
+                state.serve(slot, None, merchant.service_provider);
                 if let Some(entry) = state.entry_mut(slot) {
                     entry.profile = Some(merchant);
                 }
@@ -127,6 +133,15 @@ impl Restore {
         }
     }
 
+    fn item_windows(&mut self, item: ItemId, row: WindowsRow) {
+        let policy = self.state.policy.clone();
+        let is_current = row.layout == policy.item_layout_fingerprint && row.facts_day == self.state.facts_day();
+        match MerchantFacts::from_parts(&policy.item_layout, row.facts).filter(|_| is_current) {
+            Some(facts) => drop(self.state.item_facts.insert(item, facts)),
+            None => drop(self.stale_items.insert(item)),
+        }
+    }
+
     /// The state: sums brought up to the facts day, every record made.
     ///
     /// # Errors
@@ -142,6 +157,9 @@ impl Restore {
         let relaid = std::mem::take(&mut self.relaid);
         self.catch_up(&FactsLayout::default(), &layout, NOTHING_CLOSED, relaid, history)?;
 
+        let stale_items = std::mem::take(&mut self.stale_items);
+        self.state.resum_items(&stale_items, history)?;
+
         let mut state = self.state;
         state.requests.restore(self.requests);
         let meta = &state.meta;
@@ -151,8 +169,11 @@ impl Restore {
             facts_day: state.facts_day(),
             disabled: state.disabled.clone(),
             table: MerchantTable::default(),
-            item_factors: super::hot::ItemFactors::default(),
+            classes: ItemClasses::new(&state.policy.programmes),
+            side: Side::default(),
+            open: AtomicU64::new(0),
         });
+        state.open_windows();
         if let Some(row) = state.meta.transition.take() {
             let version = row.policy_version;
             state.begin(row).map_err(|problem| RestoreError::Policy { version, problem })?;
@@ -164,6 +185,8 @@ impl Restore {
                 state.refresh_item(crate::domain::ItemId { kind, id });
             }
         }
+        let violated: Vec<ItemId> = state.item_violations.keys().copied().collect();
+        violated.into_iter().for_each(|item| state.refresh_item(item));
         state.finish(applied);
         state.start_transition(history);
         Ok(state)

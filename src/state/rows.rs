@@ -1,8 +1,9 @@
 //! Rows: what the store keeps of the state.
 
+use super::providers::ProviderRanks;
 use crate::domain::{
-    Day, DayFacts, FactKey, HeldRight, MerchantId, Outcome, PolicyText, Profile, ProfileKey, RequestKey, Timestamp,
-    Violation,
+    Day, DayFacts, FactKey, HeldRight, MerchantId, Outcome, PolicyText, Profile, ProfileKey, RequestKey, Subject,
+    Timestamp, Violation,
 };
 use crate::trust::MerchantFactsParts;
 
@@ -13,8 +14,8 @@ pub enum Row {
     Profile(ProfileKey, Option<Profile>),
     /// Facts of one subject on one day.
     Facts(FactKey, DayFacts),
-    /// Window sums of one merchant. Derived from facts: not part of the state hash.
-    Windows(MerchantId, WindowsRow),
+    /// Window sums of one merchant or item. Derived from facts: not part of the state hash.
+    Windows(Subject, WindowsRow),
     /// The rights a merchant was given.
     Rights(MerchantId, Vec<HeldRight>),
     /// A violation, under its merchant.
@@ -90,6 +91,10 @@ pub struct MetaRow {
     pub unseen_at_close: Vec<bool>,
     /// Ids of programmes by bit; empty where a bit is free.
     pub programme_bits: Vec<String>,
+    /// Places of the service providers that records are made with.
+    pub provider_ranks: ProviderRanks,
+    /// Places that hold from the next change of day or policy on.
+    pub next_provider_ranks: ProviderRanks,
     /// The change of day or policy that is being prepared, if any.
     pub transition: Option<TransitionRow>,
     /// Whether the data folder runs on simulated time.

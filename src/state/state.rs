@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::changes::Changes;
 use super::history::{History, HistoryError};
 use super::hot::{Hot, NOTHING_CLOSED};
+use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
 use super::rows::{MetaRow, PolicyRow, RequestRow, Row, WindowsRow};
 use super::transition::Transition;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
-    Rejection, ServiceProvider, Timestamp, Violation,
+    Rejection, ServiceProvider, Subject, Timestamp, Violation,
 };
 use crate::policy::Policy;
-use crate::traffic::{Materialised, MerchantRecord, materialise};
-use crate::trust::{MerchantFacts, MerchantView, SignalRow, governance};
+use crate::traffic::{Materialised, MerchantRecord, materialise, next_window_boundary, open_programmes};
+use crate::trust::{MerchantFacts, MerchantView, SignalRow};
 
 /// What memory keeps of a merchant id that was ever mentioned.
 pub struct MerchantEntry {
@@ -61,10 +63,16 @@ pub struct State {
     pub(super) registered: BTreeMap<MerchantId, u32>,
     pub(super) items: [BTreeMap<u64, Profile>; 3],
     pub(super) providers: BTreeMap<ProviderId, ServiceProvider>,
+    /// Merchants that each provider serves, by slot.
+    pub(super) merchants_of: BTreeMap<ProviderId, BTreeSet<u32>>,
     pub(super) item_violations: HashMap<ItemId, Vec<(u32, u64)>, foldhash::fast::FixedState>,
+    /// Window sums of items that facts were sent for, as of the current facts day.
+    pub(super) item_facts: HashMap<ItemId, MerchantFacts, foldhash::fast::FixedState>,
     pub(super) requests: Requests,
     pub(super) imports: Imports,
     pub(super) due: BTreeSet<(Timestamp, Due)>,
+    /// When the next programme opens or closes.
+    pub(super) next_window: Option<Timestamp>,
     pub(super) dirty: BTreeSet<Due>,
     pub(super) changes: Changes,
     pub(super) transition: Option<Transition>,
@@ -85,10 +93,13 @@ impl Default for State {
             registered: BTreeMap::new(),
             items: ItemKind::ALL.map(|_| BTreeMap::new()),
             providers: BTreeMap::new(),
+            merchants_of: BTreeMap::new(),
             item_violations: HashMap::default(),
+            item_facts: HashMap::default(),
             requests: Requests::default(),
             imports: Imports::default(),
             due: BTreeSet::new(),
+            next_window: None,
             dirty: BTreeSet::new(),
             changes: Changes::default(),
             transition: None,
@@ -204,7 +215,7 @@ impl State {
     /// The next instant at which a record changes by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| *at).into_iter().chain(self.next_window).min()
     }
 
     /// Marks the data folder as running on simulated time.
@@ -286,12 +297,22 @@ impl State {
             self.due.remove(&(at, due));
             self.dirty.insert(due);
         }
+        if self.next_window.is_some_and(|at| at <= now) {
+            self.open_windows();
+        }
         for request in self.requests.forget(now) {
             self.changes.requests.push((request, None));
         }
         for import_id in self.imports.forget(now) {
             self.changes.imports.insert(import_id, None);
         }
+    }
+
+    /// Notes which programmes are open at state time: no record changes by it.
+    pub(super) fn open_windows(&mut self) {
+        let programmes = &self.policy.programmes;
+        self.hot.world().open.store(open_programmes(programmes, self.meta.now), Ordering::Relaxed);
+        self.next_window = next_window_boundary(programmes, self.meta.now);
     }
 
     /// Makes the records of everything that changed, and answers `revision` from now on. Answers how many records
@@ -326,9 +347,7 @@ impl State {
     /// A merchant's record under the current policy and day, made afresh; none if it is not registered.
     fn materialised(&mut self, slot: u32) -> Option<Materialised> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let made = self
-            .view(slot)
-            .map(|view| materialise(&self.policy.model, &self.policy.programmes, &view, &self.disabled, &mut scratch));
+        let made = self.view(slot).map(|view| materialise(&self.policy.rules(&self.disabled), &view, &mut scratch));
         self.scratch = scratch;
         made
     }
@@ -336,45 +355,20 @@ impl State {
     /// What scoring looks at under the current policy and day; none if the merchant is not registered.
     #[must_use]
     pub fn view(&self, slot: u32) -> Option<MerchantView<'_>> {
+        self.view_with(slot, &self.meta.provider_ranks)
+    }
+
+    pub(super) fn view_with(&self, slot: u32, ranks: &ProviderRanks) -> Option<MerchantView<'_>> {
         let entry = self.entry(slot)?;
+        let merchant = entry.profile.as_ref()?;
         Some(MerchantView {
-            merchant: entry.profile.as_ref()?,
+            merchant,
+            provider: self.provider_view(merchant.service_provider, ranks),
             facts: &entry.facts,
             rights: &entry.rights,
             violations: &entry.violations,
             facts_day: self.facts_day(),
             now: self.meta.now,
-        })
-    }
-
-    pub(super) fn refresh_item(&mut self, item: ItemId) {
-        let Some(owner) = self.items(item.kind).get(&item.id).and_then(Profile::owner) else {
-            self.hot.remove_item(item);
-            return;
-        };
-        let slot = self.slot_of(owner);
-        self.hot.set_item(item, slot, self.item_factor(&self.policy, item));
-        let violations = self.item_violations(item).map(|(_, violation)| violation);
-        if let Some(at) = governance::next_change(violations, self.meta.now) {
-            self.due.insert((at, Due::Item(item)));
-        }
-    }
-
-    /// The factor of the violations against an item under a policy; none if there never was one.
-    pub(super) fn item_factor(&self, policy: &Policy, item: ItemId) -> Option<f32> {
-        self.item_violations.get(&item)?;
-        let factors = self
-            .item_violations(item)
-            .map(|(_, violation)| policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now));
-        let factor = factors.fold(1.0, |product, factor| product * factor);
-        #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
-        Some(factor as f32)
-    }
-
-    /// Violations against an item, with the slot of the merchant they are recorded under.
-    pub fn item_violations(&self, item: ItemId) -> impl Iterator<Item = (u32, &Violation)> {
-        self.item_violations.get(&item).into_iter().flatten().filter_map(|(slot, id)| {
-            Some((*slot, self.entry(*slot)?.violations.iter().find(|violation| violation.id == *id)?))
         })
     }
 
@@ -410,6 +404,7 @@ impl State {
         rows.extend(changes.profiles.iter().map(|key| Row::Profile(*key, self.profile(*key))));
         rows.extend(changes.facts.into_iter().map(|(key, facts)| Row::Facts(key, facts)));
         rows.extend(changes.windows.iter().filter_map(|slot| self.windows_row(*slot)));
+        rows.extend(changes.item_windows.iter().filter_map(|item| self.item_windows_row(*item)));
         rows.extend(changes.rights.iter().filter_map(|slot| {
             let entry = self.entry(*slot)?;
             Some(Row::Rights(entry.id, entry.rights.clone()))
@@ -436,7 +431,17 @@ impl State {
             last_stored: entry.last_stored,
             facts: entry.facts.to_parts(),
         };
-        Some(Row::Windows(entry.id, row))
+        Some(Row::Windows(Subject::Merchant(entry.id), row))
+    }
+
+    fn item_windows_row(&self, item: ItemId) -> Option<Row> {
+        let row = WindowsRow {
+            facts_day: self.facts_day(),
+            layout: self.policy.item_layout_fingerprint,
+            last_stored: None,
+            facts: self.item_facts.get(&item)?.to_parts(),
+        };
+        Some(Row::Windows(Subject::Item(item), row))
     }
 
     /// A profile of any kind, as it stands.

@@ -4,16 +4,17 @@
 //! even; a reader that saw the version change reads again. No reader waits for more than one slot's writing.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::domain::{Scene, TargetKind};
-use crate::traffic::{MerchantRecord, MerchantRow, NO_SUPPORT};
+use crate::traffic::{Boost, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
 /// Slots per chunk: 4,096 of 128 bytes are half a mebibyte.
 const CHUNK: usize = 4_096;
 /// Chunks at most: 67 million merchants.
 const MAX_CHUNKS: usize = 16_384;
-const WORDS: usize = 13;
+/// Words of a record: with the version they fill its two cache lines.
+const WORDS: usize = 31;
 
 /// Most merchants that one table holds.
 pub const MAX_SLOTS: usize = CHUNK * MAX_CHUNKS;
@@ -22,7 +23,7 @@ pub const MAX_SLOTS: usize = CHUNK * MAX_CHUNKS;
 #[repr(align(128))]
 struct Slot {
     version: AtomicU32,
-    words: [AtomicU64; WORDS],
+    words: [AtomicU32; WORDS],
 }
 
 /// Records by slot. Slots that were never written hold [`MerchantRecord::UNREGISTERED`].
@@ -49,14 +50,20 @@ impl MerchantTable {
     #[must_use]
     #[inline]
     pub fn read_row(&self, slot: u32, scene: Scene, kind: TargetKind) -> MerchantRow {
-        let Some(slot) = self.slot(slot) else { return UNREGISTERED_ROW };
-        let (scene, kind) = (scene.index(), kind.index());
+        let Some(slot) = self.slot(slot) else { return MerchantRecord::UNREGISTERED.row(scene, kind) };
+        let (tilt, penalty) = (FIRST_TILT + scene.index(), FIRST_PENALTY + kind.index());
         slot.read(|words| {
-            let [first, .., marks, programmes] = words;
-            let marks = load(marks);
-            let in_scene = words.get(FIRST_SCENE + scene).map_or(0, load);
-            let penalties = words.get(FIRST_PENALTY + kind / 2).map_or(0, load);
-            row(load(first), in_scene, penalties >> (kind % 2 * 32), marks >> (scene * 8), marks, load(programmes))
+            let word = |at: usize| words.get(at).map_or(0, load);
+            MerchantRow {
+                is_registered: word(LABELS) & REGISTERED != 0,
+                trust: f32::from_bits(word(TRUST)),
+                labels: word(LABELS) & !REGISTERED,
+                penalty: f32::from_bits(word(penalty)),
+                tilt: f32::from_bits(word(tilt)),
+                programmes: both(word(PROGRAMMES), word(PROGRAMMES + 1)),
+                held_out: both(word(HELD_OUT), word(HELD_OUT + 1)),
+                boosts: std::array::from_fn(|at| boost(word(FIRST_BOOST + at))),
+            }
         })
     }
 
@@ -93,31 +100,26 @@ fn place(slot: u32) -> Option<(usize, usize)> {
 
 fn empty_chunk() -> Box<[Slot]> {
     let words = pack(&MerchantRecord::UNREGISTERED);
-    (0..CHUNK).map(|_| Slot { version: AtomicU32::new(0), words: words.map(AtomicU64::new) }).collect()
+    (0..CHUNK).map(|_| Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) }).collect()
 }
 
-/// Where the words stand: labels and trust; layers and ad price; penalties; tilt and uplift by scene; marks: support by
-/// scene and whether it is registered; programmes.
-const FIRST_PENALTY: usize = 3;
-const FIRST_SCENE: usize = 5;
-/// Byte of the marks that says whether the merchant is registered.
-const REGISTERED: u32 = 48;
+/// Where the words stand; what is not named here follows what is.
+const LABELS: usize = 0;
+const TRUST: usize = 1;
+const FIRST_PENALTY: usize = 6;
+const FIRST_TILT: usize = 10;
+const PROGRAMMES: usize = 16;
+const HELD_OUT: usize = 18;
+const FIRST_BOOST: usize = 20;
+/// Bit beside the labels that says whether the merchant is registered.
+const REGISTERED: u32 = 1 << 31;
 
-const UNREGISTERED_ROW: MerchantRow = MerchantRow {
-    is_registered: false,
-    trust: 0.0,
-    labels: 0,
-    penalty: 1.0,
-    tilt: 1.0,
-    uplift: 0.0,
-    support: NO_SUPPORT,
-    programmes: 0,
-};
+const _: () = assert!(FIRST_BOOST + MAX_BOOSTS == WORDS, "a record fills its words");
 
 impl Slot {
     /// Reads words until none of them changed meanwhile.
     #[inline]
-    fn read<T>(&self, words: impl Fn(&[AtomicU64; WORDS]) -> T) -> T {
+    fn read<T>(&self, words: impl Fn(&[AtomicU32; WORDS]) -> T) -> T {
         loop {
             let before = self.version.load(Ordering::Acquire);
             if before.is_multiple_of(2) {
@@ -132,78 +134,55 @@ impl Slot {
     }
 }
 
-fn load(word: &AtomicU64) -> u64 {
+fn load(word: &AtomicU32) -> u32 {
     word.load(Ordering::Relaxed)
 }
 
-/// A row of its words; `penalty` and `support` are shifted so that the ones wanted are lowest.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "takes parts of words")]
-fn row(first: u64, in_scene: u64, penalty: u64, support: u64, marks: u64, programmes: u64) -> MerchantRow {
-    let [tilt, uplift] = halves(in_scene);
-    MerchantRow {
-        is_registered: marks >> REGISTERED & 0xff != 0,
-        trust: halves(first)[1],
-        labels: first as u32,
-        penalty: halves(penalty)[0],
-        tilt,
-        uplift,
-        support: support as u8,
-        programmes,
+fn both(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "takes the low and the high half")]
+fn halves(word: u64) -> [u32; 2] {
+    [word as u32, (word >> 32) as u32]
+}
+
+fn boost(word: u32) -> Boost {
+    let [low, high, bit, scenes] = word.to_le_bytes();
+    Boost { bit, scenes, thousandths: u16::from_le_bytes([low, high]) }
+}
+
+fn pack(record: &MerchantRecord) -> [u32; WORDS] {
+    let registered = if record.is_registered { REGISTERED } else { 0 };
+    let floats = [record.trust].into_iter().chain(record.layers).chain([record.ad_price]);
+    let floats = floats.chain(record.penalty).chain(record.tilt).map(f32::to_bits);
+    let masks = halves(record.programmes).into_iter().chain(halves(record.held_out));
+    let boosts = record.boosts.iter().map(|boost| {
+        let [low, high] = boost.thousandths.to_le_bytes();
+        u32::from_le_bytes([low, high, boost.bit, boost.scenes])
+    });
+    let mut words = [0; WORDS];
+    let values = [record.labels & !REGISTERED | registered].into_iter().chain(floats).chain(masks).chain(boosts);
+    for (word, value) in words.iter_mut().zip(values) {
+        *word = value;
     }
+    words
 }
 
-fn pair(low: f32, high: f32) -> u64 {
-    u64::from(low.to_bits()) | u64::from(high.to_bits()) << 32
-}
-
-fn pack(record: &MerchantRecord) -> [u64; WORDS] {
-    let [l0, l1, l2] = record.layers;
-    let [p0, p1, p2, p3] = record.penalty;
-    let [t0, t1, t2, t3, t4, t5] = record.tilt;
-    let [u0, u1, u2, u3, u4, u5] = record.uplift;
-    let [s0, s1, s2, s3, s4, s5] = record.support;
-    [
-        u64::from(record.labels) | u64::from(record.trust.to_bits()) << 32,
-        pair(l0, l1),
-        pair(l2, record.ad_price),
-        pair(p0, p1),
-        pair(p2, p3),
-        pair(t0, u0),
-        pair(t1, u1),
-        pair(t2, u2),
-        pair(t3, u3),
-        pair(t4, u4),
-        pair(t5, u5),
-        u64::from_le_bytes([s0, s1, s2, s3, s4, s5, u8::from(record.is_registered), 0]),
-        record.programmes,
-    ]
-}
-
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "takes the low and the high half of a word")]
-fn halves(word: u64) -> [f32; 2] {
-    [f32::from_bits(word as u32), f32::from_bits((word >> 32) as u32)]
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "takes the low half of a word")]
-fn unpack(words: &[u64; WORDS]) -> MerchantRecord {
-    let [w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, programmes] = *words;
-    let ([l0, l1], [l2, ad_price]) = (halves(w1), halves(w2));
-    let ([p0, p1], [p2, p3]) = (halves(w3), halves(w4));
-    let scenes = [w5, w6, w7, w8, w9, w10].map(halves);
-    let [s0, s1, s2, s3, s4, s5, is_registered, _] = w11.to_le_bytes();
+fn unpack(words: &[u32; WORDS]) -> MerchantRecord {
+    let word = |at: usize| words.get(at).copied().unwrap_or(0);
+    let float = |at: usize| f32::from_bits(word(at));
     MerchantRecord {
-        is_registered: is_registered != 0,
-        trust: halves(w0)[1],
-        layers: [l0, l1, l2],
-        ad_price,
-        labels: w0 as u32,
-        penalty: [p0, p1, p2, p3],
-        tilt: scenes.map(|[tilt, _]| tilt),
-        uplift: scenes.map(|[_, uplift]| uplift),
-        support: [s0, s1, s2, s3, s4, s5],
-        programmes,
+        is_registered: word(LABELS) & REGISTERED != 0,
+        trust: float(TRUST),
+        layers: std::array::from_fn(|at| float(TRUST + 1 + at)),
+        ad_price: float(FIRST_PENALTY - 1),
+        labels: word(LABELS) & !REGISTERED,
+        penalty: std::array::from_fn(|at| float(FIRST_PENALTY + at)),
+        tilt: std::array::from_fn(|at| float(FIRST_TILT + at)),
+        programmes: both(word(PROGRAMMES), word(PROGRAMMES + 1)),
+        held_out: both(word(HELD_OUT), word(HELD_OUT + 1)),
+        boosts: std::array::from_fn(|at| boost(word(FIRST_BOOST + at))),
     }
 }
 
@@ -213,7 +192,7 @@ mod tests {
 
     use super::{CHUNK, MerchantTable};
     use crate::domain::{Scene, TargetKind};
-    use crate::traffic::MerchantRecord;
+    use crate::traffic::{Boost, MerchantRecord};
 
     fn record(n: f32) -> MerchantRecord {
         MerchantRecord {
@@ -224,9 +203,9 @@ mod tests {
             labels: 77,
             penalty: [n + 5.0, n + 5.1, n + 5.2, n + 5.3],
             tilt: [n + 6.0, n + 7.0, n + 8.0, n + 9.0, n + 10.0, n + 11.0],
-            uplift: [n + 12.0, n + 13.0, n + 14.0, n + 15.0, n + 16.0, n + 17.0],
-            support: [1, 2, 3, 4, 5, 255],
             programmes: u64::MAX - 5,
+            held_out: 1 << 40 | 1,
+            boosts: std::array::from_fn(|at| Boost::new(63 - u8::try_from(at).unwrap_or(0), 0x3f, 65.535)),
         }
     }
 

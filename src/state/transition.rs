@@ -5,20 +5,23 @@
 //! meanwhile go to both worlds. `Activate` makes the second one current, at once.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
+use super::classes::ItemClasses;
 use super::history::{History, HistoryError, HistoryRows};
-use super::hot::{NOTHING_CLOSED, World};
+use super::hot::{NOTHING_CLOSED, Side, World};
 use super::recording::anchors;
 use super::rows::{PolicyRow, TransitionRow};
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, DayFacts, FactKey, FactRow, PolicyText, Rejection, Subject};
+use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, PolicyText, Rejection, Subject};
 use crate::policy::{self, Dictionary, Policy};
-use crate::traffic::{Materialised, materialise};
-use crate::trust::{FirstSale, MerchantFacts, MerchantView};
+use crate::traffic::{Materialised, materialise, open_programmes};
+use crate::trust::{FirstSale, MerchantFacts, MerchantView, merge_ranges};
 
 /// A world being built.
 pub struct Transition {
@@ -32,6 +35,11 @@ pub struct Transition {
     /// Sums that the current layout does not have, by position.
     new_sums: Vec<bool>,
     table: MerchantTable,
+    /// Classes of items, and which of the two in an item's value they are.
+    pub(super) classes: ItemClasses,
+    pub(super) side: Side,
+    /// Sums of items that differ from the current ones.
+    pub(super) item_facts: HashMap<ItemId, MerchantFacts, foldhash::fast::FixedState>,
     /// Sums that differ from the current ones: all of them when the layout does.
     forked: HashMap<u32, MerchantFacts, foldhash::fast::FixedState>,
     /// Merchants whose anchored windows are summed once all rows are read.
@@ -48,6 +56,8 @@ enum Phase {
     Anchoring(Vec<u32>),
     /// Making records, from this slot on.
     Scoring(u32),
+    /// Classifying items of a kind, those after this id.
+    Classifying(ItemKind, u64),
     /// Complete.
     Ready,
 }
@@ -151,13 +161,17 @@ impl State {
             return Err(Rejection::TransitionPending);
         }
         let policy = self.compile_stored(row.policy_version)?;
+        let side = self.hot.world().side.other();
         self.transition = Some(Transition {
             began: row.began,
             facts_day: row.facts_day.unwrap_or(NOTHING_CLOSED),
             disabled: disabled_signals(&policy, &row.unseen_at_close),
             new_sums: policy.model.layout.new_sums(&self.policy.model.layout),
+            classes: ItemClasses::new(&policy.programmes),
             policy,
             table: MerchantTable::default(),
+            side,
+            item_facts: HashMap::default(),
             forked: HashMap::default(),
             reanchor: BTreeSet::new(),
             phase: Phase::Waiting,
@@ -174,13 +188,29 @@ impl State {
             return;
         }
         let layout = &transition.policy.model.layout;
-        let days = layout.days_to_read(&policy.model.layout, from, transition.facts_day);
+        let item_layout = &transition.policy.item_layout;
+        let mut days = layout.days_to_read(&policy.model.layout, from, transition.facts_day);
+        days.extend(item_layout.days_to_read(&policy.item_layout, from, transition.facts_day));
+        let days = merge_ranges(days);
         transition.phase = Phase::Reading(Mutex::new(history.rows(days)));
         if policy.layout_fingerprint != transition.policy.layout_fingerprint {
             for slot in 0..self.slots() {
                 self.fork(slot);
             }
         }
+        self.fork_items();
+    }
+
+    /// Gives every item its own sums where the layouts differ.
+    fn fork_items(&mut self) {
+        let Some(mut transition) = self.transition.take() else { return };
+        let differs = transition.policy.item_layout_fingerprint != self.policy.item_layout_fingerprint;
+        if differs && !transition.policy.item_layout.sums().is_empty() {
+            for item in self.item_facts.keys() {
+                self.forked_item(&mut transition, *item);
+            }
+        }
+        self.transition = Some(transition);
     }
 
     fn slots(&self) -> u32 {
@@ -231,14 +261,44 @@ impl State {
                 for slot in first..last {
                     self.score_in(transition, slot);
                 }
-                transition.phase = if last >= self.slots() { Phase::Ready } else { Phase::Scoring(last) };
+                transition.phase =
+                    if last < self.slots() { Phase::Scoring(last) } else { Phase::Classifying(ItemKind::LiveRoom, 0) };
+            }
+            Phase::Classifying(kind, after) => {
+                let kind = *kind;
+                let ids: Vec<u64> = self.items_after(kind, *after).take(budget).collect();
+                for id in &ids {
+                    self.classify_in(transition, ItemId { kind, id: *id });
+                }
+                transition.phase = match (ids.last(), kind) {
+                    (Some(last), _) => Phase::Classifying(kind, *last),
+                    (None, ItemKind::LiveRoom) => Phase::Classifying(ItemKind::Product, 0),
+                    (None, ItemKind::Product) => Phase::Classifying(ItemKind::ShortVideo, 0),
+                    (None, ItemKind::ShortVideo) => {
+                        self.classify_deleted(transition);
+                        Phase::Ready
+                    }
+                };
             }
         }
         Ok(())
     }
 
+    fn items_after(&self, kind: ItemKind, after: u64) -> impl Iterator<Item = u64> {
+        self.items(kind).range((Bound::Excluded(after), Bound::Unbounded)).map(|(id, _)| *id)
+    }
+
+    /// Items that are gone while violations against them are not.
+    fn classify_deleted(&self, transition: &Transition) {
+        let deleted = self.item_violations.keys().filter(|item| !self.items(item.kind).contains_key(&item.id));
+        deleted.for_each(|item| self.classify_in(transition, *item));
+    }
+
     fn move_row(&self, transition: &mut Transition, key: FactKey, row: &DayFacts) {
-        let Subject::Merchant(id) = key.subject else { return };
+        let id = match key.subject {
+            Subject::Merchant(id) => id,
+            Subject::Item(item) => return self.move_item_row(transition, item, key.day, row),
+        };
         let Some(slot) = self.hot.merchant_slot(id) else { return };
         let Some(entry) = self.entry(slot) else { return };
         let (from, to) = (&self.policy.model.layout, &transition.policy.model.layout);
@@ -267,7 +327,7 @@ impl State {
         let mut scratch = std::mem::take(&mut self.scratch);
         let made = self.view_in(transition, slot).map(|view| {
             let policy = &transition.policy;
-            materialise(&policy.model, &policy.programmes, &view, &transition.disabled, &mut scratch)
+            materialise(&policy.rules(&transition.disabled), &view, &mut scratch)
         });
         self.scratch = scratch;
         let Some(Materialised { record, next_change, .. }) = made else { return };
@@ -279,7 +339,7 @@ impl State {
     }
 
     fn view_in<'a>(&'a self, transition: &'a Transition, slot: u32) -> Option<MerchantView<'a>> {
-        let view = self.view(slot)?;
+        let view = self.view_with(slot, &self.meta.next_provider_ranks)?;
         let facts = transition.forked.get(&slot).unwrap_or(view.facts);
         Some(MerchantView { facts, facts_day: transition.facts_day, ..view })
     }
@@ -350,7 +410,7 @@ impl State {
 
     pub(super) fn refresh_in_transition(&mut self, slot: u32) {
         let Some(transition) = self.transition.take() else { return };
-        if matches!(transition.phase, Phase::Scoring(_) | Phase::Ready) {
+        if matches!(transition.phase, Phase::Scoring(_) | Phase::Classifying(..) | Phase::Ready) {
             if self.view(slot).is_some() {
                 self.score_in(&transition, slot);
             } else {
@@ -379,24 +439,29 @@ impl State {
                 entry.facts = facts;
             }
         }
+        if transition.policy.item_layout_fingerprint != self.policy.item_layout_fingerprint {
+            self.item_facts.clear();
+        }
+        self.changes.item_windows.extend(transition.item_facts.keys().copied());
+        self.item_facts.extend(transition.item_facts);
         self.meta.facts_day = Some(transition.facts_day).filter(|day| *day > NOTHING_CLOSED);
         self.meta.policy_version = transition.policy.version;
         self.meta.unseen_at_close = row.map(|row| row.unseen_at_close).unwrap_or_default();
         self.policy = transition.policy.clone();
         self.disabled.clone_from(&transition.disabled);
         self.stale_windows = (0..self.slots()).collect();
-        let item_factors = self
-            .item_violations
-            .keys()
-            .filter_map(|item| Some((*item, self.item_factor(&self.policy, *item)?)))
-            .collect();
+        self.meta.provider_ranks = std::mem::take(&mut self.meta.next_provider_ranks);
+        self.meta.next_provider_ranks = self.ranked_providers();
         self.hot.set_world(World {
             policy: transition.policy,
             facts_day: transition.facts_day,
             disabled: transition.disabled,
             table: transition.table,
-            item_factors,
+            classes: transition.classes,
+            side: transition.side,
+            open: AtomicU64::new(open_programmes(&self.policy.programmes, self.meta.now)),
         });
+        self.open_windows();
         Ok(Ok(()))
     }
 }

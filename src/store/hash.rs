@@ -24,7 +24,7 @@ impl Store {
         for space in HARD {
             let mut rows = Scan::all(&snapshot, space, self.spaces.of(space));
             let mut hash = |key: &[u8], value: &[u8]| -> Result<u128, String> {
-                if space == Space::Meta && ![keys::CLOCK, keys::DICTIONARY].contains(&key) {
+                if space == Space::Meta && ![keys::CLOCK, keys::DICTIONARY, keys::PROVIDER_RANKS].contains(&key) {
                     return Ok(0);
                 }
                 bytes.clear();

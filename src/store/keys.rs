@@ -3,7 +3,7 @@
 use fjall::UserKey;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::domain::{Day, FactKey, MerchantId, ProfileKey, RequestKey};
+use crate::domain::{Day, FactKey, MerchantId, ProfileKey, RequestKey, Subject};
 use crate::record::{kind_of_profile, kind_of_subject, pb, profile_key, subject};
 
 /// Keys of the keyspace `meta`.
@@ -11,6 +11,7 @@ pub(super) const APPLIED: &[u8] = b"applied";
 pub(super) const CLOCK: &[u8] = b"clock";
 pub(super) const DICTIONARY: &[u8] = b"dictionary";
 pub(super) const SOFT: &[u8] = b"soft";
+pub(super) const PROVIDER_RANKS: &[u8] = b"provider_ranks";
 
 /// Length of a facts key: day, kind, id.
 const FACTS_LEN: usize = 13;
@@ -69,6 +70,25 @@ pub(super) fn profile(key: ProfileKey) -> UserKey {
 pub(super) fn read_profile(key: &[u8]) -> Option<ProfileKey> {
     let (kind, id) = read_kind(key)?;
     profile_key(kind, id)
+}
+
+/// A merchant's id; kind and id of an item.
+pub(super) fn holder(subject: Subject) -> UserKey {
+    match subject {
+        Subject::Merchant(id) => merchant(id),
+        Subject::Item(item) => profile(ProfileKey::Item(item)),
+    }
+}
+
+/// Reads what [`holder`] makes.
+pub(super) fn read_holder(key: &[u8]) -> Option<Subject> {
+    if let Some(id) = read_merchant(key) {
+        return Some(Subject::Merchant(id));
+    }
+    match read_profile(key)? {
+        ProfileKey::Item(item) => Some(Subject::Item(item)),
+        ProfileKey::Merchant(_) | ProfileKey::Provider(_) => None,
+    }
 }
 
 /// A merchant's id.

@@ -53,7 +53,8 @@ fn read_meta(snapshot: &Snapshot, spaces: &Spaces) -> Result<Option<MetaRow>, St
     let Some(clock) = meta_part(snapshot, spaces, keys::CLOCK)? else { return Ok(None) };
     let dictionary = meta_part(snapshot, spaces, keys::DICTIONARY)?.unwrap_or_default();
     let soft = meta_part(snapshot, spaces, keys::SOFT)?.unwrap_or_default();
-    Ok(Some(values::read_meta(clock, dictionary, soft)))
+    let ranks = meta_part(snapshot, spaces, keys::PROVIDER_RANKS)?.unwrap_or_default();
+    Ok(Some(values::read_meta(clock, dictionary, soft, ranks)))
 }
 
 fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[u8]) -> Result<Option<M>, StoreError> {
@@ -108,7 +109,10 @@ fn read_row(space: Space, key: &[u8], value: &[u8]) -> Result<Row, DecodeProblem
             }
             Row::Profile(profile.key(), Some(profile))
         }
-        Space::Windows => Row::Windows(of_merchant()?, values::read_windows(value)?),
+        Space::Windows => {
+            let holder = keys::read_holder(key).ok_or(DecodeProblem::Missing { field: "whose they are in the key" })?;
+            Row::Windows(holder, values::read_windows(value)?)
+        }
         Space::Rights => Row::Rights(of_merchant()?, values::read_rights(value)?),
         Space::Violations => Row::Violation(values::read_violation(value)?),
         Space::Requests => values::read_request(value)?,

@@ -12,6 +12,9 @@ use super::{keys, values};
 use crate::domain::{DayFacts, FactKey};
 use crate::state::{MetaRow, Row};
 
+/// Keys of the parts of the meta row.
+const META_KEYS: [&[u8]; 4] = [keys::CLOCK, keys::DICTIONARY, keys::SOFT, keys::PROVIDER_RANKS];
+
 /// The materialised rows of the state, and the revision up to which they are applied.
 #[derive(Clone)]
 pub struct Store {
@@ -22,12 +25,12 @@ pub struct Store {
 }
 
 /// The values of the meta row, by key.
-type MetaValues = [(&'static [u8], Vec<u8>); 3];
+type MetaValues = [(&'static [u8], Vec<u8>); META_KEYS.len()];
 
 impl Store {
     pub(super) fn open(db: &Database) -> Result<Self, StoreError> {
         let spaces = Spaces::open(db)?;
-        let meta_written = [keys::CLOCK, keys::DICTIONARY, keys::SOFT].map(|key| (key, Vec::new()));
+        let meta_written = META_KEYS.map(|key| (key, Vec::new()));
         Ok(Self { db: db.clone(), spaces, meta_written: Arc::new(Mutex::new(meta_written)) })
     }
 
@@ -107,8 +110,10 @@ pub(super) fn applied(snapshot: &fjall::Snapshot, spaces: &Spaces) -> Result<u64
 
 fn meta_values(row: &MetaRow) -> MetaValues {
     let (clock, dictionary, soft) = values::meta(row);
-    let mut meta = [(keys::CLOCK, Vec::new()), (keys::DICTIONARY, Vec::new()), (keys::SOFT, Vec::new())];
-    let [(_, clock_value), (_, dictionary_value), (_, soft_value)] = &mut meta;
+    let ranks = values::provider_ranks(row);
+    let mut meta = META_KEYS.map(|key| (key, Vec::new()));
+    let [(_, clock_value), (_, dictionary_value), (_, soft_value), (_, ranks_value)] = &mut meta;
+    values::write(&ranks, ranks_value);
     values::write(&clock, clock_value);
     values::write(&dictionary, dictionary_value);
     values::write(&soft, soft_value);
@@ -130,8 +135,8 @@ impl Writing<'_> {
                 self.change(Space::Profiles, keys::profile(*key), profile.as_ref().map(values::profile));
             }
             Row::Facts(key, facts) => self.change(Space::Facts, keys::facts(*key), Some(values::facts(facts))),
-            Row::Windows(merchant, row) => {
-                self.change(Space::Windows, keys::merchant(*merchant), Some(values::windows(row)));
+            Row::Windows(holder, row) => {
+                self.change(Space::Windows, keys::holder(*holder), Some(values::windows(row)));
             }
             Row::Rights(merchant, rights) => {
                 let value = (!rights.is_empty()).then(|| values::rights(rights));

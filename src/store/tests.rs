@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::spaces::Space;
 use super::{DATA_VERSION, DataFolder, Store, StoreError, keys};
-use crate::domain::{CounterId, Day, DayFacts, FactKey, MerchantId, Profile, ProfileKey, Subject};
+use crate::domain::{CounterId, Day, DayFacts, FactKey, MerchantId, Profile, ProfileKey, ProviderId, Subject};
 use crate::log::Log;
 use crate::record::arbitrary;
 use crate::state::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};
@@ -68,6 +68,7 @@ fn windows_row() -> impl Strategy<Value = WindowsRow> {
 fn meta_row() -> impl Strategy<Value = MetaRow> {
     let flags = || vec(any::<bool>(), 0..4);
     let texts = || vec(arbitrary::text(), 0..4);
+    let ranks = || btree_map(any::<u64>().prop_map(ProviderId), any::<u32>(), 0..4);
     let transition = (any::<u64>(), option::of(arbitrary::day()), any::<u64>(), flags()).prop_map(
         |(began, facts_day, policy_version, unseen_at_close)| TransitionRow {
             began,
@@ -78,10 +79,10 @@ fn meta_row() -> impl Strategy<Value = MetaRow> {
     );
     (
         (arbitrary::timestamp(), option::of(arbitrary::day()), any::<u64>(), texts(), flags()),
-        (flags(), texts(), option::of(transition), any::<bool>()),
+        (flags(), texts(), option::of(transition), any::<bool>(), ranks(), ranks()),
     )
         .prop_map(|((now, facts_day, policy_version, counters, seen), rest)| {
-            let (unseen_at_close, programme_bits, transition, is_simulated) = rest;
+            let (unseen_at_close, programme_bits, transition, is_simulated, provider_ranks, next_provider_ranks) = rest;
             MetaRow {
                 now,
                 facts_day,
@@ -92,6 +93,8 @@ fn meta_row() -> impl Strategy<Value = MetaRow> {
                 programme_bits,
                 transition,
                 is_simulated,
+                provider_ranks,
+                next_provider_ranks,
             }
         })
 }
@@ -107,7 +110,7 @@ fn row() -> impl Strategy<Value = Row> {
     prop_oneof![
         arbitrary::profile().prop_map(profile_row),
         (fact_key, arbitrary::day_facts()).prop_map(|(key, facts)| Row::Facts(key, facts)),
-        (arbitrary::merchant_id(), windows_row()).prop_map(|(merchant, row)| Row::Windows(merchant, row)),
+        (arbitrary::subject(), windows_row()).prop_map(|(holder, row)| Row::Windows(holder, row)),
         (arbitrary::merchant_id(), vec(arbitrary::right(), 1..3)).prop_map(|(id, rights)| Row::Rights(id, rights)),
         arbitrary::violation().prop_map(Row::Violation),
         (arbitrary::request_key(), request).prop_map(|(key, row)| Row::Request(key, Some(row))),
@@ -122,7 +125,7 @@ fn place(row: &Row) -> String {
     match row {
         Row::Profile(key, _) => format!("profile {key:?}"),
         Row::Facts(key, _) => format!("facts {key:?}"),
-        Row::Windows(merchant, _) => format!("windows {merchant:?}"),
+        Row::Windows(holder, _) => format!("windows {holder:?}"),
         Row::Rights(merchant, _) => format!("rights {merchant:?}"),
         Row::Violation(violation) => format!("violation {:?} {}", violation.merchant, violation.id),
         Row::Request(key, _) => format!("request {:?} {:?} {:?}", key.identity, key.method, key.request_id),
@@ -247,7 +250,10 @@ fn loading_stops_at_the_first_error_of_its_caller() {
     let Opened { store, folder: _folder } = opened();
     let window = |id| {
         let facts = MerchantFactsParts::default();
-        Row::Windows(MerchantId(id), WindowsRow { facts_day: Day(1), layout: 1, last_stored: None, facts })
+        Row::Windows(
+            Subject::Merchant(MerchantId(id)),
+            WindowsRow { facts_day: Day(1), layout: 1, last_stored: None, facts },
+        )
     };
     store.write(1, (0..50_000).map(window)).expect("writes");
     let mut seen = 0;

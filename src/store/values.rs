@@ -2,10 +2,10 @@
 
 use prost::Message;
 
-use crate::domain::{Day, DayFacts, HeldRight, Profile, RequestKey, Timestamp, Violation};
+use crate::domain::{Day, DayFacts, HeldRight, Profile, ProviderId, RequestKey, Timestamp, Violation};
 use crate::record::column::{Column, push, push_signed};
 use crate::record::{self, DecodeProblem, pb, required};
-use crate::state::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};
+use crate::state::{ImportRow, MetaRow, PolicyRow, ProviderRanks, RequestRow, Row, TransitionRow, WindowsRow};
 use crate::trust::{Level, MerchantFactsParts};
 
 const FORMAT: u8 = 1;
@@ -189,8 +189,29 @@ pub(super) fn meta(row: &MetaRow) -> (pb::ClockRow, pb::DictionaryRow, pb::SoftR
     )
 }
 
-pub(super) fn read_meta(clock: pb::ClockRow, dictionary: pb::DictionaryRow, soft: pb::SoftRow) -> MetaRow {
+/// Places of service providers, now and next.
+pub(super) fn provider_ranks(row: &MetaRow) -> pb::ProviderRanksRow {
+    let column = |ranks: &ProviderRanks| {
+        let ids = ranks.keys().map(|id| id.0).collect();
+        pb::ProviderRanks { ids, ranks: ranks.values().copied().collect() }
+    };
+    pb::ProviderRanksRow { current: Some(column(&row.provider_ranks)), next: Some(column(&row.next_provider_ranks)) }
+}
+
+fn read_ranks(column: Option<pb::ProviderRanks>) -> ProviderRanks {
+    let column = column.unwrap_or_default();
+    column.ids.into_iter().map(ProviderId).zip(column.ranks).collect()
+}
+
+pub(super) fn read_meta(
+    clock: pb::ClockRow,
+    dictionary: pb::DictionaryRow,
+    soft: pb::SoftRow,
+    ranks: pb::ProviderRanksRow,
+) -> MetaRow {
     MetaRow {
+        provider_ranks: read_ranks(ranks.current),
+        next_provider_ranks: read_ranks(ranks.next),
         now: Timestamp(clock.now),
         facts_day: clock.facts_day.map(Day),
         policy_version: clock.policy_version,

@@ -48,9 +48,8 @@ mod tests {
 
     #[test]
     fn shares_are_kept_and_salts_are_independent() {
-        let count = |share: f64, salt: &str| {
-            (0..20_000).filter(|id| holdout(share, salt).holds_out(MerchantId(*id))).count()
-        };
+        let count =
+            |share: f64, salt: &str| (0..20_000).filter(|id| holdout(share, salt).holds_out(MerchantId(*id))).count();
         assert_eq!(count(0.0, "a"), 0);
         assert_eq!(count(1.0, "a"), 20_000);
         assert!((1_880..=2_120).contains(&count(0.1, "a")), "{}", count(0.1, "a"));

@@ -215,7 +215,10 @@ impl Programme {
     pub fn item_uplift(&self, kind: TargetKind, item: Option<&ItemView>) -> f64 {
         let Some(item) = item else { return 1.0 };
         let seen = Seen::item(item);
-        self.item_uplifts.iter().find(|case| case.kind == kind && case.when.holds(&seen)).map_or(1.0, |case| case.factor)
+        self.item_uplifts
+            .iter()
+            .find(|case| case.kind == kind && case.when.holds(&seen))
+            .map_or(1.0, |case| case.factor)
     }
 
     /// Whether a merchant is in it, and with what uplift.

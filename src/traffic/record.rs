@@ -171,9 +171,7 @@ pub fn materialise(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>
         ad_price: tier.map_or(1.0, |tier| to_f32(tier.ad_price_factor)),
         labels: kind_label(view.merchant.kind),
         penalty: TargetKind::ALL.map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
-        tilt: Scene::ALL.map(|scene| {
-            to_f32(model.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(trust.score)))
-        }),
+        tilt: Scene::ALL.map(|scene| to_f32(model.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(trust.score)))),
         boosts: boosts(programmes, &members),
         ..MerchantRecord::UNREGISTERED
     };

@@ -1,7 +1,7 @@
 //! Stages of a merchant's life cycle (seed 002): entry → cold start → growth → mature.
 
-use crate::trust::{MerchantView, Predicate, Seen, TrustView};
 use crate::domain::Timestamp;
+use crate::trust::{MerchantView, Predicate, Seen, TrustView};
 
 /// One stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,6 @@ pub fn stage_of<'a>(stages: &'a [Stage], view: &MerchantView, trust: &TrustView)
 
 /// The next instant after state time at which the stage can change by itself.
 #[must_use]
-pub fn next_stage_change(stages: &[Stage], seen: &Seen) -> Option<Timestamp> {
+pub(super) fn next_stage_change(stages: &[Stage], seen: &Seen) -> Option<Timestamp> {
     stages.iter().filter_map(|stage| stage.when.next_change(seen)).min()
 }

@@ -129,9 +129,7 @@ impl NumberColumn {
             }
             Self::Sum(id) => Some(count_to_f64(seen.merchant?.facts.sum(*id))),
             Self::Level(id) => seen.merchant?.facts.level(*id).map(|level| count_to_f64(level.value)),
-            Self::Capability(capability) => {
-                seen.merchant?.provider?.profile.capability(*capability).map(f64::from)
-            }
+            Self::Capability(capability) => seen.merchant?.provider?.profile.capability(*capability).map(f64::from),
             Self::ProviderRank => seen.merchant?.provider?.rank.map(f64::from),
             Self::Promoters => match seen.item?.profile {
                 Profile::Product(product) => u32::try_from(product.promoters.len()).ok().map(f64::from),

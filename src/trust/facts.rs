@@ -201,7 +201,9 @@ fn difference(range: DayRange, other: Option<DayRange>) -> Vec<DayRange> {
     [before, after].into_iter().filter(|r| r.first <= r.last).collect()
 }
 
-fn merge_ranges(mut ranges: Vec<DayRange>) -> Vec<DayRange> {
+/// Ranges of days in order, those that touch joined, without days before the first that facts can be of.
+#[must_use]
+pub fn merge_ranges(mut ranges: Vec<DayRange>) -> Vec<DayRange> {
     ranges.retain_mut(|range| {
         range.first = range.first.max(FIRST_FACTS_DAY);
         range.first <= range.last

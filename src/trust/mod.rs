@@ -15,9 +15,9 @@ mod signal;
 mod view;
 mod window;
 
-pub use curve::{Curve, CurveError};
-pub use facts::{Anchors, FactsLayout, FirstSale, Level, MerchantFacts, MerchantFactsParts};
 pub use columns::{FlagColumn, ListColumn, NumberColumn, TextColumn};
+pub use curve::{Curve, CurveError};
+pub use facts::{Anchors, FactsLayout, FirstSale, Level, MerchantFacts, MerchantFactsParts, merge_ranges};
 pub use predicate::{Comparison, Condition, ConditionResult, Predicate, Step, Test};
 pub use score::{LayerScore, ScoreModel, SignalRow, SignalState, Tier, Trust, score};
 pub use signal::{Derived, Dimension, Input, Layer, Signal, SignalKind};

@@ -209,9 +209,7 @@ impl Condition {
             Test::Ratio(above, below, comparison, constant) => {
                 ratio(above, below, seen).is_some_and(|value| comparison.holds(value, *constant))
             }
-            Test::Text(column, texts) => {
-                column.value(seen).is_some_and(|value| texts.iter().any(|text| text == value))
-            }
+            Test::Text(column, texts) => column.value(seen).is_some_and(|value| texts.iter().any(|text| text == value)),
             Test::Member(column, entry) => column.values(seen).any(|value| value == entry),
             Test::Flag(column) => column.value(seen),
         }
@@ -237,7 +235,9 @@ impl Condition {
                 [Some(first.plus(days)), Some(first.plus(days.saturating_add(1)))]
             }
             // An enrolment that lies ahead begins on its day. Rights change when they are held, wherever they are read.
-            Test::Member(ListColumn::Enrolments, list) => [seen.merchant.and_then(|view| view.merchant.enrolled(list)), None],
+            Test::Member(ListColumn::Enrolments, list) => {
+                [seen.merchant.and_then(|view| view.merchant.enrolled(list)), None]
+            }
             Test::Member(..) | Test::Text(..) | Test::Flag(_) | Test::Ratio(..) => return None,
         };
         candidates.into_iter().flatten().map(Day::start).filter(|instant| *instant > seen.now()).min()

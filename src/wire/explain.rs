@@ -6,10 +6,11 @@ use super::scoring::{base_score, scene, target_kind};
 use super::time::to_proto_time;
 use super::validate::Fields;
 use crate::domain::{CounterId, Day, Decision, TargetKind, Violation};
-use crate::engine::{ExplainQuery, ExplainedMerchant, Explanation};
+use crate::engine::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
 use crate::policy::{CounterKind, Policy};
 use crate::proto;
 use crate::state::State;
+use crate::traffic::Programme;
 use crate::trust::governance::{WaiverRule, shown_share};
 use crate::trust::{ConditionResult, Input, Layer, Signal, SignalKind, SignalRow, SignalState};
 
@@ -59,6 +60,7 @@ pub fn explain_response(
             weight: explanation.weight.weight,
         }),
         waiver: merchant.and_then(|m| waiver(policy, m)),
+        stage: merchant.map(|m| m.made.stage.clone()).unwrap_or_default(),
     }
 }
 
@@ -181,38 +183,64 @@ fn programmes(
     explanation: &Explanation,
     merchant: &ExplainedMerchant,
 ) -> Vec<proto::ProgrammeExplanation> {
-    let members = merchant.made.programmes.iter().zip(&merchant.conditions);
-    policy
-        .programmes
-        .iter()
-        .zip(members)
-        .map(|(programme, (member, conditions))| {
-            let in_scene = programme.works_in(query.scene);
-            let mut reasons = Vec::new();
-            if !member.is_open {
-                reasons.push("outside its window".to_owned());
-            }
-            if !in_scene {
-                reasons.push(format!("does not work in scene {}", query.scene.name()));
-            }
-            if !member.is_met {
-                let failing = conditions.iter().filter(|condition| condition.is_decisive && !condition.holds);
-                reasons.extend(failing.map(|c| format!("{} does not hold: found {}", c.text, c.found)));
-            }
+    let explained = policy.programmes.iter().zip(&merchant.programmes);
+    explained
+        .map(|(programme, found)| {
+            let reasons = reasons(programme, query, found);
             proto::ProgrammeExplanation {
                 id: programme.id.clone(),
                 name: programme.name.clone(),
                 name_zh: programme.name_zh.clone(),
                 bit: u32::from(programme.bit),
                 kind: programme.kind.name().to_owned(),
-                eligible: member.is_member() && in_scene,
+                eligible: reasons.is_empty(),
                 reasons,
-                conditions: conditions.iter().map(condition).collect(),
-                uplift: member.uplift,
-                charged: explanation.weight.programmes >> programme.bit & 1 == 1,
+                conditions: found.conditions.iter().map(condition).collect(),
+                uplift: found.uplift,
+                charged: explanation.weight.charged == Some(programme.bit),
+                item_conditions: found.item_conditions.iter().map(condition).collect(),
+                shadow: programme.is_shadow,
+                held_out: found.member.is_held_out,
+                item_factor: found.item_factor,
+                modifier_factor: found.modifier_factor,
+                seed: programme.seed.clone(),
             }
         })
         .collect()
+}
+
+/// Why a programme takes no part; empty if it does.
+fn reasons(programme: &Programme, query: &ExplainQuery, found: &ExplainedProgramme) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if programme.is_shadow {
+        reasons.push("in shadow: computed, not applied".to_owned());
+    }
+    if !found.is_open {
+        reasons.push("outside its window".to_owned());
+    }
+    if !found.is_in_scene {
+        reasons.push(format!("does not work in scene {}", query.scene.name()));
+    }
+    if !programme.works_for(query.kind) {
+        reasons.push(format!("does not work for targets of kind {}", query.kind.name()));
+    }
+    if found.member.is_held_out {
+        reasons.push("held out: the merchant is in a control group".to_owned());
+    }
+    let mut unmet = |conditions: &[ConditionResult]| {
+        let failing = conditions.iter().filter(|condition| condition.is_decisive && !condition.holds);
+        reasons.extend(failing.map(|c| format!("{} does not hold: found {}", c.text, c.found)));
+    };
+    if !found.member.is_met || !found.is_in_scene {
+        unmet(&found.conditions);
+    }
+    if !found.takes_target {
+        unmet(&found.item_conditions);
+    }
+    if reasons.is_empty() && !found.takes_target {
+        reasons.push("the item is not registered, and so its conditions cannot hold".to_owned());
+    }
+    reasons
 }
 
 fn condition(result: &ConditionResult) -> proto::ConditionExplanation {

@@ -201,7 +201,7 @@ pub(crate) fn check(machine: &mut Machine, facts: &Facts, context: &str) {
             assert_eq!(found, expected, "{context}: level {} of {id:?}", counter.0);
         }
         let policy = state.policy();
-        let made = materialise(&policy.model, &policy.programmes, &view, state.disabled(), &mut Vec::new());
+        let made = materialise(&policy.rules(state.disabled()), &view, &mut Vec::new());
         let world = state.hot().world();
         assert_eq!(world.table.read(slot), made.record, "{context}: record of {id:?} at {}", state.meta().now.0);
         assert!(made.next_change.is_none_or(|at| state.next_due() <= Some(at)), "{context}: {id:?} is due at no time");

@@ -152,6 +152,9 @@ cases = [
     { when = 'merchant.days_since_opening < 7', uplift = 1.5 },
     { when = 'true', uplift = 0.5 },
 ]
+[budget]
+exposures = 1_000_000
+period = "day"
 "#;
 
 /// The text of a variant, 0 to 3. 0 and 3 have one layout and differ in what they make of it.

@@ -90,9 +90,10 @@ fn condition(programme: &Programme, kind: TargetKind) -> Option<&Predicate> {
 
 /// What a programme asks of members in a scene.
 fn asked(programme: &Programme, scene: Scene) -> impl Iterator<Item = &SceneCondition> {
-    programme.scene_conditions.iter().filter(move |condition| {
-        condition.scenes.get(scene.index()).copied().unwrap_or(false)
-    })
+    programme
+        .scene_conditions
+        .iter()
+        .filter(move |condition| condition.scenes.get(scene.index()).copied().unwrap_or(false))
 }
 
 /// How expressions can hold together; `None` where they cannot.

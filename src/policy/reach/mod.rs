@@ -101,7 +101,11 @@ impl Reach<'_> {
     pub(super) fn programme(&self, programme: &Programme, file: &ProgrammeFile, report: &mut Report) {
         if !opens(&programme.window) {
             let span = file.weekdays.as_ref().map_or(0..0, Spanned::span);
-            report.at(span, "none of these days of the week lies between the first day and the last", "correct the days");
+            report.at(
+                span,
+                "none of these days of the week lies between the first day and the last",
+                "correct the days",
+            );
         }
         self.items(programme, file, report);
         let (eligible, _) = self.node(&programme.eligibility);
@@ -135,7 +139,11 @@ impl Reach<'_> {
             for ((when, _), file) in programme.conditional_labels.iter().zip(&file.conditional_label) {
                 let (holds, _) = self.node(when);
                 if let Some(reason) = self.refuted(&[&eligible, &holds]) {
-                    report.at(file.when.span(), format!("no member can have these labels: {reason}"), "correct or remove it");
+                    report.at(
+                        file.when.span(),
+                        format!("no member can have these labels: {reason}"),
+                        "correct or remove it",
+                    );
                 }
             }
         }

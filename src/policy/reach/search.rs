@@ -71,7 +71,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let mut was_choice = false;
         for _ in 0..STEPS_PER_SEARCH {
             let Some((node, next)) = self.head.and_then(|head| self.agenda.get(head).copied()) else {
-                return Found::Together(self.path.iter().map(|(condition, outcome)| written(condition, *outcome)).collect());
+                return Found::Together(
+                    self.path.iter().map(|(condition, outcome)| written(condition, *outcome)).collect(),
+                );
             };
             let left = self.known.steps.get();
             if left == 0 {
@@ -135,7 +137,9 @@ impl<'s, 'a> Search<'s, 'a> {
     /// Puts nodes first on the agenda, those without alternatives before the others.
     fn push_all(&mut self, nodes: impl DoubleEndedIterator<Item = &'s Node<'a>> + Clone) {
         let has_alternatives = |node: &&Node| matches!(node, Node::Any(_) | Node::Stage(_, false));
-        for node in nodes.clone().rev().filter(has_alternatives).chain(nodes.rev().filter(|node| !has_alternatives(node))) {
+        for node in
+            nodes.clone().rev().filter(has_alternatives).chain(nodes.rev().filter(|node| !has_alternatives(node)))
+        {
             self.push(node);
         }
     }

@@ -94,7 +94,8 @@ impl Numbers {
             Ordering::Greater => false,
             Ordering::Equal => !self.is_low_open && !self.is_high_open && inside().next().is_none(),
             Ordering::Less if is_whole => {
-                let mut excluded: Vec<f64> = inside().copied().filter(|value| value.fract().abs() < f64::EPSILON).collect();
+                let mut excluded: Vec<f64> =
+                    inside().copied().filter(|value| value.fract().abs() < f64::EPSILON).collect();
                 excluded.sort_by(f64::total_cmp);
                 excluded.dedup_by(|a, b| a.total_cmp(b).is_eq());
                 let excluded = u32::try_from(excluded.len()).unwrap_or(u32::MAX);

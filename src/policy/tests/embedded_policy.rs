@@ -167,9 +167,9 @@ fn programmes_are_sorted_and_keep_their_bits() {
     let tilt = &policy.programmes[2];
     assert_eq!(tilt.kind, ProgrammeKind::Tilt);
     assert_eq!(Scene::ALL.map(|scene| tilt.works_in(scene)), [true, false, false, true, true, true]);
-    assert_eq!(policy.weight_rules.scene_programmes[Scene::Live.index()], 0b1110);
-    assert_eq!(policy.weight_rules.scene_programmes[Scene::ShortVideo.index()], 0b1010);
-    assert_eq!(policy.weight_rules.hard_programmes, 0);
+    let rules = |scene| policy.weight_rules.in_scene(scene, u64::MAX, false);
+    assert_eq!((rules(Scene::Live).in_scene, rules(Scene::ShortVideo).in_scene), (0b1110, 0b1010));
+    assert_eq!((rules(Scene::Live).hard, rules(Scene::Live).tilts), (0, 0b0100));
 }
 
 #[test]

@@ -127,8 +127,15 @@ fn refusal(text: &str) -> Option<String> {
         declare(vec![file], &mut Dictionary::default(), &mut Report::new("score.toml", "", &mut problems));
     let (signals, tiers, rights) =
         (vec!["price_index".to_owned()], vec!["trusted".to_owned()], vec!["seven".to_owned()]);
-    let scope =
-        Scope { counters: &counters, signals: Some(&signals), tiers: &tiers, rights: Some(&rights), no_logistics: &[] };
+    let scope = Scope {
+        counters: &counters,
+        signals: Some(&signals),
+        tiers: &tiers,
+        rights: Some(&rights),
+        stages: None,
+        no_logistics: &[],
+        items: false,
+    };
     let refusals = lower(text, &scope, &mut LayoutBuilder::default()).err()?;
     refusals.first().map(|refusal| format!("{}; {}", refusal.message, refusal.suggestion))
 }

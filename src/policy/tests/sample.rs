@@ -1,10 +1,11 @@
 //! A merchant to ask a policy about.
 
 use crate::domain::{
-    CounterId, Day, DayFacts, Decision, HeldRight, Merchant, MerchantId, MerchantKind, Timestamp, Violation,
+    CounterId, Day, DayFacts, Decision, HeldRight, Merchant, MerchantId, MerchantKind, Scene, TargetKind, Timestamp,
+    Violation,
 };
 use crate::policy::{Dictionary, Policy, compile, embedded};
-use crate::traffic::{Materialised, materialise};
+use crate::traffic::{ItemClass, Materialised, Weight, materialise, open_programmes, weigh};
 use crate::trust::{Anchors, MerchantFacts, MerchantView, SignalRow, Trust};
 
 /// The policy the program carries.
@@ -112,6 +113,7 @@ impl Sample {
             facts: &facts,
             rights: &self.rights,
             violations: &self.violations,
+            provider: None,
             facts_day,
             now: facts_day.plus(1).start(),
         })
@@ -120,8 +122,17 @@ impl Sample {
     /// Its record, with one row per signal.
     pub(super) fn record(&self, policy: &Policy) -> (Materialised, Vec<SignalRow>) {
         let mut rows = Vec::new();
-        let made = self.view(policy, |view| materialise(&policy.model, &policy.programmes, view, &[], &mut rows));
+        let made = self.view(policy, |view| materialise(&policy.rules(&[]), view, &mut rows));
         (made, rows)
+    }
+
+    /// The weight of its live room.
+    pub(super) fn weight(&self, policy: &Policy) -> Weight {
+        let record = self.record(policy).0.record;
+        let now = day(FACTS_DAY).plus(1).start();
+        let rules = policy.weight_rules.in_scene(Scene::Live, open_programmes(&policy.programmes, now), false);
+        let class = ItemClass::new(&policy.programmes, TargetKind::LiveRoom, None, 1.0);
+        weigh(&rules, &record.row(Scene::Live, TargetKind::LiveRoom), &class)
     }
 
     /// Its trust score.

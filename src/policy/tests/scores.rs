@@ -3,7 +3,7 @@
 use super::sample::{Sample, embedded_policy};
 use crate::domain::{Enrolment, MerchantKind, Scene, TargetKind};
 use crate::policy::{Dictionary, Policy, compile, embedded};
-use crate::traffic::{Label, weigh};
+use crate::traffic::{ItemClass, Label, weigh};
 use crate::trust::{SignalRow, SignalState};
 use proptest::prelude::*;
 
@@ -212,9 +212,10 @@ fn a_ban_closes_the_gate() {
     let policy = embedded_policy();
     let (made, _) = perfect().violating("ban").record(&policy);
     assert_eq!((made.record.trust, made.trust.tier), (0.0, 0));
-    let rules = policy.weight_rules.in_scene(Scene::Mall);
+    let rules = policy.weight_rules.in_scene(Scene::Mall, u64::MAX, false);
     for kind in TargetKind::ALL {
-        let weight = weigh(&rules, &made.record.row(Scene::Mall, kind), 1.0);
+        let class = ItemClass::new(&policy.programmes, kind, None, 1.0);
+        let weight = weigh(&rules, &made.record.row(Scene::Mall, kind), &class);
         assert!(weight.is_excluded() && weight.weight <= 0.0, "{}", kind.name());
     }
 }
@@ -222,13 +223,13 @@ fn a_ban_closes_the_gate() {
 #[test]
 fn newcomers_are_launched_unless_their_owner_was_punished() {
     let policy = embedded_policy();
-    let uplift = |sample: &Sample| sample.record(&policy).0.record.uplift[Scene::Live.index()];
+    let uplift = |sample: &Sample| sample.weight(&policy).uplift;
     for (days, expected) in [(0, 1.5), (6, 1.5), (7, 1.0), (29, 1.0), (30, 0.4), (89, 0.4), (90, 0.0)] {
         let found = uplift(&Sample::default().opened(days));
         assert!((found - expected).abs() < 1e-6, "{days} days: {found}");
     }
     let mut again = Sample::default().opened(3);
-    assert_ne!(again.record(&policy).0.record.labels & Label::NewMerchant.bit(), 0);
+    assert_ne!(again.weight(&policy).labels & Label::NewMerchant.bit(), 0);
     again.merchant.prior_identity_violation = true;
     assert!(uplift(&again) <= 0.0);
     let next = Sample::default().opened(3).record(&policy).0.next_change.expect("it changes by itself");
@@ -240,14 +241,13 @@ fn kuai_brands_are_supported_and_benchmarks_more() {
     let policy = embedded_policy();
     let mut brand = perfect();
     brand.merchant.kind = MerchantKind::KuaiBrand;
-    let (plain, _) = brand.record(&policy);
+    let plain = brand.weight(&policy);
     brand.merchant.tags = vec!["benchmark".into()];
-    let (benchmark, _) = brand.record(&policy);
-    let live = Scene::Live.index();
-    assert!(benchmark.record.uplift[live] > plain.record.uplift[live] && plain.record.uplift[live] > 0.0);
-    assert_eq!(plain.record.labels & Label::Benchmark.bit(), 0);
-    assert_ne!(benchmark.record.labels & Label::Benchmark.bit(), 0);
-    assert_ne!(plain.record.labels & Label::KuaiBrand.bit(), 0);
+    let benchmark = brand.weight(&policy);
+    assert!(benchmark.uplift > plain.uplift && plain.uplift > 0.0);
+    assert_eq!(plain.labels & Label::Benchmark.bit(), 0);
+    assert_ne!(benchmark.labels & Label::Benchmark.bit(), 0);
+    assert_ne!(plain.labels & Label::KuaiBrand.bit(), 0);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn an_enrolment_that_lies_ahead_changes_the_record_on_its_day() {
 #[test]
 fn trust_purchase_is_granted_on_rights_and_thresholds() {
     let policy = embedded_policy();
-    let is_member = |sample: &Sample| sample.record(&policy).0.record.labels & Label::TrustPurchase.bit() != 0;
+    let is_member = |sample: &Sample| sample.weight(&policy).labels & Label::TrustPurchase.bit() != 0;
     assert!(is_member(&perfect()));
     let mut without = perfect();
     without.rights.retain(|right| right.right != "fake_one_compensates_ten");
@@ -280,8 +280,10 @@ fn trust_purchase_is_granted_on_rights_and_thresholds() {
     assert!(!is_member(&disliked), "reviews were withheld");
     assert!(!is_member(&disliked.with(&[("negative_reviews", 1_300)])), "26 % bad reviews");
     let (made, _) = perfect().record(&policy);
-    let live = made.record.tilt[Scene::Live.index()];
-    assert!(live > made.record.tilt[Scene::ShortVideo.index()], "tilted in live rooms, not in short videos");
+    let tilt = f64::from(made.record.tilt[Scene::Live.index()]);
+    assert!(perfect().weight(&policy).tilt > tilt, "tilted in live rooms");
+    let scenes = made.record.boosts.map(|boost| boost.scenes);
+    assert!(scenes.iter().all(|scenes| scenes & Scene::ShortVideo.mask() == 0), "not in short videos");
 }
 
 #[test]

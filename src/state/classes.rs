@@ -1,0 +1,85 @@
+//! The classes of items of one world: items that are alike share one, so that an item takes no more memory than its
+//! place in the index.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use crate::domain::TargetKind;
+use crate::traffic::{ItemClass, Programme};
+
+/// Most classes of a world: what fits into an item's value.
+pub(super) const MAX_CLASSES: u32 = (1 << 19) - 1;
+/// The class of items that violations exclude, for when there is no room for another.
+const EXCLUDED: u32 = 4;
+
+/// What makes two classes the same.
+type Key = (u32, u64, Vec<(u8, u32)>);
+
+/// The classes. They are only ever added; readers need no lock.
+pub struct ItemClasses {
+    list: boxcar::Vec<ItemClass>,
+    /// Only the writer looks here.
+    positions: Mutex<HashMap<Key, u32, foldhash::fast::FixedState>>,
+}
+
+impl ItemClasses {
+    /// The classes of targets that are not registered, by kind index, and of excluded items.
+    pub(super) fn new(programmes: &[Programme]) -> Self {
+        let classes = Self { list: boxcar::Vec::new(), positions: Mutex::default() };
+        for kind in TargetKind::ALL {
+            classes.list.push(ItemClass::new(programmes, kind, None, 1.0));
+        }
+        classes.list.push(ItemClass { factor: 0.0, programmes: 0, uplift_factors: Vec::new() });
+        classes
+    }
+
+    /// The class of targets of a kind that are not registered, and of merchants.
+    pub(super) fn unregistered(kind: TargetKind) -> u32 {
+        u32::try_from(kind.index()).unwrap_or(0)
+    }
+
+    /// The class at a position.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, position: u32) -> Option<&ItemClass> {
+        self.list.get(usize::try_from(position).ok()?)
+    }
+
+    /// The position of a class, added if it is new. When there are too many, excluded items stay excluded and others
+    /// of their kind lose what sets them apart.
+    pub(super) fn position(&self, class: ItemClass, kind: TargetKind) -> u32 {
+        let factors = class.uplift_factors.iter().map(|(bit, factor)| (*bit, factor.to_bits())).collect();
+        let key: Key = (class.factor.to_bits(), class.programmes, factors);
+        let mut positions = self.positions.lock();
+        if let Some(position) = positions.get(&key) {
+            return *position;
+        }
+        let next = u32::try_from(self.list.count()).unwrap_or(u32::MAX);
+        if next >= MAX_CLASSES {
+            return if class.factor <= 0.0 { EXCLUDED } else { Self::unregistered(kind) };
+        }
+        self.list.push(class);
+        positions.insert(key, next);
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ItemClasses;
+    use crate::domain::TargetKind;
+    use crate::traffic::ItemClass;
+
+    #[test]
+    fn like_items_share_a_class() {
+        let classes = ItemClasses::new(&[]);
+        let class = |factor: f32, programmes| ItemClass { factor, programmes, uplift_factors: vec![] };
+        let first = classes.position(class(0.5, 3), TargetKind::Product);
+        assert_eq!(classes.position(class(0.5, 3), TargetKind::Product), first);
+        let other = classes.position(class(0.5, 2), TargetKind::Product);
+        assert_ne!(other, first);
+        assert_eq!(classes.get(other), Some(&class(0.5, 2)));
+        assert_eq!(classes.get(super::EXCLUDED).map(|class| class.factor), Some(0.0));
+    }
+}

@@ -1,0 +1,177 @@
+//! `apply` for what follows from items: their classes, and the sums of facts about them.
+
+use super::history::{History, HistoryError};
+use super::hot::Side;
+use super::state::{Due, State};
+use super::transition::Transition;
+use crate::domain::{DayFacts, FactRow, ItemId, Profile};
+use crate::policy::Policy;
+use crate::traffic::ItemClass;
+use crate::trust::{Anchors, ItemView, MerchantFacts, governance};
+
+use super::classes::ItemClasses;
+use crate::domain::Violation;
+
+impl State {
+    /// Makes what Score needs of an item, in the world that serves and in the one being built.
+    pub(super) fn refresh_item(&mut self, item: ItemId) {
+        let profile = self.items(item.kind).get(&item.id);
+        let owner = profile.and_then(Profile::owner);
+        if owner.is_none() && !self.item_violations.contains_key(&item) {
+            self.hot.remove_item(item);
+            return;
+        }
+        let slot = owner.map(|owner| self.slot_of(owner));
+        self.hot.set_item(item, slot);
+        let world = self.hot.world();
+        let facts = self.item_facts.get(&item);
+        self.classify(item, (&self.policy, &world.classes, world.side), facts);
+        if let Some(transition) = &self.transition {
+            self.classify_in(transition, item);
+        }
+        if let Some(at) = self.next_item_change(item) {
+            self.due.insert((at, Due::Item(item)));
+        }
+    }
+
+    /// Sets the class of an item in a world.
+    fn classify(
+        &self,
+        item: ItemId,
+        (policy, classes, side): (&Policy, &ItemClasses, Side),
+        facts: Option<&MerchantFacts>,
+    ) {
+        let kind = item.kind.target();
+        let profile = self.items(item.kind).get(&item.id);
+        let view = profile.map(|profile| ItemView { profile, facts, now: self.meta.now });
+        let class = ItemClass::new(&policy.programmes, kind, view.as_ref(), self.item_factor(policy, item));
+        self.hot.set_class(item, side, classes.position(class, kind));
+    }
+
+    /// Sets the class of an item in the world being built.
+    pub(super) fn classify_in(&self, transition: &Transition, item: ItemId) {
+        let facts = transition.item_facts.get(&item).or_else(|| {
+            let same = transition.policy.item_layout_fingerprint == self.policy.item_layout_fingerprint;
+            self.item_facts.get(&item).filter(|_| same)
+        });
+        self.classify(item, (&transition.policy, &transition.classes, transition.side), facts);
+    }
+
+    fn next_item_change(&self, item: ItemId) -> Option<crate::domain::Timestamp> {
+        let violations = self.item_violations(item).map(|(_, violation)| violation);
+        let by_violation = governance::next_change(violations, self.meta.now);
+        let kind = item.kind.target();
+        let view = |profile| ItemView { profile, facts: None, now: self.meta.now };
+        let profile = self.items(item.kind).get(&item.id).map(view);
+        let policies = std::iter::once(&self.policy).chain(self.transition.as_ref().map(|building| &building.policy));
+        let by_policy = policies
+            .flat_map(|policy| &policy.programmes)
+            .filter_map(|programme| programme.next_item_change(kind, profile.as_ref()?));
+        by_violation.into_iter().chain(by_policy).min()
+    }
+
+    /// The product of the factors of the violations against an item under a policy; 1 if there is none.
+    fn item_factor(&self, policy: &Policy, item: ItemId) -> f32 {
+        let factors = self
+            .item_violations(item)
+            .map(|(_, violation)| policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now));
+        let factor = factors.fold(1.0, |product, factor| product * factor);
+        #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
+        let factor = factor as f32;
+        factor
+    }
+
+    /// Violations against an item, with the slot of the merchant they are recorded under.
+    pub fn item_violations(&self, item: ItemId) -> impl Iterator<Item = (u32, &Violation)> {
+        self.item_violations.get(&item).into_iter().flatten().filter_map(|(slot, id)| {
+            Some((*slot, self.entry(*slot)?.violations.iter().find(|violation| violation.id == *id)?))
+        })
+    }
+
+    /// What expressions see of an item; none if it is not registered.
+    #[must_use]
+    pub fn item_view(&self, item: ItemId) -> Option<ItemView<'_>> {
+        let profile = self.items(item.kind).get(&item.id)?;
+        Some(ItemView { profile, facts: self.item_facts.get(&item), now: self.meta.now })
+    }
+
+    /// The part of recording a row that concerns the sums of an item: those of now, and those being prepared.
+    pub(super) fn write_item_sums(&mut self, item: ItemId, row: &FactRow, before: &DayFacts) {
+        let none = Anchors::default();
+        let facts_day = self.facts_day();
+        if let Some(mut transition) = self.transition.take() {
+            if !transition.policy.item_layout.sums().is_empty() {
+                let (to, day) = (transition.policy.clone(), transition.facts_day);
+                let forked = self.forked_item(&mut transition, item);
+                forked.write_row(&to.item_layout, &none, day, row.day, before, &row.facts);
+            }
+            self.transition = Some(transition);
+        }
+        let policy = self.policy.clone();
+        let layout = &policy.item_layout;
+        if !layout.sums().is_empty() {
+            let facts = self.item_facts.entry(item).or_insert_with(|| MerchantFacts::empty(layout));
+            facts.write_row(layout, &none, facts_day, row.day, before, &row.facts);
+            self.changes.item_windows.insert(item);
+        }
+        self.dirty.insert(Due::Item(item));
+    }
+
+    /// The sums of an item in the world being built, its own from now on.
+    pub(super) fn forked_item<'a>(&self, transition: &'a mut Transition, item: ItemId) -> &'a mut MerchantFacts {
+        let (from, to) = (&self.policy.item_layout, &transition.policy.item_layout);
+        transition.item_facts.entry(item).or_insert_with(|| match self.item_facts.get(&item) {
+            Some(facts) if from == to => facts.clone(),
+            Some(facts) => facts.laid_out(from, to),
+            None => MerchantFacts::empty(to),
+        })
+    }
+
+    /// Takes a stored row of an item into the sums being prepared.
+    pub(super) fn move_item_row(
+        &self,
+        transition: &mut Transition,
+        item: ItemId,
+        day: crate::domain::Day,
+        row: &DayFacts,
+    ) {
+        let policy = transition.policy.clone();
+        if policy.item_layout.sums().is_empty() {
+            return;
+        }
+        let days = (self.facts_day(), transition.facts_day);
+        let new_sums = policy.item_layout.new_sums(&self.policy.item_layout);
+        let facts = self.forked_item(transition, item);
+        facts.move_row(&policy.item_layout, &Anchors::default(), days, &new_sums, day, row);
+    }
+
+    /// Sums the facts of items again from stored rows.
+    ///
+    /// # Errors
+    /// When stored facts cannot be read.
+    pub(super) fn resum_items(
+        &mut self,
+        items: &std::collections::BTreeSet<ItemId>,
+        history: &dyn History,
+    ) -> Result<(), HistoryError> {
+        let policy = self.policy.clone();
+        let layout = &policy.item_layout;
+        let nothing = super::hot::NOTHING_CLOSED;
+        let to = self.facts_day();
+        if items.is_empty() || layout.sums().is_empty() || to <= nothing {
+            return Ok(());
+        }
+        let older = crate::trust::FactsLayout::default();
+        let new_sums = layout.new_sums(&older);
+        for stored in history.rows(layout.days_to_read(&older, nothing, to)) {
+            let (key, row) = stored?;
+            let crate::domain::Subject::Item(item) = key.subject else { continue };
+            if items.contains(&item) {
+                let facts = self.item_facts.entry(item).or_insert_with(|| MerchantFacts::empty(layout));
+                facts.move_row(layout, &Anchors::default(), (nothing, to), &new_sums, key.day, &row);
+            }
+        }
+        self.changes.item_windows.extend(items.iter().copied());
+        Ok(())
+    }
+}
