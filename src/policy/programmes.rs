@@ -56,13 +56,20 @@ pub(super) fn programmes(
         }
         let Some(mut file) = report.read::<ProgrammeFile>() else { continue };
         bounded(&mut file, &mut report);
-        let modifies = file.modifies.clone();
-        if let Some(modifies) = modifies.filter(|_| *file.kind.get_ref() == ProgrammeKindName::Modifier) {
-            modifiers.push((path, text, id.to_owned(), modifies));
+        if let Some(names) = &file.modifies
+            && *file.kind.get_ref() == ProgrammeKindName::Modifier
+        {
+            modifiers.push((path, text, id.to_owned(), names.clone()));
+        }
+        if let Some(group) = &file.exclusive_group {
+            exclusive.push(Member { file: (path, text), span: group.span(), id: id.to_owned() });
         }
         let place = Place { scope, ceiling };
-        programmes.extend(programme(id, bit.unwrap_or(0), file, place, layout, &mut report));
+        let Some(programme) = programme(id, bit.unwrap_or(0), &file, place, layout, &mut report) else { continue };
+        reach.programme(&programme, &file, &mut report);
+        programmes.push(programme);
     }
+    exclusive_groups(reach, &exclusive, &programmes, problems);
     for (path, text, id, modifies) in modifiers {
         let bits = modified(&modifies, &programmes, &mut Report::new(path, text, problems));
         programmes.iter_mut().filter(|programme| programme.id == id).for_each(|modifier| modifier.modifies = bits);
@@ -134,7 +141,7 @@ struct Place<'a, 'b> {
 fn programme(
     id: &str,
     bit: u8,
-    file: ProgrammeFile,
+    file: &ProgrammeFile,
     place: Place,
     layout: &mut LayoutBuilder,
     report: &mut Report,
@@ -144,17 +151,17 @@ fn programme(
         report.at(file.seed.span(), format!("seed {seed:?}"), "write the number of the source text, e.g. \"002\"");
     }
     let scope = place.scope;
-    let window = window(&file, report);
+    let window = window(file, report);
     let eligibility = parted_expression(&file.eligibility, scope, layout, report);
-    let scene_conditions = scene_conditions(&file, scope, layout, report);
-    let uplift = uplift_of(&file, place, layout, report);
-    let item_uplifts = item_uplifts(&file, scope, layout, report);
+    let scene_conditions = scene_conditions(file, scope, layout, report);
+    let uplift = uplift_of(file, place, layout, report);
+    let item_uplifts = item_uplifts(file, scope, layout, report);
     let mut conditional_labels: Vec<(Predicate, u32)> = Vec::new();
     for label in &file.conditional_label {
         let condition = expression(&label.when, scope, layout, report);
         conditional_labels.extend(condition.map(|condition| (condition, labels_of(&label.labels))));
     }
-    let factor = modifier_factor(&file, report);
+    let factor = modifier_factor(file, report);
     let Parted { merchant, items } = eligibility?;
     let programme = Programme {
         id: id.to_owned(),
@@ -179,13 +186,13 @@ fn programme(
         is_shadow: file.shadow,
         labels: labels_of(&file.labels),
         conditional_labels,
-        budget: budget(&file, report),
-        guarantee: guarantee(&file, report),
-        cap: cap(&file, report),
+        budget: budget(file, report),
+        guarantee: guarantee(file, report),
+        cap: cap(file, report),
         name: file.name.clone(),
         name_zh: file.name_zh.clone(),
     };
-    check_items(&programme, &file, report);
+    check_items(&programme, file, report);
     Some(programme)
 }
 

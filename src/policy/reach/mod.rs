@@ -118,7 +118,7 @@ impl Reach<'_> {
             && cases.len() == files.len()
         {
             let nodes: Vec<(Node, Node)> = cases.iter().map(|(when, _)| self.node(when)).collect();
-            let span = |at| files.get(at).map_or(0..0, |case| case.when.span());
+            let span = |at: usize| files.get(at).map_or(0..0, |case| case.when.span());
             self.cases("case", &[&eligible], &nodes, span, report);
         }
         if programme.scene_conditions.len() == file.scene_condition.len() {

@@ -51,7 +51,7 @@ impl<'a> Node<'a> {
         let Test::Text(TextColumn::Stage, names) = &condition.test else { return test };
         let position = |name: &String| stages.iter().position(|stage| stage == name);
         let Some(named) = names.iter().map(position).collect::<Option<Vec<usize>>>() else { return test };
-        let mut stages = named.into_iter().map(|stage| Self::Stage(stage, outcome));
+        let stages = named.into_iter().map(|stage| Self::Stage(stage, outcome));
         if outcome { test.and(Self::Any(stages.collect())) } else { stages.fold(test, Self::and) }
     }
 
