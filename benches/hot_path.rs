@@ -83,7 +83,7 @@ fn located(bencher: Bencher, population: &Population) {
     let weight = |id: &u64| -> Weight {
         let item = targets.locate(&world, *id, 0);
         let row = world.table.read_row(item.merchant_slot, Scene::Live, TargetKind::LiveRoom);
-        world.classes.get(item.class).map(|class| weigh(&rules, &row, class))
+        weigh(&rules, &row, world.classes.get(item.class).expect("every class is there"))
     };
     let mut random = Random(1);
     bencher

@@ -5,6 +5,8 @@ mod explain;
 mod history;
 mod recovery;
 mod score;
+mod simulate;
+mod tally;
 mod writer;
 
 use std::path::Path;
@@ -26,6 +28,8 @@ pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
+pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
+pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
 use writer::{Writer, WriterHandle};

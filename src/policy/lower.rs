@@ -78,11 +78,13 @@ pub(super) fn lower_parted(text: &str, scope: &Scope, layout: &mut LayoutBuilder
 
 /// The parts that `&&` joins at the top of a tree, in order.
 fn part<'a>(tree: &'a IdedExpr, parts: &mut Vec<&'a IdedExpr>, depth: usize) {
-    match &tree.expr {
-        Expr::Call(call) if call.func_name == operators::LOGICAL_AND && depth <= 2 * MAX_DEPTH => {
-            call.args.iter().for_each(|argument| part(argument, parts, depth + 1));
-        }
-        _ => parts.push(tree),
+    if let Expr::Call(call) = &tree.expr
+        && call.func_name == operators::LOGICAL_AND
+        && depth <= 2 * MAX_DEPTH
+    {
+        call.args.iter().for_each(|argument| part(argument, parts, depth + 1));
+    } else {
+        parts.push(tree);
     }
 }
 

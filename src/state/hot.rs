@@ -167,13 +167,9 @@ impl Hot {
     pub(super) fn set_item(&self, item: ItemId, merchant_slot: Option<u32>) {
         let index = self.index(item.kind);
         let slot = merchant_slot.filter(|slot| *slot < NO_OWNER).unwrap_or(NO_OWNER);
-        let value = match index.get(item.id) {
-            Some(old) => old & !u64::from(NO_OWNER) | u64::from(slot),
-            None => {
-                let class = ItemClasses::unregistered(item.kind.target());
-                with_class(with_class(u64::from(slot), Side::Even, class), Side::Odd, class)
-            }
-        };
+        let class = ItemClasses::unregistered(item.kind.target());
+        let plain = || with_class(with_class(0, Side::Even, class), Side::Odd, class);
+        let value = index.get(item.id).unwrap_or_else(plain) & !u64::from(NO_OWNER) | u64::from(slot);
         index.set(item.id, value);
     }
 

@@ -186,7 +186,9 @@ impl Restore {
             }
         }
         let violated: Vec<ItemId> = state.item_violations.keys().copied().collect();
-        violated.into_iter().for_each(|item| state.refresh_item(item));
+        for item in violated {
+            state.refresh_item(item);
+        }
         state.finish(applied);
         state.start_transition(history);
         Ok(state)

@@ -73,7 +73,7 @@ impl MerchantTable {
         std::hint::black_box(slots.fold(0, |seen, slot| seen ^ version(slot)));
     }
 
-    /// Writes a record. Only one thread may write.
+    /// Writes a record. Only one thread may write a slot at a time.
     pub fn write(&self, slot: u32, record: &MerchantRecord) {
         let Some((chunk, at)) = place(slot) else { return };
         let Some(chunk) = self.chunks.get(chunk) else { return };

@@ -5,7 +5,7 @@
 //! meanwhile go to both worlds. `Activate` makes the second one current, at once.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -14,14 +14,15 @@ use parking_lot::Mutex;
 use super::classes::ItemClasses;
 use super::history::{History, HistoryError, HistoryRows};
 use super::hot::{NOTHING_CLOSED, Side, World};
+use super::parallel::in_parallel;
 use super::recording::anchors;
 use super::rows::{PolicyRow, TransitionRow};
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, PolicyText, Rejection, Subject};
+use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, PolicyText, Rejection, Subject, Timestamp};
 use crate::policy::{self, Dictionary, Policy};
-use crate::traffic::{Materialised, materialise, open_programmes};
-use crate::trust::{FirstSale, MerchantFacts, MerchantView, merge_ranges};
+use crate::traffic::{materialise, open_programmes};
+use crate::trust::{FirstSale, MerchantFacts, MerchantView, SignalRow, merge_ranges};
 
 /// A world being built.
 pub struct Transition {
@@ -92,7 +93,8 @@ impl Transition {
 }
 
 /// Signals whose counters were never sent for anyone.
-pub(super) fn disabled_signals(policy: &Policy, unseen: &[bool]) -> Vec<bool> {
+#[must_use]
+pub fn disabled_signals(policy: &Policy, unseen: &[bool]) -> Vec<bool> {
     let is_unseen = |counter: crate::domain::CounterId| unseen.get(usize::from(counter.0)).copied().unwrap_or(false);
     (0..policy.model.signals.len()).map(|index| policy.signal_counters(index).into_iter().any(is_unseen)).collect()
 }
@@ -138,7 +140,9 @@ impl State {
         })
     }
 
-    fn dictionary(&self) -> Dictionary {
+    /// Names and their numbers, for compiling a policy against this state.
+    #[must_use]
+    pub fn dictionary(&self) -> Dictionary {
         Dictionary { counters: self.meta.counters.clone(), programme_bits: self.meta.programme_bits.clone() }
     }
 
@@ -258,9 +262,7 @@ impl State {
             Phase::Scoring(next) => {
                 let first = *next;
                 let last = first.saturating_add(u32::try_from(budget).unwrap_or(u32::MAX)).min(self.slots());
-                for slot in first..last {
-                    self.score_in(transition, slot);
-                }
+                self.score_slots(transition, first..last);
                 transition.phase =
                     if last < self.slots() { Phase::Scoring(last) } else { Phase::Classifying(ItemKind::LiveRoom, 0) };
             }
@@ -322,20 +324,32 @@ impl State {
         summed
     }
 
-    /// Makes a merchant's record in the world being built.
+    /// Makes records in the world being built, on every core: they do not look at each other.
+    fn score_slots(&mut self, transition: &Transition, slots: Range<u32>) {
+        let state = &*self;
+        let made: Vec<(Timestamp, Due)> = in_parallel(slots, |slots| {
+            let mut scratch = Vec::new();
+            let due = |slot| Some((state.score_slot(transition, slot, &mut scratch)?, Due::Merchant(slot)));
+            slots.filter_map(due).collect()
+        });
+        // A change that only one of the worlds has coming makes the record again, which does no harm.
+        self.due.extend(made);
+    }
+
+    /// Makes a merchant's record in the world being built; answers when it changes by itself.
+    fn score_slot(&self, transition: &Transition, slot: u32, scratch: &mut Vec<SignalRow>) -> Option<Timestamp> {
+        let view = self.view_in(transition, slot)?;
+        let made = materialise(&transition.policy.rules(&transition.disabled), &view, scratch);
+        transition.table.write(slot, &made.record);
+        made.next_change
+    }
+
+    /// Makes one merchant's record in the world being built.
     fn score_in(&mut self, transition: &Transition, slot: u32) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let made = self.view_in(transition, slot).map(|view| {
-            let policy = &transition.policy;
-            materialise(&policy.rules(&transition.disabled), &view, &mut scratch)
-        });
+        let next_change = self.score_slot(transition, slot, &mut scratch);
         self.scratch = scratch;
-        let Some(Materialised { record, next_change, .. }) = made else { return };
-        transition.table.write(slot, &record);
-        // A change that only one of the worlds has coming makes the record again, which does no harm.
-        if let Some(at) = next_change {
-            self.due.insert((at, Due::Merchant(slot)));
-        }
+        self.due.extend(next_change.map(|at| (at, Due::Merchant(slot))));
     }
 
     fn view_in<'a>(&'a self, transition: &'a Transition, slot: u32) -> Option<MerchantView<'a>> {

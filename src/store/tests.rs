@@ -91,10 +91,10 @@ fn meta_row() -> impl Strategy<Value = MetaRow> {
                 seen,
                 unseen_at_close,
                 programme_bits,
-                transition,
-                is_simulated,
                 provider_ranks,
                 next_provider_ranks,
+                transition,
+                is_simulated,
             }
         })
 }

@@ -217,7 +217,13 @@ const OTHER_MISTAKES: &[(&str, &str, &str, &str, &str)] = &[
         "add",
     ),
     ("programmes/kuai_brand.toml", "kind = \"support\"", "", "missing field `kind`", "add `kind = ...`"),
-    ("programmes/kuai_brand.toml", "kind = \"support\"", "kind = \"modifier\"", "modifiers have no effect", ""),
+    (
+        "programmes/kuai_brand.toml",
+        "kind = \"support\"",
+        "kind = \"modifier\"",
+        "a modifier needs `modifies` and `factor`",
+        "",
+    ),
     (
         "programmes/kuai_brand.toml",
         "kind = \"support\"",

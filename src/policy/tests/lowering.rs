@@ -33,7 +33,7 @@ fn brand() -> Sample {
 fn with_programme(eligibility: &str) -> Policy {
     let mut text = embedded();
     let file = format!(
-        "name = \"x\"\nname_zh = \"x\"\nseed = \"001\"\narea = \"traffic\"\nkind = \"support\"\nscenes = [\"all\"]\n\
+        "name = \"x\"\nname_zh = \"x\"\nseed = \"001\"\narea = \"traffic\"\nkind = \"tilt\"\nscenes = [\"all\"]\n\
          eligibility = '''{eligibility}'''\nuplift = {{ constant = 0.1 }}\n"
     );
     text.files.push(("programmes/probe.toml".into(), file));
@@ -89,8 +89,8 @@ fn expressions_hold_or_do_not() {
         ("level.price_index == 9000", true),
         ("level.fan_purchase_rate >= 0", false),
         // && binds more strongly than ||, as in CEL.
-        ("true == merchant.ships_goods || merchant.fan_count < 0 && merchant.fan_count < 0", true),
-        ("(merchant.ships_goods || merchant.fan_count < 0) && merchant.fan_count < 0", false),
+        ("true == merchant.ships_goods || merchant.fan_count < 1 && merchant.fan_count < 1", true),
+        ("(merchant.ships_goods || merchant.fan_count < 1) && merchant.fan_count < 1", false),
         ("((merchant.ships_goods)) && (!(merchant.fan_count < 0))", true),
         ("!!merchant.ships_goods", true),
         ("merchant.fan_count > -5", true),
