@@ -20,6 +20,10 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
+# Writes anew what is made from the code: the schemas of policy files, and what is said about bad policies.
+docs:
+    UPDATE=1 cargo test --test docs --test policies
+
 # Checks dependencies: bans, licences, sources.
 deny:
     cargo deny check bans licenses sources

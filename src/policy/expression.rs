@@ -105,7 +105,7 @@ impl Scan<'_> {
 
     /// Takes one byte, or one text.
     fn step(&mut self, byte: u8) -> Result<(), Refusal> {
-        if b"()[].!=<>-&|".contains(&byte) {
+        if b"()[].!=<>-&|/".contains(&byte) {
             self.operators += 1;
             if self.operators > MAX_OPERATORS {
                 return Err(Refusal::new("", "expression has too many operators", "split it into several programmes"));
@@ -118,10 +118,13 @@ impl Scan<'_> {
             b'&' | b'|' if self.squares == 0 && self.peek(1) == Some(byte) => return self.cut(2),
             b'!' if self.squares == 0 && self.peek(1) != Some(b'=') => return self.cut(1),
             b'?' => return Err(self.refuse("`? :` is not supported", "write `a && b || !a && c`")),
-            b'+' | b'*' | b'/' | b'%' => {
+            b'/' if self.peek(1) == Some(b'/') => {
+                return Err(self.refuse("comments are not supported", "write them into the file, after #"));
+            }
+            b'+' | b'*' | b'%' => {
                 return Err(self.refuse("arithmetic is not supported", "write the constant that it comes to"));
             }
-            _ if byte.is_ascii_alphanumeric() || b"_. ,\t\r\n=<>-&|!".contains(&byte) => {}
+            _ if byte.is_ascii_alphanumeric() || b"_. ,\t\r\n=<>-&|!/".contains(&byte) => {}
             _ => return Err(self.refuse("unexpected character", "texts other than names stand in quotes")),
         }
         self.position += 1;

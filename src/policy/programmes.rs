@@ -71,7 +71,7 @@ pub(super) fn programmes(
     }
     exclusive_groups(reach, &exclusive, &programmes, problems);
     for (path, text, id, modifies) in modifiers {
-        let bits = modified(&modifies, &programmes, &mut Report::new(path, text, problems));
+        let bits = modified(&modifies, &programmes, files, &mut Report::new(path, text, problems));
         programmes.iter_mut().filter(|programme| programme.id == id).for_each(|modifier| modifier.modifies = bits);
     }
     programmes.sort_by(|a, b| a.id.cmp(&b.id));
@@ -93,8 +93,15 @@ fn bounded(file: &mut ProgrammeFile, report: &mut Report) {
 }
 
 /// The bits of the programmes that a modifier names.
-fn modified(names: &Spanned<Vec<String>>, programmes: &[Programme], report: &mut Report) -> u64 {
+fn modified(
+    names: &Spanned<Vec<String>>,
+    programmes: &[Programme],
+    files: &[(&str, &str)],
+    report: &mut Report,
+) -> u64 {
     let mut bits = 0;
+    // A programme with problems of its own is not missing.
+    let has_file = |name: &str| files.iter().any(|(path, _)| *path == format!("{FOLDER}{name}.toml"));
     for name in names.get_ref() {
         match programmes.iter().find(|programme| programme.id == *name) {
             Some(programme) if matches!(programme.kind, ProgrammeKind::Tilt | ProgrammeKind::Support) => {
@@ -104,6 +111,7 @@ fn modified(names: &Spanned<Vec<String>>, programmes: &[Programme], report: &mut
                 let message = format!("`{name}` is a {} programme and has no uplift", programme.kind.name());
                 report.within(names.span(), name, message, "name tilt and support programmes");
             }
+            None if has_file(name) => {}
             None => {
                 let known = programmes.iter().map(|programme| programme.id.as_str());
                 report.within(names.span(), name, format!("there is no programme `{name}`"), did_you_mean(name, known));

@@ -9,6 +9,8 @@ mod exclusive;
 mod node;
 mod search;
 mod store;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub(super) use exclusive::{Member, exclusive_groups};
@@ -20,7 +22,7 @@ use crate::domain::{Day, TargetKind};
 use crate::traffic::{Programme, ProgrammeWindow, Stage, Uplift};
 use crate::trust::{Layer, Predicate, Signal, Tier};
 use node::Node;
-use search::{Found, Known, STEPS_IN_ALL, search};
+use search::{Conflict, Found, Known, STEPS_IN_ALL, search};
 use std::cell::Cell;
 use std::ops::Range;
 use store::Limits;
@@ -86,8 +88,8 @@ impl Reach<'_> {
     /// An expression that can never hold becomes a problem, which `what` begins.
     pub(super) fn expression(&self, predicate: &Predicate, span: Range<usize>, what: &str, report: &mut Report) {
         let (holds, _) = self.node(predicate);
-        if let Some(reason) = self.refuted(&[&holds]) {
-            report.at(span, format!("{what}: {reason}"), "correct the conditions");
+        if let Some(Conflict { part, message }) = self.refuted(&[&holds]) {
+            report.within(span, &part, format!("{what}: {message}"), "correct the conditions");
         }
     }
 
@@ -109,9 +111,10 @@ impl Reach<'_> {
         }
         self.items(programme, file, report);
         let (eligible, _) = self.node(&programme.eligibility);
-        if let Some(reason) = self.refuted(&[&eligible]) {
-            let message = format!("nobody can be eligible: {reason}");
-            return report.at(file.eligibility.span(), message, "correct the conditions, or remove the programme");
+        if let Some(Conflict { part, message }) = self.refuted(&[&eligible]) {
+            let message = format!("nobody can be eligible: {message}");
+            let fix = "correct the conditions, or remove the programme";
+            return report.within(file.eligibility.span(), &part, message, fix);
         }
         if let (Uplift::Cases(cases), Some(UpliftFile { cases: Some(files), .. })) =
             (&programme.uplift, file.uplift.as_ref().map(Spanned::get_ref))
@@ -124,8 +127,8 @@ impl Reach<'_> {
         if programme.scene_conditions.len() == file.scene_condition.len() {
             for (condition, file) in programme.scene_conditions.iter().zip(&file.scene_condition) {
                 let (holds, _) = self.node(&condition.when);
-                if let Some(reason) = self.refuted(&[&eligible, &holds]) {
-                    let message = format!("no member can meet it: {reason}");
+                if let Some(Conflict { message, .. }) = self.refuted(&[&eligible, &holds]) {
+                    let message = format!("no member can meet it: {message}");
                     report.at(file.when.span(), message, "correct it, or remove the scenes from `scenes`");
                 }
                 let works = condition.scenes.iter().zip(programme.scenes).any(|(asked, works)| *asked && works);
@@ -138,12 +141,9 @@ impl Reach<'_> {
         if programme.conditional_labels.len() == file.conditional_label.len() {
             for ((when, _), file) in programme.conditional_labels.iter().zip(&file.conditional_label) {
                 let (holds, _) = self.node(when);
-                if let Some(reason) = self.refuted(&[&eligible, &holds]) {
-                    report.at(
-                        file.when.span(),
-                        format!("no member can have these labels: {reason}"),
-                        "correct or remove it",
-                    );
+                if let Some(Conflict { message, .. }) = self.refuted(&[&eligible, &holds]) {
+                    let message = format!("no member can have these labels: {message}");
+                    report.at(file.when.span(), message, "correct or remove it");
                 }
             }
         }
@@ -154,9 +154,9 @@ impl Reach<'_> {
         for kind in TargetKind::ALL {
             let always = Predicate::default();
             let (eligible, _) = self.node(programme.item_condition(kind).unwrap_or(&always));
-            if let Some(reason) = self.refuted(&[&eligible]) {
-                let message = format!("no {} can meet it: {reason}", kind.name());
-                report.at(file.eligibility.span(), message, "correct the conditions");
+            if let Some(Conflict { part, message }) = self.refuted(&[&eligible]) {
+                let message = format!("no {} can meet it: {message}", kind.name());
+                report.within(file.eligibility.span(), &part, message, "correct the conditions");
                 continue;
             }
             if programme.item_uplifts.len() != file.item_uplift.len() {
@@ -183,8 +183,8 @@ impl Reach<'_> {
             let mut roots: Vec<&Node> = base.to_vec();
             roots.push(holds);
             let number = at.saturating_add(1);
-            if let Some(reason) = self.refuted(&roots) {
-                report.at(span(at), format!("{what} {number} is never reached: {reason}"), "correct or remove it");
+            if let Some(Conflict { message, .. }) = self.refuted(&roots) {
+                report.at(span(at), format!("{what} {number} is never reached: {message}"), "correct or remove it");
                 continue;
             }
             roots.extend(cases.iter().take(at).map(|(_, fails)| fails));
@@ -196,10 +196,11 @@ impl Reach<'_> {
     }
 
     /// Why expressions can never hold together, if they cannot.
-    fn refuted<'p>(&'p self, roots: &[&Node<'p>]) -> Option<String> {
+    fn refuted<'p>(&'p self, roots: &[&Node<'p>]) -> Option<Conflict> {
+        let unnamed = || Conflict { part: String::new(), message: "its conditions contradict each other".to_owned() };
         match search(&self.known, roots) {
             Found::Together(_) | Found::Unknown => None,
-            Found::Never(reason) => Some(reason.unwrap_or_else(|| "its conditions contradict each other".to_owned())),
+            Found::Never(conflict) => Some(conflict.unwrap_or_else(unnamed)),
         }
     }
 }

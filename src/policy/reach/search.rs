@@ -20,13 +20,22 @@ pub(super) struct Known<'a> {
     pub(super) steps: Cell<u32>,
 }
 
+/// One or two conditions that decide alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Conflict {
+    /// The condition that came last, as written.
+    pub(super) part: String,
+    /// What is wrong with it.
+    pub(super) message: String,
+}
+
 /// What a search came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// They can hold together: the conditions of one way to do so, as written.
     Together(Vec<String>),
-    /// They cannot; two conditions that contradict each other, where these alone decide.
-    Never(Option<String>),
+    /// They cannot; why, where one or two conditions alone decide.
+    Never(Option<Conflict>),
     /// There are too many alternatives to tell.
     Unknown,
 }
@@ -37,7 +46,7 @@ pub(super) fn search<'a>(known: &Known<'a>, roots: &[&Node<'a>]) -> Found {
         known,
         store: Store::new(known.limits),
         agenda: Vec::new(),
-        head: None,
+        heads: Heads::default(),
         choices: Vec::new(),
         path: Vec::new(),
         conflict: None,
@@ -50,16 +59,25 @@ struct Search<'s, 'a> {
     store: Store<'a>,
     /// Lists that share their tails: a node, and the position of the next.
     agenda: Vec<(&'s Node<'a>, Option<usize>)>,
-    head: Option<usize>,
+    heads: Heads,
     choices: Vec<Choice<'s, 'a>>,
     path: Vec<(&'a Condition, bool)>,
-    conflict: Option<String>,
+    conflict: Option<Conflict>,
+}
+
+/// Where the lists of the agenda begin.
+#[derive(Clone, Copy, Default)]
+struct Heads {
+    /// What has no alternatives: it narrows everything else, and goes first.
+    certain: Option<usize>,
+    /// What has.
+    open: Option<usize>,
 }
 
 /// Alternatives that are left, and the way back to where they began.
 struct Choice<'s, 'a> {
     left: Vec<&'s Node<'a>>,
-    head: Option<usize>,
+    heads: Heads,
     agenda: usize,
     path: usize,
     mark: usize,
@@ -70,17 +88,15 @@ impl<'s, 'a> Search<'s, 'a> {
         self.push_all(roots.iter().copied());
         let mut was_choice = false;
         for _ in 0..STEPS_PER_SEARCH {
-            let Some((node, next)) = self.head.and_then(|head| self.agenda.get(head).copied()) else {
-                return Found::Together(
-                    self.path.iter().map(|(condition, outcome)| written(condition, *outcome)).collect(),
-                );
+            let Some(node) = self.next() else {
+                let path = self.path.iter().map(|(condition, outcome)| written(condition, *outcome));
+                return Found::Together(path.collect());
             };
             let left = self.known.steps.get();
             if left == 0 {
                 return Found::Unknown;
             }
             self.known.steps.set(left - 1);
-            self.head = next;
             let goes_on = self.step(node);
             was_choice |= !self.choices.is_empty();
             if !goes_on && !self.go_back() {
@@ -122,31 +138,36 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Names the condition that another contradicts, alone.
-    fn contradiction(&self, condition: &'a Condition, outcome: bool) -> Option<String> {
-        let new = written(condition, outcome);
+    fn contradiction(&self, condition: &'a Condition, outcome: bool) -> Option<Conflict> {
+        let (new, part) = (written(condition, outcome), condition.text.clone());
         if !Store::new(self.known.limits).add(condition, outcome) {
-            return Some(format!("`{new}` never holds"));
+            return Some(Conflict { part, message: format!("`{new}` never holds") });
         }
         let (other, other_outcome) = self.path.iter().find(|(other, other_outcome)| {
             let mut store = Store::new(self.known.limits);
             !(store.add(other, *other_outcome) && store.add(condition, outcome))
         })?;
-        Some(format!("`{}` and `{new}` contradict each other", written(other, *other_outcome)))
+        let message = format!("`{}` and `{new}` contradict each other", written(other, *other_outcome));
+        Some(Conflict { part, message })
     }
 
-    /// Puts nodes first on the agenda, those without alternatives before the others.
-    fn push_all(&mut self, nodes: impl DoubleEndedIterator<Item = &'s Node<'a>> + Clone) {
-        let has_alternatives = |node: &&Node| matches!(node, Node::Any(_) | Node::Stage(_, false));
-        for node in
-            nodes.clone().rev().filter(has_alternatives).chain(nodes.rev().filter(|node| !has_alternatives(node)))
-        {
-            self.push(node);
-        }
+    fn push_all(&mut self, nodes: impl DoubleEndedIterator<Item = &'s Node<'a>>) {
+        nodes.rev().for_each(|node| self.push(node));
     }
 
     fn push(&mut self, node: &'s Node<'a>) {
-        self.agenda.push((node, self.head));
-        self.head = Some(self.agenda.len() - 1);
+        let is_open = matches!(node, Node::Any(_) | Node::Stage(_, false));
+        let head = if is_open { &mut self.heads.open } else { &mut self.heads.certain };
+        self.agenda.push((node, *head));
+        *head = Some(self.agenda.len() - 1);
+    }
+
+    /// Takes the next node off the agenda.
+    fn next(&mut self) -> Option<&'s Node<'a>> {
+        let head = if self.heads.certain.is_some() { &mut self.heads.certain } else { &mut self.heads.open };
+        let (node, next) = self.agenda.get((*head)?).copied()?;
+        *head = next;
+        Some(node)
     }
 
     /// Takes the first of some alternatives.
@@ -156,7 +177,7 @@ impl<'s, 'a> Search<'s, 'a> {
         if !alternatives.is_empty() {
             self.choices.push(Choice {
                 left: alternatives,
-                head: self.head,
+                heads: self.heads,
                 agenda: self.agenda.len(),
                 path: self.path.len(),
                 mark: self.store.mark(),
@@ -172,7 +193,7 @@ impl<'s, 'a> Search<'s, 'a> {
         self.store.back_to(choice.mark);
         self.agenda.truncate(choice.agenda);
         self.path.truncate(choice.path);
-        self.head = choice.head;
+        self.heads = choice.heads;
         let next = choice.left.pop();
         if choice.left.is_empty() {
             self.choices.pop();

@@ -94,6 +94,9 @@ fn expressions_hold_or_do_not() {
         ("((merchant.ships_goods)) && (!(merchant.fan_count < 0))", true),
         ("!!merchant.ships_goods", true),
         ("merchant.fan_count > -5", true),
+        ("facts.paid_orders_30d / facts.paid_orders_lifetime == 1", true),
+        ("2 > facts.negative_reviews_30d / facts.reviews_30d", true),
+        ("facts.paid_orders_30d / facts.complaints_30d > 0", false),
     ];
     for (text, expected) in cases {
         let policy = with_programme(text);
@@ -149,6 +152,8 @@ fn what_is_no_flat_predicate_is_refused_with_a_reason() {
         ("has(merchant.region)", "`has(...)` is a function or macro"),
         ("merchant.fan_count + 1 > 2", "arithmetic is not supported: `+`"),
         ("merchant.fan_count - 1 > 2", "not a column or a constant"),
+        ("merchant.fan_count / 2 > 2", "a ratio of something else than two number columns"),
+        ("merchant.fan_count > 2 // more", "comments are not supported"),
         ("merchant.ships_goods ? true : false", "`? :` is not supported"),
         ("merchant.fan_cout > 2", "there is no column `merchant.fan_cout`; did you mean `merchant.fan_count`?"),
         ("shop.fans > 2", "there is no column `shop.fans`"),
