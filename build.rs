@@ -8,6 +8,7 @@ use prost_build::Config;
 const PUBLIC: &[&str] = &[
     "trustflow/v1/admin_service.proto",
     "trustflow/v1/insight_service.proto",
+    "trustflow/v1/policy_service.proto",
     "trustflow/v1/profile_service.proto",
     "trustflow/v1/scoring_service.proto",
 ];

@@ -20,7 +20,7 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# Writes anew what is made from the code: the schemas of policy files, and what is said about bad policies.
+# Writes anew what is made from the code: docs/programmes.md, the schemas of policy files, what is said about bad ones.
 docs:
     UPDATE=1 cargo test --test docs --test policies
 

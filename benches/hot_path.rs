@@ -53,7 +53,7 @@ fn materialised(bencher: Bencher, view: MerchantView<'_>) {
 fn weigh_one(bencher: Bencher) {
     let world = SMALL.hot().world();
     let row = world.table.read_row(0, Scene::Live, TargetKind::LiveRoom);
-    let rules = world.rules(Scene::Live);
+    let rules = world.rules(Scene::Live, false);
     let class = world.classes.get(0).expect("every world has classes");
     bencher.bench_local(|| weigh(&rules, black_box(&row), black_box(class)));
 }
@@ -78,7 +78,7 @@ fn locate_read_weigh_200_of_1m(bencher: Bencher) {
 fn located(bencher: Bencher, population: &Population) {
     let hot = population.hot();
     let world = hot.world();
-    let rules = world.rules(Scene::Live);
+    let rules = world.rules(Scene::Live, false);
     let targets = hot.targets(TargetKind::LiveRoom);
     let weight = |id: &u64| -> Weight {
         let item = targets.locate(&world, *id, 0);

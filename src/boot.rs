@@ -1,7 +1,6 @@
 //! Builds the server from its settings, serves until told to stop, drains.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,15 +15,18 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
-use crate::api::{AdminApi, HttpState, InsightApi, MeasureLayer, ProfileApi, ScoringApi, Waiter, router};
+use crate::api::{AdminApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ScoringApi, Waiter, router};
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
 use crate::demo;
-use crate::domain::{Body, MerchantId, Outcome, PolicyText, Timestamp};
+use crate::domain::{Body, MerchantId, Outcome, Timestamp};
 use crate::engine::{Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
 use crate::policy;
+use crate::policy::MAX_BYTES;
+use crate::policy_watch::{self, Begun, Found};
 use crate::proto::admin_service_server::AdminServiceServer;
 use crate::proto::insight_service_server::InsightServiceServer;
+use crate::proto::policy_service_server::PolicyServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::scoring_service_server::ScoringServiceServer;
 use crate::proto::{ERROR_DETAILS_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
@@ -53,15 +55,7 @@ pub enum BootError {
     /// A write at start failed.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The policy cannot be read.
-    #[error("policy {path}: {cause}")]
-    PolicyUnreadable {
-        /// Which file or folder.
-        path: PathBuf,
-        /// Why not.
-        cause: std::io::Error,
-    },
-    /// The policy does not compile.
+    /// The policy cannot be read or does not compile, and there is no earlier one.
     #[error("the policy has problems:\n{0}")]
     BadPolicy(String),
     /// The time to start at cannot be read.
@@ -133,11 +127,11 @@ pub async fn serve(
     let mut shutdown = Box::pin(shutdown);
     let start = async {
         let engine = Arc::new(open_engine(&settings).await?);
-        prepare(&engine, &settings).await?;
-        Ok::<_, BootError>(engine)
+        let found = prepare(&engine, &settings).await?;
+        Ok::<_, BootError>((engine, found))
     };
-    let engine = tokio::select! {
-        engine = start => engine?,
+    let (engine, found) = tokio::select! {
+        started = start => started?,
         () = &mut shutdown => {
             info!("stopped before it served");
             return Ok(());
@@ -148,6 +142,10 @@ pub async fn serve(
     let draining = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(follow_writes(health.clone(), engine.watch_write_status(), stopped.clone()));
+    let watching = settings.policy.clone().filter(|_| settings.policy_watch_ms > 0).map(|folder| {
+        let every = Duration::from_millis(settings.policy_watch_ms);
+        tokio::spawn(policy_watch::watch(engine.clone(), folder, every, found, stopped.clone()))
+    });
     let http_state = HttpState { engine: engine.clone(), metrics, draining: draining.clone() };
     // It goes on until everything is drained, so that `/readyz` can say so.
     let http = tokio::spawn(axum::serve(http, router(http_state)).into_future());
@@ -159,6 +157,7 @@ pub async fn serve(
     let scoring = ScoringServiceServer::new(ScoringApi::new(engine.clone(), waiter.clone(), limits));
     let profiles = ProfileServiceServer::new(ProfileApi::new(engine.clone(), waiter.clone()));
     let insight = InsightServiceServer::new(InsightApi::new(engine.clone(), waiter));
+    let policies = PolicyServiceServer::new(PolicyApi::new(engine.clone()));
     let admin = AdminServiceServer::new(AdminApi::new(engine.clone(), start_ms));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -172,6 +171,8 @@ pub async fn serve(
         .add_service(scoring.max_decoding_message_size(max))
         .add_service(profiles.max_decoding_message_size(max))
         .add_service(insight.max_decoding_message_size(max))
+        // Two whole texts are compared in one call.
+        .add_service(policies.max_decoding_message_size(max.max(2 * MAX_BYTES + (1 << 20))))
         .add_service(admin.max_decoding_message_size(max))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
@@ -200,6 +201,10 @@ pub async fn serve(
     };
     http.abort();
     tokio::task::spawn_blocking(move || engine.shut_down()).await?;
+    if let Some(watching) = watching {
+        // It holds the data folder open until it has heard of the stop.
+        watching.await?;
+    }
     info!("stopped");
     outcome.map_err(BootError::from)
 }
@@ -240,16 +245,20 @@ fn clock(settings: &Settings) -> Result<Arc<dyn Clock>, BootError> {
     Ok(Arc::new(SimulatedClock::new(Timestamp(now.as_millisecond()), settings.clock_rate)))
 }
 
-/// Policy, first closing, demo: what must be there before the first answer.
-async fn prepare(engine: &Engine, settings: &Settings) -> Result<(), BootError> {
-    let text = match &settings.policy {
-        Some(folder) => read_policy(folder)?,
-        None => policy::embedded(),
-    };
-    check_policy(&text)?;
-    if let Outcome::Rejected(rejection) = engine.publish_policy(text).await? {
-        return Err(BootError::BadPolicy(rejection.to_string()));
+/// Policy, first closing, demo: what must be there before the first answer. Answers the policy that was read.
+async fn prepare(engine: &Arc<Engine>, settings: &Settings) -> Result<Found, BootError> {
+    let is_watched = settings.policy.is_some() && settings.policy_watch_ms > 0;
+    // The campaigns ship with their historical dates; in the demo they are on.
+    let carried =
+        if settings.demo { demo::current(policy::embedded(), engine.clock().now().day()) } else { policy::embedded() };
+    let begun = policy_watch::begin(engine, settings.policy.clone(), carried, is_watched).await?;
+    let Begun { problems, found } = begun;
+    // What serves already goes on serving: a bad edit must not keep a server from coming back.
+    if !problems.is_empty() && engine.read(|state| state.meta().policy_revision == 0) {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return Err(BootError::BadPolicy(lines.join("\n")));
     }
+    engine.wait_for_first_policy().await?;
     let is_first = engine.read(|state| state.meta().facts_day.is_none());
     if is_first && settings.close_days {
         engine.wait_for_day(due_day(engine.clock().now())).await?;
@@ -258,36 +267,7 @@ async fn prepare(engine: &Engine, settings: &Settings) -> Result<(), BootError> 
     if settings.demo && is_empty {
         load_demo(engine).await?;
     }
-    Ok(())
-}
-
-fn check_policy(text: &PolicyText) -> Result<(), BootError> {
-    policy::compile(text, 1, &mut policy::Dictionary::default()).map(|_| ()).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        BootError::BadPolicy(lines.join("\n"))
-    })
-}
-
-/// The TOML files below a folder, by path.
-fn read_policy(folder: &Path) -> Result<PolicyText, BootError> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        let unreadable = |cause| BootError::PolicyUnreadable { path: next.clone(), cause };
-        for entry in std::fs::read_dir(&next).map_err(unreadable)? {
-            let path = entry.map_err(|cause| BootError::PolicyUnreadable { path: next.clone(), cause })?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|cause| BootError::PolicyUnreadable { path: path.clone(), cause })?;
-                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-                files.push((name, text));
-            }
-        }
-    }
-    files.sort();
-    Ok(PolicyText { source: folder.display().to_string(), files })
+    Ok(found)
 }
 
 /// Loads the demo population: profiles and facts, then rights, then violations, which look at the facts.
@@ -339,9 +319,10 @@ async fn set_health(health: &HealthReporter, serves: bool, writes: bool) {
     health.set_service_status("trustflow.v1.InsightService", status(serves)).await;
     health.set_service_status("trustflow.v1.AdminService", status(serves)).await;
     health.set_service_status("trustflow.v1.ProfileService", status(serves && writes)).await;
+    health.set_service_status("trustflow.v1.PolicyService", status(serves && writes)).await;
 }
 
-/// Turns the health of the writing service with the writer's.
+/// Turns the health of the writing services with the writer's.
 async fn follow_writes(
     health: HealthReporter,
     mut status: watch::Receiver<WriteStatus>,

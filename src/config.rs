@@ -30,6 +30,8 @@ pub struct Settings {
     /// Folder of the policy; none means the embedded one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<PathBuf>,
+    /// How often the folder of the policy is read for changes, in milliseconds; 0 is never.
+    pub policy_watch_ms: u64,
     /// Whether to start on the embedded demo population.
     pub demo: bool,
     /// Whether an address that is not loopback may be served without TLS and authentication.
@@ -70,6 +72,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 50_051)),
             http: SocketAddr::from(([127, 0, 0, 1], 9_090)),
             policy: None,
+            policy_watch_ms: 1_000,
             demo: false,
             insecure: false,
             now: None,
@@ -110,6 +113,9 @@ pub struct ServeArgs {
     /// Folder of the policy, instead of the embedded one.
     #[arg(long, env = "TRUSTFLOW_POLICY", value_name = "DIR")]
     pub policy: Option<PathBuf>,
+    /// How often the folder of the policy is read for changes, ms; 0 is never [default: 1000].
+    #[arg(long, env = "TRUSTFLOW_POLICY_WATCH_MS", value_name = "MS")]
+    pub policy_watch_ms: Option<u64>,
     /// Start on the embedded demo population, in a folder of its own unless --data names one.
     #[arg(long, env = "TRUSTFLOW_DEMO", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub demo: Option<bool>,
@@ -200,7 +206,7 @@ impl Settings {
             None => Self::default(),
         };
         override_settings!(
-            settings, args, data, listen, http, demo, insecure, clock_rate, worker_threads, max_targets, max_wait_ms,
+            settings, args, data, listen, http, policy_watch_ms, demo, insecure, clock_rate, worker_threads, max_targets, max_wait_ms,
             max_request_bytes, max_concurrent_streams, drain_ms, log_retain, close_days, node, log_format, log ;
             optional: policy, now
         );

@@ -12,6 +12,8 @@ pub mod domain;
 pub mod engine;
 pub mod log;
 pub mod policy;
+pub mod policy_tool;
+pub mod policy_watch;
 pub mod proto;
 pub mod record;
 pub mod state;

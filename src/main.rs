@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use trustflow::boot::{self, Addresses};
 use trustflow::cli::{self, ClientCommand};
 use trustflow::config::{ServeArgs, Settings};
+use trustflow::policy_tool;
 use trustflow::telemetry;
 
 #[global_allocator]
@@ -46,7 +47,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn client(command: ClientCommand) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(cli::run(command))?)
+    Ok(runtime.block_on(cli::run(command, &policy_tool::client_side()))?)
 }
 
 #[expect(clippy::print_stdout, reason = "what the caller of `serve` reads")]

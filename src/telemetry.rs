@@ -116,6 +116,7 @@ pub struct WriterMetrics {
     append: Histogram,
     commands: Counter,
     records: Counter,
+    transition: Histogram,
     refused: Gauge,
 }
 
@@ -127,6 +128,7 @@ impl Default for WriterMetrics {
             append: histogram!("trustflow_commit_sync_duration_seconds"),
             commands: counter!("trustflow_commands_total"),
             records: counter!("trustflow_records_materialised_total"),
+            transition: histogram!("trustflow_transition_duration_seconds"),
             refused: gauge!("trustflow_writes_refused"),
         }
     }
@@ -146,6 +148,11 @@ impl WriterMetrics {
         self.append.record(took.as_secs_f64());
     }
 
+    /// Records how long a second world took to become current.
+    pub fn transition(&self, took: Duration) {
+        self.transition.record(took.as_secs_f64());
+    }
+
     /// Counts records made.
     pub fn records(&self, made: usize) {
         self.records.increment(made as u64);
@@ -155,6 +162,12 @@ impl WriterMetrics {
     pub fn refused(&self, refused: bool) {
         self.refused.set(f64::from(u8::from(refused)));
     }
+}
+
+/// Counts a change of the policy that was asked for: `publish`, `rollback` or `kill_switch`, and what it came to:
+/// `taken`, `unchanged` or `refused`.
+pub fn policy_change(kind: &'static str, outcome: &'static str) {
+    counter!("trustflow_policy_changes_total", "kind" => kind, "outcome" => outcome).increment(1);
 }
 
 /// What gauges show, read when `/metrics` is asked.
@@ -180,6 +193,12 @@ pub struct Gauges {
     pub remembered_requests: usize,
     /// Whether a second world is being built.
     pub is_building: bool,
+    /// Whether a version of the policy waits for its time.
+    pub is_policy_pending: bool,
+    /// Whether weights are neutral.
+    pub is_killed: bool,
+    /// Problems of the configured policy, which therefore is not the one that serves.
+    pub policy_problems: usize,
 }
 
 impl Gauges {
@@ -202,6 +221,10 @@ impl Gauges {
         gauge!("trustflow_state_lag_seconds").set(self.state_lag_seconds);
         gauge!("trustflow_disabled_signals").set(self.disabled_signals as f64);
         gauge!("trustflow_remembered_requests").set(self.remembered_requests as f64);
-        gauge!("trustflow_building").set(f64::from(u8::from(self.is_building)));
+        let flag = |flag: bool| f64::from(u8::from(flag));
+        gauge!("trustflow_building").set(flag(self.is_building));
+        gauge!("trustflow_policy_pending").set(flag(self.is_policy_pending));
+        gauge!("trustflow_kill_switch").set(flag(self.is_killed));
+        gauge!("trustflow_policy_watch_problems").set(self.policy_problems as f64);
     }
 }

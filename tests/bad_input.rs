@@ -12,7 +12,7 @@ use trustflow::proto::{
     CloseDayRequest, DayFacts, DeleteMerchantRequest, Enrolment, ExplainScoreRequest, FactColumns,
     GetImportProgressRequest, GetMerchantRequest, HeldRight, ImportRequest, ImportSection, ListFactsRequest,
     ListMerchantsRequest, Merchant, OrderContext, Product, RecordFactsRequest, RecordViolationRequest,
-    RevokeViolationRequest, Scene, ScoreRequest, ServiceProvider, SetRightsRequest, TargetKind,
+    RevokeViolationRequest, Scene, ScoreRequest, ServiceProvider, SetRightsRequest, TargetKind, ValidateScoresRequest,
 };
 
 const BAD: (Code, &str) = (Code::InvalidArgument, "BAD_REQUEST");
@@ -104,6 +104,30 @@ async fn explanations_and_lists_name_the_wrong_field() {
     }
     let nobody = ListFactsRequest { target_id: 404, ..days("2018-03-01", "2018-03-01") };
     refusal(insight().list_facts(nobody).await).is_plain(Code::NotFound, "NOT_REGISTERED");
+
+    let validation = |from: &str, to: &str| ValidateScoresRequest {
+        from_date: from.to_owned(),
+        to_date: to.to_owned(),
+        ..ValidateScoresRequest::default()
+    };
+    let good = || validation("2018-03-01", "2018-04-01");
+    let cases = [
+        ("from_date", validation("2018-03", "2018-04-01")),
+        ("from_date", validation("1991-12-31", "1992-02-01")),
+        ("to_date", validation("2018-03-01", "")),
+        ("to_date", validation("2018-03-01", "2018-02-28")),
+        ("to_date", validation("2010-03-01", "2018-02-28")),
+        ("every_days", ValidateScoresRequest { every_days: 367, ..good() }),
+        ("horizon_days", ValidateScoresRequest { horizon_days: u32::MAX, ..good() }),
+        ("outcome", ValidateScoresRequest { outcome: "weather".to_owned(), ..good() }),
+        ("resamples", ValidateScoresRequest { resamples: 2_001, ..good() }),
+        ("max_merchants", ValidateScoresRequest { max_merchants: 200_001, ..good() }),
+    ];
+    for (field, request) in cases {
+        refusal(insight().validate_scores(request).await).is(BAD.0, BAD.1, field);
+    }
+    let nothing = insight().validate_scores(good()).await.expect("an answer").into_inner();
+    assert!(nothing.outcomes.is_empty() && nothing.registered_merchants > 0, "{nothing:?}");
 
     let profiles = || server.client.profiles.clone();
     let page = |page_size, page_token: &str| ListMerchantsRequest { page_size, page_token: page_token.to_owned() };

@@ -168,6 +168,20 @@ fn shipped_policy_files_name_their_schema() {
     }
 }
 
+#[test]
+fn the_catalogue_of_programmes_is_the_policy() {
+    let mut dictionary = trustflow::policy::Dictionary::default();
+    let policy = trustflow::policy::compile(&trustflow::policy::embedded(), 1, &mut dictionary).expect("it compiles");
+    let page = trustflow::policy::catalogue(&policy);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path("docs/programmes.md"), &page).expect("written");
+    }
+    assert!(text("docs/programmes.md") == page, "docs/programmes.md is old: run `just docs`");
+    for programme in &policy.programmes {
+        assert!(page.contains(&format!("### {} {}\n", programme.name, programme.name_zh)), "{}", programme.id);
+    }
+}
+
 /// Targets of the links of a page, without those to other sites.
 fn links(page: &str) -> Vec<&str> {
     let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());

@@ -101,6 +101,10 @@ async fn metrics_tell_what_happened() {
         ("trustflow_profiles{kind=\"service_provider\"}", 0),
         ("trustflow_policy_version", 1),
         ("trustflow_building", 0),
+        ("trustflow_policy_pending", 0),
+        ("trustflow_kill_switch", 0),
+        ("trustflow_policy_watch_problems", 0),
+        ("trustflow_policy_changes_total{kind=\"publish\",outcome=\"taken\"}", 1),
         ("trustflow_remembered_requests", 0),
         // Seven hours since the end of the last closed day.
         ("trustflow_facts_age_seconds", 7 * 3_600),
@@ -141,6 +145,7 @@ async fn health_is_answered_over_http_and_for_each_service() {
         "trustflow.v1.ScoringService",
         "trustflow.v1.ProfileService",
         "trustflow.v1.InsightService",
+        "trustflow.v1.PolicyService",
         "trustflow.v1.AdminService",
     ] {
         assert_eq!(check(service).await.expect("known"), 1, "{service:?} is SERVING");
@@ -175,7 +180,7 @@ async fn reflection_lists_the_services_in_both_versions() {
     let server = Process::simulated(&folder.path().join("data"), NOW);
     let channel = server.client().await.channel;
     for services in [reflected!(v1, channel.clone()), reflected!(v1alpha, channel.clone())] {
-        for service in ["ScoringService", "ProfileService", "InsightService", "AdminService"] {
+        for service in ["ScoringService", "ProfileService", "InsightService", "PolicyService", "AdminService"] {
             assert!(services.contains(&format!("trustflow.v1.{service}")), "{services:?}");
         }
         assert!(services.contains(&"grpc.health.v1.Health".to_owned()), "{services:?}");
@@ -267,7 +272,7 @@ fn replace(file: &Path, from: &str, to: &str) {
 }
 
 #[tokio::test]
-async fn a_policy_folder_changes_scores_and_a_broken_one_is_refused() {
+async fn a_policy_folder_changes_scores_and_a_broken_one_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, policy) = (folder.path().join("data"), folder.path().join("policy"));
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policy/default"), &policy);
@@ -300,10 +305,20 @@ async fn a_policy_folder_changes_scores_and_a_broken_one_is_refused() {
     server.stop().await;
 
     replace(&score, "cache_ttl_ms = 2000", "cache_ttl_ms = 2000\nno_such_key = 1");
-    let said = refused(&data, &with_policy);
+    let said = refused(&folder.path().join("empty"), &with_policy);
     let broken = std::fs::read_to_string(&score).expect("a file");
     let line = broken.lines().position(|line| line.contains("no_such_key")).expect("a line") + 1;
     assert!(said.contains(&format!("score.toml:{line}:")) && said.contains("no_such_key"), "{said}");
+    let server = Process::serve(&data, &with_policy).expect("the last good one serves on");
+    let client = server.client().await;
+    assert_eq!(figures(&client).await, second);
+    let configured = client.status().await.configured_policy.expect("it is said");
+    assert_eq!((configured.problems.len(), configured.problems[0].line as usize), (1, line), "{configured:?}");
+    assert!(series(&get(server.http, "/metrics").await.1, "trustflow_policy_watch_problems") > 0.5);
+    drop(client);
+    server.signal("TERM");
+    let (_, log) = tokio::task::spawn_blocking(|| server.end()).await.expect("no panic");
+    assert!(log.contains("no_such_key"), "{log}");
     replace(&score, "\nno_such_key = 1", "");
     let server = Process::serve(&data, &with_policy).expect("it serves");
     assert_eq!(figures(&server.client().await).await, second, "the refusal left everything as it was");

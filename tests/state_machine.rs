@@ -18,8 +18,8 @@ mod histories {
     use proptest::prelude::*;
     use trustflow::domain::{
         Body, CounterId, Day, DayFacts, Decision, Enrolment, FactRow, HeldRight, ItemId, ItemKind, Merchant,
-        MerchantId, MerchantKind, Outcome, Profile, ProfileKey, Rejection, RequestKey, ShortVideo, Subject, Timestamp,
-        Upsert, Violation,
+        MerchantId, MerchantKind, Outcome, PolicyPublish, Profile, ProfileKey, Rejection, RequestKey, ShortVideo,
+        Subject, Timestamp, Upsert, Violation,
     };
     use trustflow::state::{Applied, REMEMBERED_MS};
 
@@ -73,6 +73,9 @@ mod histories {
         Rights(u64),
         Close(i32),
         Publish(usize),
+        Schedule(usize, i64),
+        Rollback(u64),
+        KillSwitch(bool),
         Tick,
         Wait(i64),
         Again(usize),
@@ -116,6 +119,9 @@ mod histories {
             1 => merchant_id().prop_map(Step::Rights),
             5 => (1..=10_i32).prop_map(Step::Close),
             2 => (0..VARIANTS).prop_map(Step::Publish),
+            2 => (0..VARIANTS, 0..100_i64).prop_map(|(variant, hours)| Step::Schedule(variant, hours)),
+            1 => (1..6_u64).prop_map(Step::Rollback),
+            1 => any::<bool>().prop_map(Step::KillSwitch),
             2 => Just(Step::Tick),
             5 => (1..80_i64).prop_map(Step::Wait),
             2 => (0..40_usize).prop_map(Step::Again),
@@ -243,7 +249,7 @@ mod histories {
         }
 
         fn publish(&mut self, variant: usize) {
-            self.take(Body::PublishPolicy { text: small_policy(variant) });
+            self.take(Body::PublishPolicy(small_policy(variant).into()));
             let outcome = self.sent.last().map(|(.., applied)| &applied.outcome);
             assert!(!matches!(outcome, Some(Outcome::Rejected(Rejection::BadPolicy { .. }))), "{outcome:?}");
         }
@@ -298,6 +304,17 @@ mod histories {
                 }
                 Step::Close(days) => self.close(days),
                 Step::Publish(variant) => self.publish(variant),
+                Step::Schedule(variant, hours) => {
+                    let effective_at = Some(self.now.plus_ms(hours * HOUR_MS));
+                    let text = small_policy(variant);
+                    let publish = PolicyPublish { text, effective_at, ..PolicyPublish::default() };
+                    self.take(Body::PublishPolicy(publish));
+                }
+                Step::Rollback(version) => {
+                    let (author, reason) = (String::new(), String::new());
+                    self.take(Body::RollbackPolicy { version, expected_revision: None, author, reason });
+                }
+                Step::KillSwitch(is_on) => self.take(Body::SetKillSwitch { is_on, reason: String::new() }),
                 Step::Tick => drop(self.machine.apply(self.now, None, Body::Tick)),
                 Step::Wait(hours) => {
                     self.now = self.now.plus_ms(hours * HOUR_MS);

@@ -52,7 +52,7 @@ impl Population {
     /// When the state machine refuses something.
     pub(crate) fn new(merchants: u32) -> Self {
         let mut made = Self { state: State::default(), revision: 0, merchants };
-        made.transit(Body::PublishPolicy { text: policy::embedded() });
+        made.transit(Body::PublishPolicy(policy::embedded().into()));
         // Closed while empty: facts of closed days go into the sums at once, and nothing is read again.
         made.transit(Body::CloseDay { day: TODAY.plus(-1) });
         for (chunk, sequence) in (0..merchants.div_ceil(CHUNK)).zip(1..) {
@@ -105,7 +105,7 @@ impl Population {
         let command = Command { stamp: TODAY.start(), node: 1, semantics: SEMANTICS, request: None, body };
         let outcome = self.state.apply(self.revision, &command, &Nothing).expect("there is nothing to read").outcome;
         let is_taken = match &outcome {
-            Outcome::Done => true,
+            Outcome::Done | Outcome::Policy(_) => true,
             Outcome::Chunk(chunk) => chunk.profiles.is_empty() && chunk.rows.is_empty(),
             Outcome::Items(_) | Outcome::Violation(_) | Outcome::Rejected(_) => false,
         };

@@ -33,7 +33,8 @@ impl AdminService for AdminApi {
         let (engine, start_ms) = (self.engine.clone(), self.start_ms);
         let response = off_the_path(move || {
             let (revision, writes) = (engine.hot().revision(), engine.write_status());
-            let status = wire::Status { revision, writes: &writes, start_ms };
+            let source = engine.policy_source();
+            let status = wire::Status { revision, writes: &writes, start_ms, source: &source };
             engine.read(|state| wire::status_response(state, &status))
         });
         Ok(Response::new(response.await?))

@@ -71,6 +71,9 @@ fn gauges(engine: &Engine) -> Gauges {
             disabled_signals: state.disabled().iter().filter(|disabled| **disabled).count(),
             remembered_requests: state.remembered_requests(),
             is_building: state.transition().is_some(),
+            is_policy_pending: state.meta().pending.is_some(),
+            is_killed: state.meta().kill_switch.is_some(),
+            policy_problems: engine.policy_source().problems.len(),
         }
     })
 }

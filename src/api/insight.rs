@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{Waiter, deadline, off_the_path};
@@ -10,6 +11,7 @@ use crate::engine::Engine;
 use crate::proto::insight_service_server::InsightService;
 use crate::proto::{
     ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, GetRulesResponse, ListFactsRequest, ListFactsResponse,
+    ValidateScoresRequest, ValidateScoresResponse,
 };
 use crate::wire;
 
@@ -17,13 +19,15 @@ use crate::wire;
 pub struct InsightApi {
     engine: Arc<Engine>,
     waiter: Waiter,
+    /// Validations read the whole history and keep much of it: one at a time, so that they do not crowd out serving.
+    validating: Arc<Semaphore>,
 }
 
 impl InsightApi {
     /// The service.
     #[must_use]
     pub fn new(engine: Arc<Engine>, waiter: Waiter) -> Self {
-        Self { engine, waiter }
+        Self { engine, waiter, validating: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -65,5 +69,22 @@ impl InsightService for InsightApi {
 
     async fn get_rules(&self, _: Request<GetRulesRequest>) -> Result<Response<GetRulesResponse>, Status> {
         Ok(Response::new(self.engine.read(wire::rules_response)))
+    }
+
+    async fn validate_scores(
+        &self,
+        request: Request<ValidateScoresRequest>,
+    ) -> Result<Response<ValidateScoresResponse>, Status> {
+        let policy = self.engine.read(|state| state.policy().clone());
+        let query = wire::validation_query(&policy, request.get_ref())?;
+        let turn = self.validating.clone().acquire_owned().await;
+        let turn = turn.map_err(|error| Status::internal(format!("waiting for a turn: {error}")))?;
+        let engine = self.engine.clone();
+        let work = move || {
+            // Kept until the work is done, also when the caller has gone.
+            let _turn = turn;
+            engine.validate(&query).map(|validation| wire::validation_response(&query, &validation))
+        };
+        off_the_path(work).await?.map(Response::new).map_err(|error| wire::read_status(&error))
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod http;
 mod insight;
 mod measure;
+mod policy;
 mod profile;
 mod scoring;
 
@@ -19,6 +20,7 @@ pub use admin::AdminApi;
 pub use http::{HttpState, router};
 pub use insight::InsightApi;
 pub use measure::MeasureLayer;
+pub use policy::PolicyApi;
 pub use profile::ProfileApi;
 pub use scoring::ScoringApi;
 

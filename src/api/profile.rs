@@ -52,7 +52,9 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Items(results) => Ok((applied.revision, results)),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Violation(_) | Outcome::Chunk(_)) => Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Policy(_)) => {
+                Err(unexpected(&outcome))
+            }
         }
     }
 
@@ -117,7 +119,9 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Chunk(outcome) => report.applied(pending.places, applied.revision, &outcome),
             Outcome::Rejected(rejection) => return Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Violation(_)) => return Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Violation(_) | Outcome::Policy(_)) => {
+                return Err(unexpected(&outcome));
+            }
         }
         Ok(())
     }
@@ -132,7 +136,9 @@ fn done(applied: Applied) -> Result<u64, Status> {
     match applied.outcome {
         Outcome::Done => Ok(applied.revision),
         Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-        outcome @ (Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_)) => Err(unexpected(&outcome)),
+        outcome @ (Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Policy(_)) => {
+            Err(unexpected(&outcome))
+        }
     }
 }
 
@@ -367,7 +373,9 @@ impl ProfileService for ProfileApi {
                 decision: i32::from(wire::decision(decision)),
             })),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Chunk(_)) => Err(unexpected(&outcome)),
+            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Chunk(_) | Outcome::Policy(_)) => {
+                Err(unexpected(&outcome))
+            }
         }
     }
 

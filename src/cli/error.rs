@@ -68,6 +68,12 @@ pub enum CliError {
         /// Items sent.
         total: u64,
     },
+    /// A policy has problems, which were printed.
+    #[error("the policy has {count} {}, see above", if *count == 1 { "problem" } else { "problems" })]
+    PolicyProblems {
+        /// How many.
+        count: usize,
+    },
     /// The server's answer does not hold what its contract promises.
     #[error("{call}: the answer lacks {missing}; do client and server have the same version?")]
     Answer {

@@ -96,7 +96,7 @@ fn right(right: &RightExplanation) -> Value {
 fn weight(weight: &WeightExplanation) -> Value {
     json!({
         "tilt": weight.tilt, "penalty": weight.penalty, "item_factor": weight.item_factor, "uplift": weight.uplift,
-        "ceiling": weight.ceiling, "weight": weight.weight,
+        "ceiling": weight.ceiling, "weight": weight.weight, "kill_switch": weight.kill_switch,
     })
 }
 

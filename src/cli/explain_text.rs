@@ -245,6 +245,10 @@ fn weight(weight: &WeightExplanation, row: &ScoreRow) -> Node {
         number(weight.ceiling)
     );
     let mut below = Vec::new();
+    if weight.kill_switch {
+        below
+            .push(Node::leaf("the kill switch is on: the weight is 1 whatever the factors are, unless it is excluded"));
+    }
     below.extend(row.adjusted_score.map(|score| {
         let text = if score <= f32::MIN { "excluded".to_owned() } else { number(f64::from(score)) };
         Node::leaf(format!("adjusted score {text}"))

@@ -13,13 +13,17 @@ mod merchant;
 mod operate;
 pub mod orders;
 mod out;
+mod policy;
+mod policy_text;
 mod score;
 mod table;
 mod time;
+mod validate;
 mod words;
 
 pub use self::client::Target;
 pub use self::error::{CliError, Place};
+pub use self::policy::PolicyFolder;
 
 /// The commands that talk to a running server.
 #[derive(Debug, clap::Subcommand)]
@@ -42,6 +46,8 @@ pub enum ClientCommand {
     Rights(RightsCommand),
     /// Close a day, so that windows end with it
     CloseDay(CloseDayCommand),
+    /// Validate, publish, compare and roll back policies; the kill switch
+    Policy(PolicyCommand),
     /// Operate the server
     Admin(AdminCommand),
 }
@@ -66,7 +72,25 @@ pub struct StatusArgs {
     target: Target,
 }
 
-command!(ScoreCommand, args: score::ScoreArgs, flatten, "`score`.");
+/// `score`.
+#[derive(Debug, clap::Args)]
+#[command(subcommand_negates_reqs = true)]
+pub struct ScoreCommand {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    action: Option<ScoreAction>,
+    #[command(flatten)]
+    args: Option<score::ScoreArgs>,
+}
+
+/// What else can be done with scores.
+#[derive(Debug, clap::Subcommand)]
+enum ScoreAction {
+    /// How well scores of earlier days foretold what came after them
+    Validate(validate::ValidateArgs),
+}
+
 command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
 command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
 command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
@@ -74,16 +98,22 @@ command!(OrdersCommand, action: orders::OrdersAction, subcommand, "`orders`.");
 command!(ViolationCommand, action: governance::ViolationAction, subcommand, "`violation`.");
 command!(RightsCommand, action: governance::RightsAction, subcommand, "`rights`.");
 command!(CloseDayCommand, args: operate::CloseDayArgs, flatten, "`close-day`.");
+command!(PolicyCommand, action: policy::PolicyAction, subcommand, "`policy`.");
 command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
 
 /// Runs a client command: results go to stdout, remarks and progress to stderr.
 ///
 /// # Errors
 /// What was wrong, where, and what to do, in words for the person at the terminal.
-pub async fn run(command: ClientCommand) -> Result<(), CliError> {
+pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), CliError> {
     match command {
         ClientCommand::Status(StatusArgs { target }) => operate::status(&target).await,
-        ClientCommand::Score(ScoreCommand { target, args }) => score::run(args, &target).await,
+        ClientCommand::Score(ScoreCommand { target, action: Some(ScoreAction::Validate(args)), .. }) => {
+            validate::run(&args, &target).await
+        }
+        ClientCommand::Score(ScoreCommand { target, args: Some(args), .. }) => score::run(args, &target).await,
+        // The parser asks for targets unless there is an action.
+        ClientCommand::Score(_) => Err(CliError::argument("ID", "no targets given".to_owned())),
         ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
         ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
         ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
@@ -91,6 +121,7 @@ pub async fn run(command: ClientCommand) -> Result<(), CliError> {
         ClientCommand::Violation(ViolationCommand { target, action }) => governance::violation(action, &target).await,
         ClientCommand::Rights(RightsCommand { target, action }) => governance::rights(action, &target).await,
         ClientCommand::CloseDay(CloseDayCommand { target, args }) => operate::close_day(args, &target).await,
+        ClientCommand::Policy(PolicyCommand { target, action }) => policy::run(action, &target, folder).await,
         ClientCommand::Admin(AdminCommand { target, action }) => operate::admin(action, &target).await,
     }
 }
@@ -121,6 +152,8 @@ mod tests {
             "t merchant upsert --file -",
             "t score --scene live --kind merchant 1 2 3 --base-score 0.5 --base-score 1 --base-score 2",
             "t score --scene mall --kind live-room --base-score 0.5,1 1 2",
+            "t score validate --from 2018-01-01 --to 2018-06-04 --every 14d --horizon 30d --outcome bad_orders --json",
+            "t score --json validate --from 2018-01-01 --to 2018-06-04",
             "t explain --scene search --kind product 77",
             "t facts import facts.jsonl.gz",
             "t orders import items.jsonl.gz --as-of 2018-06-04 --sellers sellers.jsonl",
@@ -129,6 +162,16 @@ mod tests {
             "t rights set 5 seven_day_return fake_one_pay_ten@2024-01-01..2025-01-01",
             "t rights set 5 --none",
             "t close-day 2018-06-03",
+            "t policy check policy/default",
+            "t policy validate p --json",
+            "t policy publish p --etag 7 --at 2024-01-01 --author me --comment why",
+            "t policy list --limit 5",
+            "t policy get",
+            "t policy get 3 --out p",
+            "t policy diff 1 p",
+            "t policy rollback 2 --reason bad",
+            "t policy kill-switch on --reason incident",
+            "t policy kill-switch off",
             "t admin advance-clock 2018-06-04",
             "t admin accept-time",
             "t admin state-hash",
@@ -136,9 +179,14 @@ mod tests {
             let parsed = Program::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in
-            ["t score --scene live --kind merchant", "t rights set 5", "t rights set 5 a --none", "t merchant upsert"]
-        {
+        for line in [
+            "t score",
+            "t score --scene live --kind merchant",
+            "t score validate",
+            "t rights set 5",
+            "t rights set 5 a --none",
+            "t merchant upsert",
+        ] {
             assert!(Program::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

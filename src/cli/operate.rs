@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use super::client::Target;
 use super::error::CliError;
 use super::out;
+use super::policy_text;
 use super::table::{Side, Table};
 use super::time::{instant_text, parse_facts_day, parse_instant};
 use crate::proto::admin_service_client::AdminServiceClient;
 use crate::proto::profile_service_client::ProfileServiceClient;
 use crate::proto::{
-    AcceptTimeRequest, AdvanceClockRequest, CloseDayRequest, GetStateHashRequest, GetStatusRequest, GetStatusResponse,
+    AcceptTimeRequest, AdvanceClockRequest, CloseDayRequest, ConfiguredPolicy, GetStateHashRequest, GetStatusRequest,
+    GetStatusResponse, KillSwitch, PendingPolicy,
 };
 
 /// Arguments of `close-day`.
@@ -50,10 +52,14 @@ fn status_text(status: &GetStatusResponse) -> String {
     let none = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
     let simulated = if status.simulated_time { " (simulated)" } else { "" };
     let hash: String = status.policy_hash.chars().take(12).collect();
+    let configured = status.configured_policy.clone().unwrap_or_default();
     let lines = [
         ("version", status.version.clone()),
         ("revision", status.revision.to_string()),
         ("policy", format!("version {} from {} ({hash})", status.policy_version, status.policy_source)),
+        ("configured policy", configured_text(&configured)),
+        ("pending policy", pending_text(status.pending_policy.as_ref())),
+        ("kill switch", kill_switch_text(status.kill_switch.as_ref())),
         ("state time", format!("{}{simulated}", instant_text(status.state_time.as_ref()))),
         ("facts day", none(&status.facts_day, "none closed yet")),
         ("building", none(&status.building, "nothing")),
@@ -70,6 +76,10 @@ fn status_text(status: &GetStatusResponse) -> String {
         ("disabled signals", none(&status.disabled_signals.join(", "), "none")),
     ];
     let mut text = listing(&lines);
+    if !configured.problems.is_empty() {
+        let problems = policy_text::problems(&configured.problems);
+        text = format!("THE CONFIGURED POLICY HAS PROBLEMS; an earlier version serves:\n{problems}\n\n{text}");
+    }
     if !status.programmes.is_empty() {
         let mut table = Table::new(&[
             ("bit", Side::Right),
@@ -92,6 +102,27 @@ fn status_text(status: &GetStatusResponse) -> String {
     text
 }
 
+fn configured_text(configured: &ConfiguredPolicy) -> String {
+    let ConfiguredPolicy { source, watched, last_read, problems } = configured;
+    let watched = if *watched { "watched, " } else { "" };
+    let found = if problems.is_empty() { "right".to_owned() } else { format!("{} problems", problems.len()) };
+    format!("{source} ({watched}read {}: {found})", instant_text(last_read.as_ref()))
+}
+
+fn pending_text(pending: Option<&PendingPolicy>) -> String {
+    pending.map_or_else(
+        || "none".to_owned(),
+        |pending| format!("version {} from {}", pending.version, instant_text(pending.effective_at.as_ref())),
+    )
+}
+
+fn kill_switch_text(switch: Option<&KillSwitch>) -> String {
+    switch.map_or_else(
+        || "off".to_owned(),
+        |switch| format!("ON since {}: {}", instant_text(switch.since.as_ref()), switch.reason),
+    )
+}
+
 fn status_json(status: &GetStatusResponse) -> Value {
     let programmes = status.programmes.iter().map(|programme| {
         json!({"id": programme.id, "bit": programme.bit, "kind": programme.kind, "members": programme.members})
@@ -104,6 +135,19 @@ fn status_json(status: &GetStatusResponse) -> Value {
         "merchants": status.merchants, "products": status.products, "live_rooms": status.live_rooms,
         "short_videos": status.short_videos, "service_providers": status.service_providers,
         "disabled_signals": status.disabled_signals, "programmes": programmes.collect::<Vec<_>>(),
+        "pending_policy": status.pending_policy.as_ref().map(|pending| {
+            json!({"version": pending.version, "effective_at": instant_text(pending.effective_at.as_ref())})
+        }),
+        "kill_switch": status.kill_switch.as_ref().map(|switch| {
+            json!({"since": instant_text(switch.since.as_ref()), "reason": switch.reason})
+        }),
+        "configured_policy": status.configured_policy.as_ref().map(|configured| {
+            json!({
+                "source": configured.source, "watched": configured.watched,
+                "last_read": instant_text(configured.last_read.as_ref()),
+                "problems": policy_text::problems_json(&configured.problems),
+            })
+        }),
         "start_ms": status.start_ms, "deduplication_entries": status.deduplication_entries,
     })
 }

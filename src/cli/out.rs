@@ -25,6 +25,11 @@ pub(crate) fn json(value: &serde_json::Value) -> Result<(), CliError> {
     result(&format!("{value:#}"))
 }
 
+/// Whether results go to a person's terminal.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Writes a remark to stderr; that it cannot be written is nobody's error.
 pub(crate) fn remark(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -15,11 +15,24 @@ const SIGMA_ORDERS: f64 = 1.9;
 /// From so many orders a week on, the last fourteen days are told daily.
 const DAILY_FROM: u64 = 150 * WHOLE;
 
+/// Streams of draws for what merchants take part in begin here: beside those of the merchants themselves.
+const PARTS_FROM: u64 = 1_000_000_000;
+/// The scenes a traffic package can be used in.
+const PACKAGES: [&str; 6] = [
+    "scene_package_live",
+    "scene_package_short_video",
+    "scene_package_image_text",
+    "scene_package_search",
+    "scene_package_mall",
+    "scene_package_store",
+];
+
 /// Writes the first `count` of them.
 pub(super) fn write(stage: &mut Stage, count: u64) {
     for id in FIRST_GENERATED..FIRST_GENERATED + count {
         let mut draw = Draw::of_merchant(id);
-        let sheet = sheet(id, &mut draw);
+        let mut sheet = sheet(id, &mut draw);
+        take_part(&mut sheet, &mut Draw::of_merchant(PARTS_FROM + id));
         stage.merchant(sheet, Some(&mut draw));
     }
 }
@@ -138,6 +151,29 @@ fn appoint(sheet: &mut Sheet, character: &Character, draw: &mut Draw) {
     }
     if draw.chance(500) {
         sheet.enrolments.push(("double_11", 20.min(age)));
+    }
+}
+
+/// Lists of campaigns and packages.
+fn take_part(sheet: &mut Sheet, draw: &mut Draw) {
+    let age = sheet.opened_days.unwrap_or(2_500);
+    let category = sheet.categories.first().cloned().unwrap_or_default();
+    if draw.chance(60) {
+        sheet.enrolments.push(("warm_spring", 15.min(age)));
+    }
+    if matches!(category.as_str(), "womens_wear" | "plus_size_wear" | "fur") && draw.chance(250) {
+        sheet.enrolments.push(("spring_non_stop", 12.min(age)));
+    }
+    if category == "fur" && draw.chance(400) {
+        sheet.enrolments.push(("quality_mink", 10.min(age)));
+    }
+    if draw.chance(50) {
+        let scene = draw.pick(&PACKAGES).copied().unwrap_or_default();
+        sheet.enrolments.push((scene, 8.min(age)));
+    }
+    // Sells only what others ship.
+    if !sheet.is_virtual && draw.chance(5) {
+        sheet.tags.push("ships_by_others".to_owned());
     }
 }
 

@@ -1,6 +1,6 @@
 //! A population to try the service with: the merchants that the platform's publications name, borderline cases
 //! of the rules, and 20,000 generated merchants. Pure: the same `now` and dictionary give the same population,
-//! and another day only shifts its dates.
+//! and another day only shifts its dates. Beside it: the policy with its campaigns on now ([`current`]).
 //!
 //! Ids are fixed:
 //!
@@ -20,6 +20,7 @@
 
 mod cases;
 mod counters;
+mod dates;
 mod facts;
 mod generated;
 mod named;
@@ -30,6 +31,8 @@ mod words;
 
 #[cfg(test)]
 mod tests;
+
+pub use dates::current;
 
 use facts::Dictionary;
 use sheet::Stage;

@@ -56,6 +56,7 @@ fn kuai_brands() -> Vec<Sheet> {
             .opened(150)
             .served_by(9_000)
             .enrolled("double_11", 20)
+            .enrolled("scene_package_live", 8)
             .orders_a_day(&[(0, 490), (30, 300), (60, 180), (90, 95)])
             .order_value(720)
             .careful()
@@ -81,6 +82,8 @@ fn kuai_brands() -> Vec<Sheet> {
             .tagged("benchmark")
             .fans(3_100_000)
             .served_by(9_001)
+            .enrolled("scene_package_short_video", 8)
+            .enrolled("scene_package_mall", 8)
             .orders_a_day(&[(0, 2_100), (30, 1_900), (60, 1_800), (90, 1_500), (180, 1_200), (365, 800)])
             .order_value(168)
             .careful()
@@ -229,6 +232,7 @@ fn fur() -> Vec<Sheet> {
             .videos(3),
         in_circle(TONGERPU_DAHAI, "Tongerpu Dahai Fur 佟二堡大海皮草")
             .from("liaoning", "tongerpu")
+            .enrolled("spring_non_stop", 12)
             .fans(560_000)
             .opened(900)
             .orders_a_day(&[(0, 110), (30, 70), (365, 75)])
@@ -245,6 +249,7 @@ fn fur() -> Vec<Sheet> {
             .videos(3),
         in_circle(JUNJUN, "Junjun Fur Factory 君君吖皮草工厂直营")
             .from("liaoning", "tongerpu")
+            .enrolled("spring_non_stop", 12)
             .fans(430_000)
             .opened(800)
             .orders_a_day(&[(0, 120), (30, 80), (365, 64)])

@@ -1,12 +1,13 @@
 //! Commands: what the one ordered log holds, and what applying one comes to.
 
 use super::{
-    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, Profile, ProfileKey,
-    Subject, Timestamp, Violation,
+    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, PolicyOutcome,
+    PolicyPublish, Profile, ProfileKey, Subject, Timestamp, Violation,
 };
 
-/// Version of the meaning of commands that this program writes.
-pub const SEMANTICS: u32 = 1;
+/// Version of the meaning of commands that this program writes. Since 2, a policy text that was published before keeps
+/// its version.
+pub const SEMANTICS: u32 = 2;
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,12 +93,27 @@ pub enum Body {
         /// The day.
         day: Day,
     },
-    /// Begins to replace the policy.
-    PublishPolicy {
-        /// The whole text.
-        text: PolicyText,
+    /// Begins to replace the policy, or has it replaced at its time.
+    PublishPolicy(PolicyPublish),
+    /// Lets an earlier version of the policy serve again, and drops the one that waits for its time.
+    RollbackPolicy {
+        /// Which.
+        version: u64,
+        /// The policy revision it follows from, if that matters.
+        expected_revision: Option<u64>,
+        /// Who asks for it.
+        author: String,
+        /// Why.
+        reason: String,
     },
-    /// Makes what `CloseDay` or `PublishPolicy` began current.
+    /// Makes all weights neutral, or ends that.
+    SetKillSwitch {
+        /// Whether weights are neutral from now on.
+        is_on: bool,
+        /// Why.
+        reason: String,
+    },
+    /// Makes what `CloseDay`, `PublishPolicy` or `RollbackPolicy` began current.
     Activate {
         /// Revision of the command that began it.
         began: u64,
@@ -144,6 +160,8 @@ pub enum Outcome {
     Violation(Decision),
     /// An import chunk was taken.
     Chunk(ChunkOutcome),
+    /// A change of policy was taken.
+    Policy(PolicyOutcome),
     /// Nothing was changed.
     Rejected(Rejection),
 }
@@ -162,7 +180,7 @@ pub struct ChunkOutcome {
 /// Why `apply` refused something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// No such profile or violation.
+    /// No such profile, violation or policy version.
     #[error("{what} {id} is not registered")]
     NotFound {
         /// `merchant`, `product`, ...
@@ -170,7 +188,7 @@ pub enum Rejection {
         /// Its id.
         id: u64,
     },
-    /// The profile changed since it was read.
+    /// The profile or the policy changed since it was read.
     #[error("changed since it was read: its revision is {actual}")]
     EtagMismatch {
         /// The revision it has now; 0 if it is not registered.
@@ -238,6 +256,12 @@ pub enum Rejection {
     BadPolicy {
         /// The first problem.
         problem: String,
+    },
+    /// A programme finds no free bit.
+    #[error("no programme bit is free: {shortage}")]
+    NoProgrammeBit {
+        /// Which bit comes free next, and when.
+        shortage: String,
     },
 }
 

@@ -7,6 +7,7 @@ mod ids;
 mod items;
 mod merchant;
 mod number;
+mod policy;
 mod profile;
 mod right;
 mod time;
@@ -20,6 +21,7 @@ pub use ids::{ItemId, ItemKind, MerchantId, ProviderId, Scene, Subject, TargetKi
 pub use items::{Capability, LiveRoom, Product, ServiceProvider, ShortVideo};
 pub use merchant::{Enrolment, Merchant, MerchantKind};
 pub use number::{count_to_f64, share};
+pub use policy::{PolicyOutcome, PolicyPublish, PolicyState};
 pub use profile::{
     FieldMask, LIVE_ROOM_FIELDS, MERCHANT_FIELDS, PRODUCT_FIELDS, PROVIDER_FIELDS, Profile, ProfileKey,
     SHORT_VIDEO_FIELDS,

@@ -41,6 +41,8 @@ pub struct Explanation {
     pub record: MerchantRecord,
     /// The weight that Score computes.
     pub weight: Weight,
+    /// Whether all weights are neutral.
+    pub kill_switch: bool,
     /// How the record came about; none for unknown targets.
     pub merchant: Option<ExplainedMerchant>,
 }
@@ -110,7 +112,8 @@ fn explain(
     let world = hot.world();
     let item = hot.targets(query.kind).locate(&world, query.target_id, query.merchant_id);
     let record = world.table.read(item.merchant_slot);
-    let rules = world.rules(query.scene);
+    let kill_switch = hot.kill_switch();
+    let rules = world.rules(query.scene, kill_switch);
     // Every class that an item names is there.
     let neutral = ItemClass { factor: 1.0, programmes: 0, uplift_factors: Vec::new() };
     let class = world.classes.get(item.class).unwrap_or(&neutral);
@@ -127,6 +130,7 @@ fn explain(
         now: state.meta().now,
         record,
         weight,
+        kill_switch,
         merchant,
     })
 }

@@ -3,10 +3,12 @@
 mod error;
 mod explain;
 mod history;
+mod policy;
 mod recovery;
 mod score;
 mod simulate;
 mod tally;
+mod validate;
 mod writer;
 
 use std::path::Path;
@@ -17,19 +19,23 @@ use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
-use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, PolicyText, Rejection, RequestKey, Subject, Timestamp};
+use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, Rejection, RequestKey, Subject, Timestamp};
 use crate::log::{Log, LogError};
-use crate::policy;
 use crate::state::{Applied, Hot, RestoreError, State};
 use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
+pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
+pub use validate::{
+    Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
+    Validation, ValidationQuery,
+};
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
 use writer::{Writer, WriterHandle};
@@ -43,6 +49,7 @@ pub struct Engine {
     writer: WriterHandle,
     revisions: watch::Receiver<u64>,
     close_days: bool,
+    policy_source: RwLock<PolicySource>,
 }
 
 /// A write that was handed over.
@@ -112,7 +119,8 @@ impl Engine {
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
         let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
-        Ok(Self { hot, state, store, clock, writer, revisions, close_days })
+        let policy_source = RwLock::default();
+        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source })
     }
 
     /// Writes: durable, applied and visible when it answers.
@@ -204,33 +212,12 @@ impl Engine {
                     self.wait_for_day(day).await?;
                     return Ok(Applied { revision: self.hot.revision(), ..applied });
                 }
-                Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Rejected(_) => {
-                    return Ok(applied);
-                }
+                Outcome::Items(_)
+                | Outcome::Violation(_)
+                | Outcome::Chunk(_)
+                | Outcome::Policy(_)
+                | Outcome::Rejected(_) => return Ok(applied),
             }
-        }
-    }
-
-    /// Publishes a policy text unless it is the one that serves, and waits until it serves.
-    ///
-    /// # Errors
-    /// When writes are refused or fail.
-    pub async fn publish_policy(&self, text: PolicyText) -> Result<Outcome, WriteError> {
-        let hash = policy::text_hash(&text);
-        let mut revisions = self.revisions.clone();
-        loop {
-            revisions.borrow_and_update();
-            let (serves, pending) = self.read(|state| (state.policy().hash == hash, state.transition().is_some()));
-            if serves && !pending {
-                return Ok(Outcome::Done);
-            }
-            if !pending {
-                let applied = self.write(None, Body::PublishPolicy { text: text.clone() }).await?;
-                if !matches!(applied.outcome, Outcome::Done | Outcome::Rejected(Rejection::TransitionPending)) {
-                    return Ok(applied.outcome);
-                }
-            }
-            self.next_revision(&mut revisions).await?;
         }
     }
 

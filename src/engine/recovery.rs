@@ -2,9 +2,9 @@
 
 use tracing::info;
 
-use crate::domain::{Body, SEMANTICS};
+use crate::domain::SEMANTICS;
 use crate::log::{Log, LogError};
-use crate::state::{HistoryError, Restore, RestoreError, State};
+use crate::state::{HistoryError, Restore, RestoreError, State, Transition};
 use crate::store::{Store, StoreError};
 
 /// Commands between two writings of rows while replaying.
@@ -54,7 +54,7 @@ pub fn recover(log: &dyn Log, store: &Store) -> Result<State, RecoveryError> {
         }
         state.apply(revision, &command, store)?;
         last = revision;
-        let begins = begins_transition(&command.body);
+        let begins = state.transition().is_some_and(Transition::is_waiting);
         if begins || count % REPLAY_BATCH == REPLAY_BATCH - 1 {
             state.finish(last);
             store.write(last, state.take_rows(0))?;
@@ -69,9 +69,4 @@ pub fn recover(log: &dyn Log, store: &Store) -> Result<State, RecoveryError> {
         info!(from = applied, to = last, "replayed the log");
     }
     Ok(state)
-}
-
-/// Whether a command begins a second world, which needs the rows of everything before it.
-pub(super) fn begins_transition(body: &Body) -> bool {
-    matches!(body, Body::CloseDay { .. } | Body::PublishPolicy { .. })
 }

@@ -83,15 +83,15 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
         ..ScoreColumns::default()
     };
     let located = hot.targets(query.kind).locate_all(&world, query.target_ids, query.merchant_ids);
-    columns.weigh(&world, query, &located);
+    columns.weigh(&world, query, &located, hot.kill_switch());
     columns.extras(&world, query, &located);
     columns
 }
 
 impl ScoreColumns {
     /// The columns of every answer.
-    fn weigh(&mut self, world: &World, query: &ScoreQuery, located: &[ItemRecord]) {
-        let rules = world.rules(query.scene);
+    fn weigh(&mut self, world: &World, query: &ScoreQuery, located: &[ItemRecord], kill_switch: bool) {
+        let rules = world.rules(query.scene, kill_switch);
         let has_base_scores = !query.base_scores.is_empty();
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
         let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::error::WriteError;
-use super::recovery::begins_transition;
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
-use crate::state::{Applied, State};
+use crate::state::{Applied, State, Transition};
 use crate::store::Store;
 use crate::telemetry::WriterMetrics;
 
@@ -157,6 +156,8 @@ pub(super) struct Writer {
     /// Revision up to which rows are surely durable.
     synced: u64,
     trimmed: u64,
+    /// The second world that is being built, and since when.
+    building: Option<(u64, Stopwatch)>,
 }
 
 impl Writer {
@@ -171,7 +172,8 @@ impl Writer {
         let agreed = (clock.now(), clock.monotonic_ms());
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
-        Self { log, store, state, clock, published, settings, status, metrics, agreed, synced: 0, trimmed: 0 }
+        let (synced, trimmed, building) = (0, 0, None);
+        Self { log, store, state, clock, published, settings, status, metrics, agreed, synced, trimmed, building }
     }
 
     pub(super) fn spawn(self) -> std::io::Result<WriterHandle> {
@@ -305,17 +307,42 @@ impl Writer {
             for command in run {
                 revision += 1;
                 applied.push(state.apply(revision, command, &self.store).map_err(|error| error.to_string())?);
+                // Whether a second world begins is decided by applying: by the command, or because its time has come.
+                if state.transition().is_some_and(Transition::is_waiting) {
+                    self.start_transition(&mut state, revision)?;
+                }
             }
             let made = state.finish(revision);
             self.metrics.records(made);
         }
+        self.note_transition();
         let rows = self.state.write().take_rows(SLICE);
         self.store.write(revision, rows).map_err(|error| error.to_string())?;
-        if commands.last().is_some_and(|command| begins_transition(&command.body)) {
-            self.state.write().start_transition(&self.store);
-        }
         self.trim();
         Ok(applied)
+    }
+
+    /// Stores the rows of everything before a second world, then begins to read for it: a row that came between would
+    /// count twice.
+    fn start_transition(&self, state: &mut State, revision: u64) -> Result<(), String> {
+        let made = state.finish(revision);
+        self.metrics.records(made);
+        self.store.write(revision, state.take_rows(0)).map_err(|error| error.to_string())?;
+        state.start_transition(&self.store);
+        Ok(())
+    }
+
+    /// Measures how long a second world takes from its beginning to its activation.
+    fn note_transition(&mut self) {
+        let began = self.state.read().transition().map(|transition| transition.began);
+        if let Some((before, took)) = self.building.filter(|(before, _)| Some(*before) != began) {
+            debug!(began = before, took_ms = took.elapsed().as_millis(), "a second world became current");
+            self.metrics.transition(took.elapsed());
+            self.building = None;
+        }
+        if self.building.is_none() {
+            self.building = began.map(|began| (began, Stopwatch::start()));
+        }
     }
 
     /// Does a slice of background work. Answers whether there is more.
@@ -418,14 +445,21 @@ fn weight_of(body: &Body) -> usize {
         Body::RecordFacts { rows } => rows.len(),
         Body::ImportChunk { profiles, rows, .. } => profiles.len() + rows.len(),
         Body::SetRights { rights, .. } => rights.len(),
+        // It begins a second world, and so its run ends.
+        Body::CloseDay { .. } | Body::PublishPolicy(_) | Body::RollbackPolicy { .. } => LOCK_WEIGHT,
         Body::Tick
         | Body::DeleteProfile { .. }
         | Body::RecordViolation(_)
         | Body::RevokeViolation { .. }
-        | Body::CloseDay { .. }
-        | Body::PublishPolicy { .. }
+        | Body::SetKillSwitch { .. }
         | Body::Activate { .. } => 1,
     }
+}
+
+/// Whether a command usually begins a second world: its group ends with it, so that what follows is not delayed by the
+/// rows that must be stored first.
+fn begins_transition(body: &Body) -> bool {
+    matches!(body, Body::CloseDay { .. } | Body::PublishPolicy(_) | Body::RollbackPolicy { .. })
 }
 
 #[cfg(test)]

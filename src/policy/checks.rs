@@ -11,10 +11,13 @@ use crate::domain::Day;
 use crate::trust::{Curve, Predicate};
 use std::ops::{Range, RangeInclusive};
 
+/// Most names of counters or signals in one list.
+const MAX_NAMES: usize = 64;
 /// Most points of a curve.
 pub(super) const MAX_POINTS: usize = 256;
 
-/// A number inside bounds; notes a problem and gives the lower bound otherwise.
+/// A number inside bounds; notes a problem otherwise. The number stays what it is, since a text that was accepted before
+/// the bounds were drawn must mean what it meant.
 pub(super) fn number(value: &Spanned<f64>, what: &str, bounds: RangeInclusive<f64>, report: &mut Report) -> f64 {
     let number = *value.get_ref();
     if bounds.contains(&number) {
@@ -22,7 +25,7 @@ pub(super) fn number(value: &Spanned<f64>, what: &str, bounds: RangeInclusive<f6
     }
     let (low, high) = (bounds.start(), bounds.end());
     report.at(value.span(), format!("{what} is {number}"), format!("write a number from {low} to {high}"));
-    *low
+    if number.is_finite() { number } else { *low }
 }
 
 /// Notes a problem when weights do not add up to 1.
@@ -49,8 +52,20 @@ pub(super) fn at_most<T>(
 ) {
     if let Some(extra) = list.get(most) {
         report.at(span(extra), format!("{} {what}, at most {most} are read", list.len()), "merge or remove some");
-        list.truncate(most);
+        // A text that was accepted before the limit was drawn must mean what it meant.
+        if report.judges() {
+            list.truncate(most);
+        }
     }
+}
+
+/// Whether a list of names is too long to be looked up, or nobody would hear of what is found.
+pub(super) fn too_many_names(names: &Spanned<Vec<String>>, report: &mut Report) -> bool {
+    let count = names.get_ref().len();
+    if count > MAX_NAMES {
+        report.at(names.span(), format!("{count} names, at most {MAX_NAMES} are read"), "merge or remove some");
+    }
+    report.judges() && (count > MAX_NAMES || report.is_full())
 }
 
 /// A curve whose values lie inside bounds.

@@ -48,6 +48,8 @@ pub(super) enum Known {
 pub(super) enum Column {
     /// A number.
     Number(NumberColumn),
+    /// A day, compared with a date.
+    Date(NumberColumn),
     /// A text.
     Text {
         /// Which.
@@ -81,11 +83,12 @@ impl Known {
 }
 
 /// Names without a part that the policy declares.
-const FIXED: [&str; 39] = [
+const FIXED: [&str; 40] = [
     "merchant.fan_count",
     "merchant.days_since_opening",
     "merchant.days_since_first_sale",
     "merchant.days_since_enrolment[\"list\"]",
+    "merchant.enrolled_on[\"list\"]",
     "merchant.kind",
     "merchant.region",
     "merchant.origin_belt",
@@ -277,8 +280,12 @@ pub(super) fn indexed(path: &[&str], key: String) -> Result<Column, Refusal> {
     if path == ["merchant", "days_since_enrolment"] {
         return Ok(Column::Number(NumberColumn::DaysSinceEnrolment(key)));
     }
+    if path == ["merchant", "enrolled_on"] {
+        return Ok(Column::Date(NumberColumn::EnrolmentDay(key)));
+    }
     let message = format!("`{}` takes no key", path.join("."));
-    Err(Refusal::new("", message, "only merchant.days_since_enrolment[\"list\"] does"))
+    let fix = "only merchant.days_since_enrolment[\"list\"] and merchant.enrolled_on[\"list\"] do";
+    Err(Refusal::new("", message, fix))
 }
 
 fn too_many() -> Refusal {

@@ -5,9 +5,10 @@ use super::columns::Scope;
 use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
 use super::model::{Dictionary, Policy, WaiverCounters};
-use super::problem::{Problem, Report, did_you_mean};
+use super::outcomes::validation;
+use super::problem::{Problem, Problems, Report, Unusable, did_you_mean};
 use super::programme_file::ProgrammeFile;
-use super::programmes::{FOLDER, holdout, programmes};
+use super::programmes::{FOLDER, have_bits, holdout, programmes};
 use super::reach::{Reach, highest_scores, tier_scores};
 use super::schema::{
     ForceMajeureFile, HoldoutFile, LayersFile, LifeCycleFile, ProvidersFile, ScoreFile, TierFile, TiltFile,
@@ -44,12 +45,7 @@ const MAX_TTL_MS: u32 = 3_600_000;
 /// See [`super::compile`].
 pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Vec<Problem>> {
     check_size(text)?;
-    let mut names = dictionary.clone();
-    let mut work = Work { files: BTreeMap::new(), names: &mut names, problems: Vec::new() };
-    work.take_files(text);
-    let policy = work.policy(text, version);
-    let mut problems = work.problems;
-    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    let (policy, names, problems) = compiled(text, version, dictionary, Problems::default());
     match policy {
         Some(policy) if problems.is_empty() => {
             *dictionary = names;
@@ -59,11 +55,39 @@ pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictiona
     }
 }
 
+/// See [`super::accept`].
+pub(super) fn accept(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Unusable> {
+    let (policy, names, problems) = compiled(text, version, dictionary, Problems::unjudged());
+    match policy {
+        Some(policy) if have_bits(&policy.programmes, &names) => {
+            *dictionary = names;
+            Ok(policy)
+        }
+        Some(_) => Err(Unusable::NoProgrammeBit(names.shortage())),
+        None => Err(Unusable::Problems(problems)),
+    }
+}
+
+fn compiled(
+    text: &PolicyText,
+    version: u64,
+    dictionary: &Dictionary,
+    problems: Problems,
+) -> (Option<Policy>, Dictionary, Vec<Problem>) {
+    let mut names = dictionary.clone();
+    let mut work = Work { files: BTreeMap::new(), names: &mut names, problems };
+    work.take_files(text);
+    let policy = work.policy(text, version);
+    let mut problems = work.problems.into_list();
+    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    (policy, names, problems)
+}
+
 /// A policy under compilation.
 struct Work<'a, 'd> {
     files: BTreeMap<&'a str, &'a str>,
     names: &'d mut Dictionary,
-    problems: Vec<Problem>,
+    problems: Problems,
 }
 
 /// The parts of `score.toml` that do not read counters.
@@ -173,9 +197,11 @@ impl<'a> Work<'a, '_> {
             file.signal.iter().map(|signal| signal.applies.as_ref().map(Spanned::span)).collect();
         let compiled = signals(std::mem::take(&mut file.signal), &scope, &mut layout, &mut report);
         let tier_spans: Vec<Range<usize>> = file.tier.get_ref().iter().map(|tier| tier.min_score.span()).collect();
+        let outcomes = std::mem::take(&mut file.outcome);
+        let validation = validation(outcomes, file.plain_average.as_ref(), (&counters, &signal_ids), &mut report);
         let frame = frame(file, &mut report);
         // What is wrong already would only be found again, or lead astray.
-        let is_right = report.is_empty();
+        let is_right = report.is_empty() && report.judges();
         let highest = highest_scores(&compiled, frame.layer_weights, frame.layer_priors);
         if is_right {
             reachable(&frame.tiers, &tier_spans, highest.0, &mut report);
@@ -226,6 +252,7 @@ impl<'a> Work<'a, '_> {
             programmes,
             cache_ttl_ms: frame.cache_ttl_ms,
             waiver_counters,
+            validation,
             ..Policy::empty()
         })
     }

@@ -39,7 +39,8 @@ pub(super) fn declare(files: Vec<CounterFile>, dictionary: &mut Dictionary, repo
             CounterKindFile::Flow => CounterKind::Flow,
             CounterKindFile::Level => CounterKind::Level,
         };
-        counters.defs.push(CounterDef { id, name, kind, unit: file.unit, description: file.description });
+        let CounterFile { unit, description, hindsight, .. } = file;
+        counters.defs.push(CounterDef { id, name, kind, unit, description, hindsight });
     }
     counters.defs.sort_by_key(|counter| counter.id);
     counters
@@ -79,8 +80,29 @@ impl Counters {
         Ok(counter.id)
     }
 
-    /// A declared counter, or what is wrong with the name and what to do.
+    /// A declared counter that may enter a score, or what is wrong with the name and what to do.
     pub(super) fn find(&self, name: &str) -> Result<&CounterDef, (String, String)> {
+        let counter = self.find_any(name)?;
+        if counter.hindsight {
+            let message = format!("`{name}` is known only afterwards: a score that read it would look ahead");
+            return Err((message, "read it in an [[outcome]]".to_owned()));
+        }
+        Ok(counter)
+    }
+
+    /// A flow that an outcome may count, which may be known only afterwards.
+    pub(super) fn outcome(&self, name: &str) -> Result<CounterId, (String, String)> {
+        let counter = self.find_any(name)?;
+        if counter.kind == CounterKind::Level {
+            return Err((
+                format!("`{name}` is a level, not a flow"),
+                "outcomes count what happens: name flows".to_owned(),
+            ));
+        }
+        Ok(counter.id)
+    }
+
+    fn find_any(&self, name: &str) -> Result<&CounterDef, (String, String)> {
         self.get(name).ok_or_else(|| {
             let fix = did_you_mean(name, self.defs.iter().map(|counter| counter.name.as_str()));
             (format!("there is no counter `{name}`"), fix)

@@ -1,7 +1,7 @@
 //! Expressions of the policy, before the CEL parser sees them and through it.
 //!
 //! The language is the part of CEL that becomes a flat predicate: comparisons joined by `&&`, `||`, `!` and
-//! parentheses. Everything that could make a parser work hard is refused by one pass over the bytes.
+//! parentheses, one side of which may be a ratio of two columns. Everything that could make a parser work hard is refused by one pass over the bytes.
 
 use cel::common::ast::IdedExpr;
 use cel::parser::PrattParser;
@@ -119,7 +119,7 @@ impl Scan<'_> {
             b'!' if self.squares == 0 && self.peek(1) != Some(b'=') => return self.cut(1),
             b'?' => return Err(self.refuse("`? :` is not supported", "write `a && b || !a && c`")),
             b'/' if self.peek(1) == Some(b'/') => {
-                return Err(self.refuse("comments are not supported", "write them into the file, after #"));
+                return Err(self.refuse("expressions have no comments", "comment in the file, with #"));
             }
             b'+' | b'*' | b'%' => {
                 return Err(self.refuse("arithmetic is not supported", "write the constant that it comes to"));

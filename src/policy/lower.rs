@@ -3,7 +3,7 @@
 use super::columns::{About, Column, Scope, indexed};
 use super::expression::{MAX_DEPTH, Parsed, Refusal, parse};
 use super::layout::LayoutBuilder;
-use crate::domain::TargetKind;
+use crate::domain::{Day, TargetKind};
 use crate::trust::{Comparison, Condition, NumberColumn, Predicate, Step, Test};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
@@ -111,6 +111,7 @@ impl Operand {
     fn describe(&self) -> &'static str {
         match self {
             Self::Column(Column::Number(_)) => "a number column",
+            Self::Column(Column::Date(_)) => "a date column",
             Self::Column(Column::Text { .. }) => "a text column",
             Self::Column(Column::List { .. }) => "a list column",
             Self::Column(Column::Flag(_)) => "a flag",
@@ -331,6 +332,12 @@ fn against(column: Column, comparison: Comparison, constant: Operand) -> Result<
     };
     match (column, constant) {
         (Column::Number(column), Operand::Number(number)) => Ok((Test::Number(column, comparison, number), false)),
+        (Column::Date(column), Operand::Text(text)) => {
+            let day = Day::parse(&text).ok_or_else(|| {
+                Refusal::new("", format!("{text:?} is not a date"), "write YYYY-MM-DD, e.g. \"2022-03-23\"")
+            })?;
+            Ok((Test::Number(column, comparison, f64::from(day.0)), false))
+        }
         (Column::Text { column, known }, Operand::Text(text)) => {
             known.check(&text)?;
             Ok((Test::Text(column, vec![text]), equality()?))
@@ -342,7 +349,7 @@ fn against(column: Column, comparison: Comparison, constant: Operand) -> Result<
         (column, constant) => Err(Refusal::new(
             "",
             format!("{} against {}", Operand::Column(column).describe(), constant.describe()),
-            "compare numbers with numbers, texts with texts in quotes, flags with true or false",
+            "compare numbers with numbers, texts and dates with texts in quotes, flags with true or false",
         )),
     }
 }

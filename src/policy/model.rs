@@ -1,7 +1,8 @@
 //! A compiled policy, and the dictionary of names it shares with the policies before and after it.
 
-use crate::domain::CounterId;
+use crate::domain::{CounterId, DAY_MS, Timestamp};
 use crate::traffic::{Holdout, Programme, ProviderRanking, Rules, Stage, WeightRules};
+use crate::trust::validation::ValidationRules;
 use crate::trust::{Curve, FactsLayout, Input, ScoreModel, SignalKind, SumId, Tier};
 
 /// Names that keep their numbers from version to version.
@@ -11,6 +12,49 @@ pub struct Dictionary {
     pub counters: Vec<String>,
     /// Programmes: the position of a name is its bit; a position that holds an empty name is free.
     pub programme_bits: Vec<String>,
+    /// By bit: when the programme left the policy that serves, if it has. Shorter where none has.
+    pub programme_retired: Vec<Option<Timestamp>>,
+    /// State time, which decides whose bits are free again.
+    pub now: Timestamp,
+}
+
+/// How long the bit of a programme that left stays its own: reports and answers in caches still name it.
+pub const BIT_REUSED_AFTER_DAYS: i64 = 30;
+
+impl Dictionary {
+    /// When a bit comes free, if its programme has retired.
+    fn free_at(&self, bit: usize) -> Option<Timestamp> {
+        let retired = self.programme_retired.get(bit).copied().flatten()?;
+        Some(retired.plus_ms(BIT_REUSED_AFTER_DAYS * DAY_MS))
+    }
+
+    /// The bit that was free the longest, if any is.
+    pub(super) fn free_bit(&self) -> Option<usize> {
+        let retired = (0..self.programme_bits.len()).filter_map(|bit| Some((self.free_at(bit)?, bit)));
+        retired.min().filter(|(at, _)| *at <= self.now).map(|(_, bit)| bit)
+    }
+
+    /// Takes back that programmes have retired: nobody else gets their bits.
+    pub(super) fn keep<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+        for id in ids {
+            let bit = self.programme_bits.iter().position(|name| name == id);
+            if let Some(retired) = bit.and_then(|bit| self.programme_retired.get_mut(bit)) {
+                *retired = None;
+            }
+        }
+    }
+
+    /// Which bit comes free next, and when, in words.
+    pub(super) fn shortage(&self) -> String {
+        let retired = (0..self.programme_bits.len()).filter_map(|bit| Some((self.free_at(bit)?, bit)));
+        match retired.min().and_then(|(at, bit)| Some((at, self.programme_bits.get(bit)?))) {
+            Some((at, name)) => {
+                let day = at.day();
+                format!("all 64 are in use or were until lately; that of `{name}`, which left, comes free on {day}")
+            }
+            None => "all 64 are in use, and none of their programmes has left".to_owned(),
+        }
+    }
 }
 
 /// How a counter is read.
@@ -35,6 +79,8 @@ pub struct CounterDef {
     pub unit: String,
     /// What it means.
     pub description: String,
+    /// Whether what it counts of a day becomes known later. Outcomes read it; signals and expressions may not.
+    pub hindsight: bool,
 }
 
 /// The counters that decide about the high-in-stock waiver.
@@ -85,6 +131,8 @@ pub struct Policy {
     pub item_layout_fingerprint: u64,
     /// What the waiver is decided by, if the policy has one.
     pub waiver_counters: Option<WaiverCounters>,
+    /// What scores are measured by.
+    pub validation: ValidationRules,
 }
 
 impl Policy {
@@ -165,6 +213,7 @@ impl Policy {
             weight_rules: WeightRules::new(10.0, &[]),
             cache_ttl_ms: 1_000,
             waiver_counters: None,
+            validation: ValidationRules::default(),
         }
     }
 }

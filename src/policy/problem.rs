@@ -9,7 +9,7 @@ use std::ops::Range;
 pub struct Problem {
     /// Path inside the policy folder.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 when the whole file or folder is meant.
     pub line: u32,
     /// What is wrong.
     pub message: String,
@@ -30,17 +30,51 @@ const MAX_MESSAGE_BYTES: usize = 1_000;
 /// Longest word for which one like it is looked for, and most words it is compared with.
 const MAX_COMPARED: usize = 64;
 const MAX_WORDS: usize = 512;
+/// Why a text cannot be used at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It makes no policy.
+    #[error("{}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Problems(Vec<Problem>),
+    /// A programme finds no free bit.
+    #[error("no programme bit is free: {0}")]
+    NoProgrammeBit(String),
+}
+
+/// The problems of a policy text, as far as they are named.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    list: Vec<Problem>,
+    is_unjudged: bool,
+}
+
+impl Problems {
+    /// Of a text that was accepted before: whatever is found, it means what it meant.
+    pub(super) fn unjudged() -> Self {
+        Self { list: Vec::new(), is_unjudged: true }
+    }
+
+    /// Whether nothing was found so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them.
+    pub(super) fn into_list(self) -> Vec<Problem> {
+        self.list
+    }
+}
 
 /// One file under check, and where its problems go.
 pub(super) struct Report<'a> {
     file: &'a str,
     text: &'a str,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Problems,
 }
 
 impl<'a> Report<'a> {
     /// A report about a file of the policy.
-    pub(super) fn new(file: &'a str, text: &'a str, problems: &'a mut Vec<Problem>) -> Self {
+    pub(super) fn new(file: &'a str, text: &'a str, problems: &'a mut Problems) -> Self {
         Self { file, text, problems }
     }
 
@@ -49,23 +83,29 @@ impl<'a> Report<'a> {
         self.problems.is_empty()
     }
 
+    /// Whether the text is judged: whether what is wrong with it refuses it.
+    pub(super) fn judges(&self) -> bool {
+        !self.problems.is_unjudged
+    }
+
     /// Whether no more problems are taken: what would only find more may be left.
     pub(super) fn is_full(&self) -> bool {
-        self.problems.len() >= MAX_PROBLEMS
+        self.judges() && self.problems.list.len() >= MAX_PROBLEMS
     }
 
     /// Notes a problem at a place of the file. After the most that are named, one says so.
     pub(super) fn at(&mut self, span: Range<usize>, message: impl Into<String>, suggestion: impl Into<String>) {
-        if self.is_full() {
+        let count = self.problems.list.len();
+        if count >= MAX_PROBLEMS {
             return;
         }
-        let is_last = self.problems.len().saturating_add(1) == MAX_PROBLEMS;
+        let is_last = count.saturating_add(1) == MAX_PROBLEMS;
         let (message, suggestion) = if is_last {
             (format!("{MAX_PROBLEMS} problems; those from here on are not named"), "repair the others first".to_owned())
         } else {
             (clipped(message.into()), clipped(suggestion.into()))
         };
-        self.problems.push(Problem {
+        self.problems.list.push(Problem {
             file: self.file.to_owned(),
             line: line_of(self.text, span.start),
             message,

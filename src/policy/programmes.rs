@@ -6,7 +6,7 @@ use super::counters::{NAME_RULE, is_name};
 use super::layout::LayoutBuilder;
 use super::lower::Parted;
 use super::model::Dictionary;
-use super::problem::{Problem, Report, did_you_mean};
+use super::problem::{Problems, Report, did_you_mean};
 use super::programme_file::{
     AreaName, LabelName, ProgrammeFile, ProgrammeKindName, SceneName, TargetName, UpliftFile, WeekdayName,
 };
@@ -32,27 +32,34 @@ const MAX_PROGRAMMES: usize = 64;
 /// Folder of the programme files.
 pub(super) const FOLDER: &str = "programmes/";
 
+/// The programme that a file is of.
+fn id_of(path: &str) -> Option<&str> {
+    path.strip_prefix(FOLDER)?.strip_suffix(".toml")
+}
+
 /// Compiles the programme files, which come sorted by path, and gives each its bit.
 pub(super) fn programmes(
     files: &[(&str, &str)],
     (scope, ceiling, reach): (&Scope, f64, &Reach),
     layout: &mut LayoutBuilder,
     dictionary: &mut Dictionary,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Vec<Programme> {
     let mut programmes = Vec::new();
     let mut modifiers: Vec<(&str, &str, String, Spanned<Vec<String>>)> = Vec::new();
     let mut exclusive = Vec::new();
+    dictionary.keep(files.iter().filter_map(|(path, _)| id_of(path)));
     for (index, (path, text)) in files.iter().enumerate() {
         let mut report = Report::new(path, text, problems);
-        let id = path.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".toml")).unwrap_or_default();
+        let id = id_of(path).unwrap_or_default();
         if !is_name(id) {
             report.at(0..0, format!("the file names the programme `{id}`"), NAME_RULE);
         }
         let bit = bit_of(id, dictionary).filter(|_| index < MAX_PROGRAMMES);
-        if bit.is_none() {
+        if index >= MAX_PROGRAMMES {
             report.at(0..0, format!("more than {MAX_PROGRAMMES} live programmes"), "remove one");
-            continue;
+        } else if bit.is_none() {
+            report.at(0..0, format!("no programme bit is free: {}", dictionary.shortage()), "wait, or remove one");
         }
         let Some(mut file) = report.read::<ProgrammeFile>() else { continue };
         bounded(&mut file, &mut report);
@@ -124,17 +131,23 @@ fn modified(
     bits
 }
 
-/// The bit a programme has for life: its own, else the first free one.
+/// Whether every programme stands at its bit: one that found none does not.
+pub(super) fn have_bits(programmes: &[Programme], dictionary: &Dictionary) -> bool {
+    programmes.iter().all(|programme| dictionary.programme_bits.get(usize::from(programme.bit)) == Some(&programme.id))
+}
+
+/// The bit a programme has for life: its own, else the first that nobody had, else the one that is free the longest.
 fn bit_of(id: &str, dictionary: &mut Dictionary) -> Option<u8> {
-    let bits = &mut dictionary.programme_bits;
+    let bits = &dictionary.programme_bits;
     let position = bits.iter().position(|name| name == id).or_else(|| bits.iter().position(String::is_empty));
-    let position = position.unwrap_or(bits.len());
-    if position >= MAX_PROGRAMMES {
-        return None;
+    let fresh = (bits.len() < MAX_PROGRAMMES).then_some(bits.len());
+    let position = position.or(fresh).or_else(|| dictionary.free_bit())?;
+    if let Some(retired) = dictionary.programme_retired.get_mut(position) {
+        *retired = None;
     }
-    match bits.get_mut(position) {
+    match dictionary.programme_bits.get_mut(position) {
         Some(name) => id.clone_into(name),
-        None => bits.push(id.to_owned()),
+        None => dictionary.programme_bits.push(id.to_owned()),
     }
     u8::try_from(position).ok()
 }

@@ -26,6 +26,8 @@ pub(super) struct ScoreFile {
     pub(super) no_logistics: Spanned<Vec<String>>,
     /// Merchants kept out of all programmes (全局对照组).
     pub(super) holdout: Option<HoldoutFile>,
+    /// Signals whose plain average stands beside the score when scores are measured against outcomes.
+    pub(super) plain_average: Option<Spanned<Vec<String>>>,
     /// The three layers (三层): their weights add up to 1.
     pub(super) layer: Spanned<LayersFile>,
     /// From trust score to a factor on the weight, by scene (场域).
@@ -40,6 +42,10 @@ pub(super) struct ScoreFile {
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub(super) signal: Vec<SignalFile>,
+    /// What scores are measured by, at most 16.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub(super) outcome: Vec<super::outcomes::OutcomeFile>,
 }
 
 /// The three layers.
@@ -120,6 +126,9 @@ pub(super) struct CounterFile {
     pub(super) unit: String,
     /// What it means.
     pub(super) description: String,
+    /// Whether what it counts of a day becomes known later: nothing that scores may read it.
+    #[serde(default)]
+    pub(super) hindsight: bool,
 }
 
 /// How a counter is read.

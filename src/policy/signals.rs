@@ -1,6 +1,6 @@
 //! Signals: from `[[signal]]` tables to typed inputs.
 
-use super::checks::{at_most, curve, expression, number, sums_to_one, unique};
+use super::checks::{at_most, curve, expression, number, sums_to_one, too_many_names, unique};
 use super::columns::{Scope, days};
 use super::counters::Counters;
 use super::layout::LayoutBuilder;
@@ -13,8 +13,6 @@ use std::ops::Range;
 
 /// Most signals: every merchant is scored with each.
 const MAX_SIGNALS: usize = 512;
-/// Most counters on one side of a ratio, and parts of a composite.
-const MAX_INPUTS: usize = 64;
 
 /// Compiles the signals in the order of the file.
 pub(super) fn signals(
@@ -187,21 +185,12 @@ impl Reader<'_, '_, '_> {
         if names.get_ref().is_empty() {
             self.problem(span.clone(), "no counter is named", "name at least one counter");
         }
-        if self.too_many(names) {
+        if too_many_names(names, self.report) {
             return None;
         }
         let inputs: Vec<Option<Input>> =
             names.get_ref().iter().map(|name| self.input(name, window, span.clone())).collect();
         inputs.into_iter().collect()
-    }
-
-    /// Whether a list of names is too long to be looked up, or nobody would hear of what is found.
-    fn too_many(&mut self, names: &Spanned<Vec<String>>) -> bool {
-        let count = names.get_ref().len();
-        if count > MAX_INPUTS {
-            self.problem(names.span(), format!("{count} names, at most {MAX_INPUTS} are read"), "merge or remove some");
-        }
-        count > MAX_INPUTS || self.report.is_full()
     }
 
     fn input(&mut self, name: &str, window: Option<&Window>, span: Range<usize>) -> Option<Input> {
@@ -247,7 +236,7 @@ impl Reader<'_, '_, '_> {
         if parts.get_ref().is_empty() {
             self.problem(parts.span(), "a composite of nothing", "name at least one signal above it");
         }
-        if self.too_many(parts) {
+        if too_many_names(parts, self.report) {
             return None;
         }
         let positions: Vec<Option<u16>> = parts.get_ref().iter().map(|part| self.earlier(part, parts.span())).collect();

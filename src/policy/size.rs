@@ -4,13 +4,13 @@ use super::problem::Problem;
 use crate::domain::PolicyText;
 
 /// Most files.
-pub(super) const MAX_FILES: usize = 256;
+pub const MAX_FILES: usize = 256;
 /// Most bytes of one file.
-pub(super) const MAX_FILE_BYTES: usize = 1 << 20;
+const MAX_FILE_BYTES: usize = 1 << 20;
 /// Most bytes of all files and their paths.
-pub(super) const MAX_BYTES: usize = 4 << 20;
+pub const MAX_BYTES: usize = 4 << 20;
 /// Longest path.
-pub(super) const MAX_PATH_BYTES: usize = 255;
+const MAX_PATH_BYTES: usize = 255;
 
 /// Checks count, sizes and paths of the files of a policy, whatever is in them.
 ///

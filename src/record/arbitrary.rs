@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use crate::domain::{
     Body, ChunkOutcome, Command, CounterId, Day, DayFacts, Decision, Enrolment, FactRow, FieldMask, HeldRight, ItemId,
-    ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind, OrderContext, Outcome, PolicyText, Product, Profile,
-    ProfileKey, ProviderId, Rejection, RequestKey, ServiceProvider, ShortVideo, Subject, Timestamp, Upsert, Violation,
+    ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind, OrderContext, Outcome, PolicyOutcome, PolicyPublish,
+    PolicyText, Product, Profile, ProfileKey, ProviderId, Rejection, RequestKey, ServiceProvider, ShortVideo, Subject,
+    Timestamp, Upsert, Violation,
 };
 
 pub(crate) fn text() -> impl Strategy<Value = String> {
@@ -174,6 +175,20 @@ pub(crate) fn policy_text() -> impl Strategy<Value = PolicyText> {
     (text(), vec((text(), text()), 0..4)).prop_map(|(source, files)| PolicyText { source, files })
 }
 
+fn policy_publish() -> impl Strategy<Value = PolicyPublish> {
+    let revision = option::of(any::<u64>());
+    (policy_text(), text(), text(), revision, option::of(timestamp()), any::<bool>()).prop_map(
+        |(text, author, comment, expected_revision, effective_at, is_configured)| PolicyPublish {
+            text,
+            author,
+            comment,
+            expected_revision,
+            effective_at,
+            is_configured,
+        },
+    )
+}
+
 pub(crate) fn request_key() -> impl Strategy<Value = RequestKey> {
     (text(), text(), text(), any::<u128>()).prop_map(|(identity, method, request_id, payload_hash)| RequestKey {
         identity,
@@ -207,7 +222,16 @@ fn body() -> impl Strategy<Value = Body> {
             rows
         }),
         day().prop_map(|day| Body::CloseDay { day }),
-        policy_text().prop_map(|text| Body::PublishPolicy { text }),
+        policy_publish().prop_map(Body::PublishPolicy),
+        (any::<u64>(), option::of(any::<u64>()), text(), text()).prop_map(
+            |(version, expected_revision, author, reason)| Body::RollbackPolicy {
+                version,
+                expected_revision,
+                author,
+                reason,
+            }
+        ),
+        (any::<bool>(), text()).prop_map(|(is_on, reason)| Body::SetKillSwitch { is_on, reason }),
         any::<u64>().prop_map(|began| Body::Activate { began }),
     ]
 }
@@ -232,6 +256,7 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
         any::<u64>().prop_map(|began| Rejection::NothingToActivate { began }),
         (any::<u64>(), any::<u64>()).prop_map(|(sequence, committed)| Rejection::ImportGap { sequence, committed }),
         text().prop_map(|problem| Rejection::BadPolicy { problem }),
+        text().prop_map(|shortage| Rejection::NoProgrammeBit { shortage }),
     ]
 }
 
@@ -248,6 +273,9 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
         vec(item, 0..5).prop_map(Outcome::Items),
         decision().prop_map(Outcome::Violation),
         chunk.prop_map(Outcome::Chunk),
+        (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(version, policy_revision, is_unchanged)| {
+            Outcome::Policy(PolicyOutcome { version, policy_revision, is_unchanged })
+        }),
         rejection().prop_map(Outcome::Rejected),
     ]
 }

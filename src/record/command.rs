@@ -3,7 +3,9 @@
 use super::facts::fact_rows;
 use super::nouns::{kind_of_profile, required_profile_key};
 use super::{DecodeProblem, all, pb, required};
-use crate::domain::{Body, Command, Day, FieldMask, MerchantId, RequestKey, Timestamp, Upsert};
+use crate::domain::{
+    Body, Command, Day, FieldMask, MerchantId, PolicyPublish, PolicyText, RequestKey, Timestamp, Upsert,
+};
 
 impl From<&Command> for pb::Command {
     fn from(command: &Command) -> Self {
@@ -89,7 +91,18 @@ impl From<&Body> for pb::command::Body {
                 rows: (!rows.is_empty()).then(|| rows.as_slice().into()),
             }),
             Body::CloseDay { day } => Self::CloseDay(pb::CloseDay { day: day.0 }),
-            Body::PublishPolicy { text } => Self::PublishPolicy(text.into()),
+            Body::PublishPolicy(publish) => Self::PublishPolicy(publish.into()),
+            Body::RollbackPolicy { version, expected_revision, author, reason } => {
+                Self::RollbackPolicy(pb::RollbackPolicy {
+                    version: *version,
+                    expected_revision: *expected_revision,
+                    author: author.clone(),
+                    reason: reason.clone(),
+                })
+            }
+            Body::SetKillSwitch { is_on, reason } => {
+                Self::SetKillSwitch(pb::SetKillSwitch { is_on: *is_on, reason: reason.clone() })
+            }
             Body::Activate { began } => Self::Activate(pb::Activate { began: *began }),
         }
     }
@@ -122,9 +135,42 @@ impl TryFrom<pb::command::Body> for Body {
                 rows: chunk.rows.as_ref().map_or_else(|| Ok(Vec::new()), fact_rows)?,
             },
             Message::CloseDay(close) => Self::CloseDay { day: Day(close.day) },
-            Message::PublishPolicy(text) => Self::PublishPolicy { text: text.try_into()? },
+            Message::PublishPolicy(publish) => Self::PublishPolicy(publish.into()),
+            Message::RollbackPolicy(pb::RollbackPolicy { version, expected_revision, author, reason }) => {
+                Self::RollbackPolicy { version, expected_revision, author, reason }
+            }
+            Message::SetKillSwitch(pb::SetKillSwitch { is_on, reason }) => Self::SetKillSwitch { is_on, reason },
             Message::Activate(activate) => Self::Activate { began: activate.began },
         })
+    }
+}
+
+impl From<&PolicyPublish> for pb::PublishPolicy {
+    fn from(publish: &PolicyPublish) -> Self {
+        let pb::PolicyText { source, files } = (&publish.text).into();
+        Self {
+            source,
+            files,
+            author: publish.author.clone(),
+            comment: publish.comment.clone(),
+            expected_revision: publish.expected_revision,
+            effective_at: publish.effective_at.map(|at| at.0),
+            is_configured: publish.is_configured,
+        }
+    }
+}
+
+impl From<pb::PublishPolicy> for PolicyPublish {
+    fn from(message: pb::PublishPolicy) -> Self {
+        let files = message.files.into_iter().map(|file| (file.path, file.content)).collect();
+        Self {
+            text: PolicyText { source: message.source, files },
+            author: message.author,
+            comment: message.comment,
+            expected_revision: message.expected_revision,
+            effective_at: message.effective_at.map(Timestamp),
+            is_configured: message.is_configured,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::nouns::decision;
 use super::{DecodeProblem, known, pb, required};
-use crate::domain::{ChunkOutcome, CounterId, Day, Outcome, Rejection};
+use crate::domain::{ChunkOutcome, CounterId, Day, Outcome, PolicyOutcome, Rejection};
 
 impl From<&Outcome> for pb::Outcome {
     fn from(outcome: &Outcome) -> Self {
@@ -15,6 +15,13 @@ impl From<&Outcome> for pb::Outcome {
             }),
             Outcome::Violation(decision) => Kind::Violation(pb::Decision::from(*decision).into()),
             Outcome::Chunk(chunk) => Kind::Chunk(chunk.into()),
+            Outcome::Policy(PolicyOutcome { version, policy_revision, is_unchanged }) => {
+                Kind::Policy(pb::PolicyOutcome {
+                    version: *version,
+                    policy_revision: *policy_revision,
+                    is_unchanged: *is_unchanged,
+                })
+            }
             Outcome::Rejected(rejection) => Kind::Rejected(rejection.into()),
         };
         Self { kind: Some(kind) }
@@ -31,6 +38,9 @@ impl TryFrom<pb::Outcome> for Outcome {
             Kind::Items(items) => Self::Items(item_outcomes(items)?),
             Kind::Violation(value) => Self::Violation(decision(value, "outcome.violation")?),
             Kind::Chunk(chunk) => Self::Chunk(chunk.try_into()?),
+            Kind::Policy(pb::PolicyOutcome { version, policy_revision, is_unchanged }) => {
+                Self::Policy(PolicyOutcome { version, policy_revision, is_unchanged })
+            }
             Kind::Rejected(rejection) => Self::Rejected(rejection.try_into()?),
         })
     }
@@ -102,6 +112,7 @@ impl From<&Rejection> for pb::Rejection {
                 Kind::ImportGap(pb::ImportGap { sequence: *sequence, committed: *committed })
             }
             Rejection::BadPolicy { problem } => Kind::BadPolicy(problem.clone()),
+            Rejection::NoProgrammeBit { shortage } => Kind::NoProgrammeBit(shortage.clone()),
         };
         Self { kind: Some(kind) }
     }
@@ -135,6 +146,7 @@ impl TryFrom<pb::Rejection> for Rejection {
             Kind::NothingToActivate(began) => Self::NothingToActivate { began },
             Kind::ImportGap(pb::ImportGap { sequence, committed }) => Self::ImportGap { sequence, committed },
             Kind::BadPolicy(problem) => Self::BadPolicy { problem },
+            Kind::NoProgrammeBit(shortage) => Self::NoProgrammeBit { shortage },
         })
     }
 }

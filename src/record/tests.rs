@@ -54,6 +54,13 @@ proptest! {
     }
 
     #[test]
+    fn texts_that_the_first_programs_logged_are_read(text in arbitrary::policy_text()) {
+        let old = pb::PolicyText::from(&text).encode_to_vec();
+        let read = pb::PublishPolicy::decode(old.as_slice()).map(crate::domain::PolicyPublish::from);
+        prop_assert_eq!(read, Ok(text.into()));
+    }
+
+    #[test]
     fn hostile_bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
         let _ = decode_command(&bytes);
         let _ = decode_outcome(&bytes);

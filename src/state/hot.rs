@@ -1,7 +1,7 @@
 //! What Score reads: ids to slots and items, the current table, the revision. No lock is held across calls.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -57,8 +57,8 @@ impl Side {
 impl World {
     /// What all weights of a request share.
     #[must_use]
-    pub fn rules(&self, scene: Scene) -> SceneRules<'_> {
-        self.policy.weight_rules.in_scene(scene, self.open.load(Ordering::Relaxed), false)
+    pub fn rules(&self, scene: Scene, kill_switch: bool) -> SceneRules<'_> {
+        self.policy.weight_rules.in_scene(scene, self.open.load(Ordering::Relaxed), kill_switch)
     }
 
     /// Programmes that take part now, as bits.
@@ -103,6 +103,7 @@ pub struct Hot {
     /// Values of items: slot of the merchant and class.
     items: [IdIndex; 3],
     revision: AtomicU64,
+    kill_switch: AtomicBool,
 }
 
 impl Default for Hot {
@@ -121,6 +122,7 @@ impl Default for Hot {
             merchants: IdIndex::default(),
             items: ItemKind::ALL.map(|_| IdIndex::default()),
             revision: AtomicU64::new(0),
+            kill_switch: AtomicBool::new(false),
         }
     }
 }
@@ -136,6 +138,16 @@ impl Hot {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
+    }
+
+    /// Whether all weights are neutral.
+    #[must_use]
+    pub fn kill_switch(&self) -> bool {
+        self.kill_switch.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_kill_switch(&self, is_on: bool) {
+        self.kill_switch.store(is_on, Ordering::Release);
     }
 
     /// The slot of a merchant, registered or once mentioned.

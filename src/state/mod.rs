@@ -8,6 +8,7 @@ mod hot;
 mod index;
 mod items;
 mod parallel;
+mod policies;
 mod profiles;
 mod providers;
 mod recording;
@@ -26,7 +27,9 @@ pub use parallel::in_parallel;
 pub use providers::ProviderRanks;
 pub use requests::{MAX_REMEMBERED, REMEMBERED_MS};
 pub use restore::{Restore, RestoreError};
-pub use rows::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};
+pub use rows::{
+    ImportRow, KillSwitch, MetaRow, PendingPolicy, PolicyRow, PolicySwitch, RequestRow, Row, TransitionRow, WindowsRow,
+};
 pub use state::{Applied, MerchantEntry, State};
 pub use table::{MAX_SLOTS, MerchantTable};
 pub use transition::{Transition, disabled_signals};

@@ -12,6 +12,7 @@ use super::rows::{RequestRow, Row, WindowsRow};
 use super::state::{Due, State};
 use super::table::MerchantTable;
 use crate::domain::{Day, ItemId, Profile, Rejection, RequestKey, Subject};
+use crate::policy::text_hash;
 use crate::trust::{DayRange, FactsLayout, MerchantFacts};
 
 /// Collects rows and makes the state of them.
@@ -35,7 +36,10 @@ pub enum RestoreError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// The stored policy does not compile with this program.
-    #[error("the stored policy version {version} cannot be used: {problem}")]
+    #[error(
+        "the stored policy version {version} cannot be used by this program: {problem}; start the program that served \
+         it, publish a version that both accept, then start this one again"
+    )]
     Policy {
         /// Which version.
         version: u64,
@@ -56,7 +60,12 @@ impl Restore {
         let state = &mut self.state;
         match row {
             Row::Meta(meta) => state.meta = meta,
-            Row::Policy(policy) => drop(state.policies.insert(policy.version, policy)),
+            Row::Policy(mut policy) => {
+                if policy.hash.is_empty() {
+                    policy.hash = text_hash(&policy.text);
+                }
+                state.policies.insert(policy.version, policy);
+            }
             Row::Profile(_, Some(profile)) => self.profile(profile),
             Row::Windows(Subject::Merchant(id), row) => {
                 let slot = state.slot_of(id);
@@ -87,11 +96,22 @@ impl Restore {
 
     fn compile(&mut self) -> Result<(), RestoreError> {
         self.is_compiled = true;
-        let version = self.state.meta.policy_version;
+        let state = &mut self.state;
+        let version = state.meta.policy_version;
         if version > 0 {
-            let policy = self.state.compile_stored(version);
-            self.state.policy = policy.map_err(|problem| RestoreError::Policy { version, problem })?;
+            let policy = state.compile_stored(version);
+            state.policy = policy.map_err(|problem| RestoreError::Policy { version, problem })?;
         }
+        if let Some(version) = state.meta.pending.map(|pending| pending.version) {
+            let policy = state.compile_stored(version);
+            state.pending_policy = Some(policy.map_err(|problem| RestoreError::Policy { version, problem })?);
+        }
+        // The first programs kept neither; they published nothing but what they were configured with.
+        if let Some(last) = state.policies.values().next_back().filter(|_| state.meta.policy_revision == 0) {
+            state.meta.policy_revision = last.revision;
+            state.meta.configured_hash.clone_from(&last.hash);
+        }
+        state.hot.set_kill_switch(state.meta.kill_switch.is_some());
         Ok(())
     }
 
@@ -176,7 +196,9 @@ impl Restore {
         state.open_windows();
         if let Some(row) = state.meta.transition.take() {
             let version = row.policy_version;
-            state.begin(row).map_err(|problem| RestoreError::Policy { version, problem })?;
+            let policy = state.compile_stored(version);
+            let policy = policy.map_err(|problem| RestoreError::Policy { version, problem })?;
+            state.begin(row, policy);
         }
         state.dirty = state.registered.values().map(|slot| Due::Merchant(*slot)).collect();
         for kind in crate::domain::ItemKind::ALL {

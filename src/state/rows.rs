@@ -72,6 +72,47 @@ pub struct PolicyRow {
     pub revision: u64,
     /// Its text.
     pub text: PolicyText,
+    /// Hash of the text.
+    pub hash: String,
+    /// Who published it.
+    pub author: String,
+    /// Why.
+    pub comment: String,
+    /// When; not known of versions of the first programs.
+    pub published_at: Option<Timestamp>,
+    /// When it was last asked for again, if it was.
+    pub last_switch: Option<PolicySwitch>,
+}
+
+/// A version that was there already was asked for again: rolled back to, or published once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySwitch {
+    /// Revision of the command.
+    pub revision: u64,
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A version that waits for its time. There is at most one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingPolicy {
+    /// Which.
+    pub version: u64,
+    /// When its world begins to be built, unless another is built just then.
+    pub effective_at: Timestamp,
+}
+
+/// Weights are neutral.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KillSwitch {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// Counters of the dictionary, and where time and policy stand.
@@ -95,6 +136,16 @@ pub struct MetaRow {
     pub provider_ranks: ProviderRanks,
     /// Places that hold from the next change of day or policy on.
     pub next_provider_ranks: ProviderRanks,
+    /// By bit: when the programme left the policy that serves, if it has. Shorter where none has.
+    pub programme_retired: Vec<Option<Timestamp>>,
+    /// Revision of the last publish or rollback: what etags of the policy stand for.
+    pub policy_revision: u64,
+    /// The version that waits for its time.
+    pub pending: Option<PendingPolicy>,
+    /// Hash of the text last published from where the server was told to take its policy from.
+    pub configured_hash: String,
+    /// Set while weights are neutral.
+    pub kill_switch: Option<KillSwitch>,
     /// The change of day or policy that is being prepared, if any.
     pub transition: Option<TransitionRow>,
     /// Whether the data folder runs on simulated time.

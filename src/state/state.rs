@@ -9,7 +9,7 @@ use super::history::{History, HistoryError};
 use super::hot::{Hot, NOTHING_CLOSED};
 use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
-use super::rows::{MetaRow, PolicyRow, RequestRow, Row, WindowsRow};
+use super::rows::{MetaRow, PolicyRow, PolicySwitch, RequestRow, Row, WindowsRow};
 use super::transition::Transition;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
@@ -18,6 +18,9 @@ use crate::domain::{
 use crate::policy::Policy;
 use crate::traffic::{Materialised, MerchantRecord, materialise, next_window_boundary, open_programmes};
 use crate::trust::{MerchantFacts, MerchantView, SignalRow};
+
+/// Semantics from which on a text that was published before keeps its version.
+const VERSIONS_KEPT: u32 = 2;
 
 /// What memory keeps of a merchant id that was ever mentioned.
 pub struct MerchantEntry {
@@ -76,6 +79,8 @@ pub struct State {
     pub(super) dirty: BTreeSet<Due>,
     pub(super) changes: Changes,
     pub(super) transition: Option<Transition>,
+    /// The version that waits for its time, compiled.
+    pub(super) pending_policy: Option<Arc<Policy>>,
     /// Merchants whose stored sums are of an earlier day.
     pub(super) stale_windows: Vec<u32>,
     pub(super) scratch: Vec<SignalRow>,
@@ -103,6 +108,7 @@ impl Default for State {
             dirty: BTreeSet::new(),
             changes: Changes::default(),
             transition: None,
+            pending_policy: None,
             stale_windows: Vec::new(),
             scratch: Vec::new(),
         }
@@ -212,10 +218,10 @@ impl State {
         self.transition.as_ref()
     }
 
-    /// The next instant at which a record changes by itself.
+    /// The next instant at which a record or the policy changes by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at).into_iter().chain(self.next_window).min()
+        self.due.first().map(|(at, _)| *at).into_iter().chain(self.next_window).chain(self.policy_due()).min()
     }
 
     /// Marks the data folder as running on simulated time.
@@ -229,6 +235,13 @@ impl State {
     /// When stored facts cannot be read; the state must not be used for writing any more.
     pub fn apply(&mut self, revision: u64, command: &Command, history: &dyn History) -> Result<Applied, HistoryError> {
         self.move_time(command.stamp);
+        let applied = self.apply_once(revision, command, history)?;
+        self.begin_due_policy(revision);
+        Ok(applied)
+    }
+
+    /// Applies a command unless it repeats a request that is remembered.
+    fn apply_once(&mut self, revision: u64, command: &Command, history: &dyn History) -> Result<Applied, HistoryError> {
         if let Some(request) = &command.request {
             match self.requests.find(request) {
                 Some(Remembered::Same(row)) => {
@@ -240,7 +253,7 @@ impl State {
                 None => {}
             }
         }
-        let outcome = self.apply_body(revision, &command.body, history)?;
+        let outcome = self.apply_body(revision, command, history)?;
         // What only has to wait is not an outcome: the caller asks again under the same id.
         let is_final = outcome != Outcome::Rejected(Rejection::TransitionPending);
         if let Some(request) = command.request.as_ref().filter(|_| is_final) {
@@ -251,8 +264,8 @@ impl State {
         Ok(Applied { revision, outcome })
     }
 
-    fn apply_body(&mut self, revision: u64, body: &Body, history: &dyn History) -> Result<Outcome, HistoryError> {
-        Ok(match body {
+    fn apply_body(&mut self, revision: u64, command: &Command, history: &dyn History) -> Result<Outcome, HistoryError> {
+        Ok(match &command.body {
             Body::Tick => Outcome::Done,
             Body::UpsertProfiles { profiles, mask } => {
                 let mut results = Vec::with_capacity(profiles.len());
@@ -281,7 +294,20 @@ impl State {
                 self.take_chunk(revision, import_id, *sequence, (profiles, rows), history)?
             }
             Body::CloseDay { day } => or_rejected(self.close_day(revision, *day)),
-            Body::PublishPolicy { text } => or_rejected(self.publish_policy(revision, text)),
+            Body::PublishPolicy(publish) => {
+                let keeps_versions = command.semantics >= VERSIONS_KEPT;
+                self.publish_policy(revision, publish, keeps_versions).map_or_else(Outcome::Rejected, Outcome::Policy)
+            }
+            Body::RollbackPolicy { version, expected_revision, author, reason } => {
+                let (author, reason) = (author.clone(), reason.clone());
+                let switch = PolicySwitch { revision, at: self.meta.now, author, reason };
+                self.rollback_policy(*version, *expected_revision, switch)
+                    .map_or_else(Outcome::Rejected, Outcome::Policy)
+            }
+            Body::SetKillSwitch { is_on, reason } => {
+                self.set_kill_switch(*is_on, reason);
+                Outcome::Done
+            }
             Body::Activate { began } => match self.activate(*began, history)? {
                 Ok(()) => Outcome::Done,
                 Err(rejection) => Outcome::Rejected(rejection),
@@ -452,24 +478,6 @@ impl State {
             ProfileKey::Item(item) => self.items(item.kind).get(&item.id).cloned(),
             ProfileKey::Provider(id) => self.providers.get(&id).cloned().map(Profile::Provider),
         }
-    }
-
-    /// Merchants eligible for each programme in any scene, by bit.
-    #[must_use]
-    pub fn programme_members(&self) -> [u64; 64] {
-        let world = self.hot.world();
-        let mut members = [0_u64; 64];
-        for slot in self.registered.values() {
-            let record = world.table.read(*slot);
-            let mut bits = record.programmes;
-            while bits != 0 {
-                if let Some(count) = members.get_mut(bits.trailing_zeros() as usize) {
-                    *count += 1;
-                }
-                bits &= bits - 1;
-            }
-        }
-        members
     }
 }
 

@@ -16,11 +16,11 @@ use super::history::{History, HistoryError, HistoryRows};
 use super::hot::{NOTHING_CLOSED, Side, World};
 use super::parallel::in_parallel;
 use super::recording::anchors;
-use super::rows::{PolicyRow, TransitionRow};
+use super::rows::TransitionRow;
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, PolicyText, Rejection, Subject, Timestamp};
-use crate::policy::{self, Dictionary, Policy};
+use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, Rejection, Subject, Timestamp};
+use crate::policy::Policy;
 use crate::traffic::{materialise, open_programmes};
 use crate::trust::{FirstSale, MerchantFacts, MerchantView, SignalRow, merge_ranges};
 
@@ -87,6 +87,12 @@ impl Transition {
         matches!(self.phase, Phase::Ready)
     }
 
+    /// Whether it waits for the rows of everything before it to be stored: [`State::start_transition`] comes next.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting)
+    }
+
     fn is_reading(&self) -> bool {
         matches!(self.phase, Phase::Waiting | Phase::Reading(_))
     }
@@ -110,61 +116,17 @@ impl State {
         // In an empty marketplace nothing was withheld: signals are disabled only once some counter was sent.
         let any_seen = self.meta.seen.iter().any(|seen| *seen);
         let unseen = self.meta.seen.iter().map(|seen| any_seen && !seen).collect();
-        self.begin(TransitionRow {
-            began,
-            facts_day: Some(day),
-            policy_version: self.policy.version,
-            unseen_at_close: unseen,
-        })
-    }
-
-    pub(super) fn publish_policy(&mut self, began: u64, text: &PolicyText) -> Result<(), Rejection> {
         if self.transition.is_some() {
             return Err(Rejection::TransitionPending);
         }
-        let version = self.policies.keys().next_back().map_or(1, |last| last.saturating_add(1));
-        let mut dictionary = self.dictionary();
-        policy::compile(text, version, &mut dictionary).map_err(|problems| Rejection::BadPolicy {
-            problem: problems.first().map(ToString::to_string).unwrap_or_default(),
-        })?;
-        self.meta.seen.resize(dictionary.counters.len(), false);
-        self.meta.counters = dictionary.counters;
-        self.meta.programme_bits = dictionary.programme_bits;
-        self.policies.insert(version, PolicyRow { version, revision: began, text: text.clone() });
-        self.changes.policies.insert(version);
-        self.begin(TransitionRow {
-            began,
-            facts_day: self.meta.facts_day,
-            policy_version: version,
-            unseen_at_close: self.meta.unseen_at_close.clone(),
-        })
-    }
-
-    /// Names and their numbers, for compiling a policy against this state.
-    #[must_use]
-    pub fn dictionary(&self) -> Dictionary {
-        Dictionary { counters: self.meta.counters.clone(), programme_bits: self.meta.programme_bits.clone() }
-    }
-
-    /// Compiles a stored version; its names are in the dictionary already.
-    pub(super) fn compile_stored(&self, version: u64) -> Result<Arc<Policy>, Rejection> {
-        if version == self.policy.version {
-            return Ok(self.policy.clone());
-        }
-        let Some(row) = self.policies.get(&version) else {
-            return Err(Rejection::NotFound { what: "policy version".to_owned(), id: version });
-        };
-        policy::compile(&row.text, version, &mut self.dictionary()).map(Arc::new).map_err(|problems| {
-            Rejection::BadPolicy { problem: problems.first().map(ToString::to_string).unwrap_or_default() }
-        })
+        let policy_version = self.policy.version;
+        let row = TransitionRow { began, facts_day: Some(day), policy_version, unseen_at_close: unseen };
+        self.begin(row, self.policy.clone());
+        Ok(())
     }
 
     /// Begins a transition; also called for one that a restart interrupted.
-    pub(super) fn begin(&mut self, row: TransitionRow) -> Result<(), Rejection> {
-        if self.transition.is_some() {
-            return Err(Rejection::TransitionPending);
-        }
-        let policy = self.compile_stored(row.policy_version)?;
+    pub(super) fn begin(&mut self, row: TransitionRow, policy: Arc<Policy>) {
         let side = self.hot.world().side.other();
         self.transition = Some(Transition {
             began: row.began,
@@ -181,7 +143,6 @@ impl State {
             phase: Phase::Waiting,
         });
         self.meta.transition = Some(row);
-        Ok(())
     }
 
     /// Starts reading, once the rows of everything applied so far are stored.
@@ -476,6 +437,7 @@ impl State {
             open: AtomicU64::new(open_programmes(&self.policy.programmes, self.meta.now)),
         });
         self.open_windows();
+        self.retire_programmes();
         Ok(Ok(()))
     }
 }

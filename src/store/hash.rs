@@ -11,6 +11,9 @@ use super::store::{Store, applied};
 /// Keyspaces with hard rows. Windows follow from facts; requests and imports are memory of calls, not state.
 const HARD: [Space; 6] = [Space::Meta, Space::Policy, Space::Profiles, Space::Rights, Space::Violations, Space::Facts];
 
+/// Parts of the meta row that are hard.
+const HARD_META: [&[u8]; 4] = [keys::CLOCK, keys::DICTIONARY, keys::POLICY, keys::PROVIDER_RANKS];
+
 impl Store {
     /// The applied revision, and the wrapping sum of a hash of every hard row: profiles, facts, rights, violations,
     /// policy, clock and dictionary.
@@ -24,7 +27,7 @@ impl Store {
         for space in HARD {
             let mut rows = Scan::all(&snapshot, space, self.spaces.of(space));
             let mut hash = |key: &[u8], value: &[u8]| -> Result<u128, String> {
-                if space == Space::Meta && ![keys::CLOCK, keys::DICTIONARY, keys::PROVIDER_RANKS].contains(&key) {
+                if space == Space::Meta && !HARD_META.contains(&key) {
                     return Ok(0);
                 }
                 bytes.clear();

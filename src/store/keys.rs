@@ -12,6 +12,7 @@ pub(super) const CLOCK: &[u8] = b"clock";
 pub(super) const DICTIONARY: &[u8] = b"dictionary";
 pub(super) const SOFT: &[u8] = b"soft";
 pub(super) const PROVIDER_RANKS: &[u8] = b"provider_ranks";
+pub(super) const POLICY: &[u8] = b"policy";
 
 /// Length of a facts key: day, kind, id.
 const FACTS_LEN: usize = 13;

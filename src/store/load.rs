@@ -53,8 +53,9 @@ fn read_meta(snapshot: &Snapshot, spaces: &Spaces) -> Result<Option<MetaRow>, St
     let Some(clock) = meta_part(snapshot, spaces, keys::CLOCK)? else { return Ok(None) };
     let dictionary = meta_part(snapshot, spaces, keys::DICTIONARY)?.unwrap_or_default();
     let soft = meta_part(snapshot, spaces, keys::SOFT)?.unwrap_or_default();
+    let policy = meta_part(snapshot, spaces, keys::POLICY)?.unwrap_or_default();
     let ranks = meta_part(snapshot, spaces, keys::PROVIDER_RANKS)?.unwrap_or_default();
-    Ok(Some(values::read_meta(clock, dictionary, soft, ranks)))
+    Ok(Some(values::read_meta(values::Meta { clock, dictionary, soft, policy, ranks })))
 }
 
 fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[u8]) -> Result<Option<M>, StoreError> {

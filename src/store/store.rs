@@ -13,7 +13,7 @@ use crate::domain::{DayFacts, FactKey};
 use crate::state::{MetaRow, Row};
 
 /// Keys of the parts of the meta row.
-const META_KEYS: [&[u8]; 4] = [keys::CLOCK, keys::DICTIONARY, keys::SOFT, keys::PROVIDER_RANKS];
+const META_KEYS: [&[u8]; 5] = [keys::CLOCK, keys::DICTIONARY, keys::SOFT, keys::POLICY, keys::PROVIDER_RANKS];
 
 /// The materialised rows of the state, and the revision up to which they are applied.
 #[derive(Clone)]
@@ -109,15 +109,20 @@ pub(super) fn applied(snapshot: &fjall::Snapshot, spaces: &Spaces) -> Result<u64
 }
 
 fn meta_values(row: &MetaRow) -> MetaValues {
-    let (clock, dictionary, soft) = values::meta(row);
-    let ranks = values::provider_ranks(row);
-    let mut meta = META_KEYS.map(|key| (key, Vec::new()));
-    let [(_, clock_value), (_, dictionary_value), (_, soft_value), (_, ranks_value)] = &mut meta;
-    values::write(&ranks, ranks_value);
-    values::write(&clock, clock_value);
-    values::write(&dictionary, dictionary_value);
-    values::write(&soft, soft_value);
-    meta
+    let values::Meta { clock, dictionary, soft, policy, ranks } = values::meta(row);
+    [
+        (keys::CLOCK, value_of(&clock)),
+        (keys::DICTIONARY, value_of(&dictionary)),
+        (keys::SOFT, value_of(&soft)),
+        (keys::POLICY, value_of(&policy)),
+        (keys::PROVIDER_RANKS, value_of(&ranks)),
+    ]
+}
+
+fn value_of(message: &impl prost::Message) -> Vec<u8> {
+    let mut value = Vec::new();
+    values::write(message, &mut value);
+    value
 }
 
 /// A batch that is being filled.

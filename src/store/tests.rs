@@ -9,10 +9,14 @@ use tempfile::TempDir;
 
 use super::spaces::Space;
 use super::{DATA_VERSION, DataFolder, Store, StoreError, keys};
-use crate::domain::{CounterId, Day, DayFacts, FactKey, MerchantId, Profile, ProfileKey, ProviderId, Subject};
+use crate::domain::{
+    CounterId, Day, DayFacts, FactKey, MerchantId, Profile, ProfileKey, ProviderId, Subject, Timestamp,
+};
 use crate::log::Log;
 use crate::record::arbitrary;
-use crate::state::{ImportRow, MetaRow, PolicyRow, RequestRow, Row, TransitionRow, WindowsRow};
+use crate::state::{
+    ImportRow, KillSwitch, MetaRow, PendingPolicy, PolicyRow, PolicySwitch, RequestRow, Row, TransitionRow, WindowsRow,
+};
 use crate::trust::{DayRange, Level, MerchantFactsParts};
 
 struct Opened {
@@ -80,8 +84,9 @@ fn meta_row() -> impl Strategy<Value = MetaRow> {
     (
         (arbitrary::timestamp(), option::of(arbitrary::day()), any::<u64>(), texts(), flags()),
         (flags(), texts(), option::of(transition), any::<bool>(), ranks(), ranks()),
+        policy_control(),
     )
-        .prop_map(|((now, facts_day, policy_version, counters, seen), rest)| {
+        .prop_map(|((now, facts_day, policy_version, counters, seen), rest, control)| {
             let (unseen_at_close, programme_bits, transition, is_simulated, provider_ranks, next_provider_ranks) = rest;
             MetaRow {
                 now,
@@ -95,7 +100,46 @@ fn meta_row() -> impl Strategy<Value = MetaRow> {
                 next_provider_ranks,
                 transition,
                 is_simulated,
+                ..control
             }
+        })
+}
+
+/// The part of the meta row that says how the policy changes.
+fn policy_control() -> impl Strategy<Value = MetaRow> {
+    let retired = vec(option::of(1..i64::MAX), 0..4);
+    let pending = option::of((any::<u64>(), arbitrary::timestamp()))
+        .prop_map(|pending| pending.map(|(version, effective_at)| PendingPolicy { version, effective_at }));
+    let kill_switch = option::of((arbitrary::timestamp(), arbitrary::text()))
+        .prop_map(|switch| switch.map(|(since, reason)| KillSwitch { since, reason }));
+    (retired, any::<u64>(), pending, arbitrary::text(), kill_switch).prop_map(
+        |(retired, policy_revision, pending, configured_hash, kill_switch)| MetaRow {
+            programme_retired: retired.into_iter().map(|at| at.map(Timestamp)).collect(),
+            policy_revision,
+            pending,
+            configured_hash,
+            kill_switch,
+            ..MetaRow::default()
+        },
+    )
+}
+
+fn policy_row() -> impl Strategy<Value = PolicyRow> {
+    let last_switch = (any::<u64>(), arbitrary::timestamp(), arbitrary::text(), arbitrary::text())
+        .prop_map(|(revision, at, author, reason)| PolicySwitch { revision, at, author, reason });
+    (
+        (any::<u64>(), any::<u64>(), arbitrary::policy_text(), arbitrary::text()),
+        (arbitrary::text(), arbitrary::text(), option::of(arbitrary::timestamp()), option::of(last_switch)),
+    )
+        .prop_map(|((version, revision, text, hash), (author, comment, published_at, last_switch))| PolicyRow {
+            version,
+            revision,
+            text,
+            hash,
+            author,
+            comment,
+            published_at,
+            last_switch,
         })
 }
 
@@ -105,8 +149,6 @@ fn row() -> impl Strategy<Value = Row> {
     let request = (arbitrary::timestamp(), any::<u64>(), arbitrary::outcome())
         .prop_map(|(stamp, revision, outcome)| RequestRow { stamp, revision, outcome });
     let import = (arbitrary::timestamp(), any::<u64>()).prop_map(|(stamp, committed)| ImportRow { stamp, committed });
-    let policy = (any::<u64>(), any::<u64>(), arbitrary::policy_text())
-        .prop_map(|(version, revision, text)| PolicyRow { version, revision, text });
     prop_oneof![
         arbitrary::profile().prop_map(profile_row),
         (fact_key, arbitrary::day_facts()).prop_map(|(key, facts)| Row::Facts(key, facts)),
@@ -115,7 +157,7 @@ fn row() -> impl Strategy<Value = Row> {
         arbitrary::violation().prop_map(Row::Violation),
         (arbitrary::request_key(), request).prop_map(|(key, row)| Row::Request(key, Some(row))),
         (arbitrary::text(), import).prop_map(|(id, row)| Row::Import(id, Some(row))),
-        policy.prop_map(Row::Policy),
+        policy_row().prop_map(Row::Policy),
         meta_row().prop_map(Row::Meta),
     ]
 }

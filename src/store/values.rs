@@ -5,7 +5,10 @@ use prost::Message;
 use crate::domain::{Day, DayFacts, HeldRight, Profile, ProviderId, RequestKey, Timestamp, Violation};
 use crate::record::column::{Column, push, push_signed};
 use crate::record::{self, DecodeProblem, pb, required};
-use crate::state::{ImportRow, MetaRow, PolicyRow, ProviderRanks, RequestRow, Row, TransitionRow, WindowsRow};
+use crate::state::{
+    ImportRow, KillSwitch, MetaRow, PendingPolicy, PolicyRow, PolicySwitch, ProviderRanks, RequestRow, Row,
+    TransitionRow, WindowsRow,
+};
 use crate::trust::{Level, MerchantFactsParts};
 
 const FORMAT: u8 = 1;
@@ -158,18 +161,56 @@ pub(super) fn read_import(value: &[u8]) -> Result<Row, DecodeProblem> {
 }
 
 pub(super) fn policy(row: &PolicyRow) -> pb::PolicyRow {
-    pb::PolicyRow { version: row.version, revision: row.revision, text: Some((&row.text).into()) }
+    pb::PolicyRow {
+        version: row.version,
+        revision: row.revision,
+        text: Some((&row.text).into()),
+        hash: row.hash.clone(),
+        author: row.author.clone(),
+        comment: row.comment.clone(),
+        published_at: row.published_at.map(|at| at.0),
+        last_switch: row.last_switch.as_ref().map(|switch| pb::PolicySwitch {
+            revision: switch.revision,
+            at: switch.at.0,
+            author: switch.author.clone(),
+            reason: switch.reason.clone(),
+        }),
+    }
 }
 
 pub(super) fn read_policy(value: &[u8]) -> Result<PolicyRow, DecodeProblem> {
     let message: pb::PolicyRow = read(value)?;
-    let text = required(message.text, "policy.text")?.try_into()?;
-    Ok(PolicyRow { version: message.version, revision: message.revision, text })
+    Ok(PolicyRow {
+        version: message.version,
+        revision: message.revision,
+        text: required(message.text, "policy.text")?.try_into()?,
+        hash: message.hash,
+        author: message.author,
+        comment: message.comment,
+        published_at: message.published_at.map(Timestamp),
+        last_switch: message.last_switch.map(|switch| PolicySwitch {
+            revision: switch.revision,
+            at: Timestamp(switch.at),
+            author: switch.author,
+            reason: switch.reason,
+        }),
+    })
 }
 
-/// The three values of the row: clock, dictionary, and what is not part of the state hash. They change at very
-/// different rates.
-pub(super) fn meta(row: &MetaRow) -> (pb::ClockRow, pb::DictionaryRow, pb::SoftRow) {
+/// The values of the meta row: clock, dictionary, what is not part of the state hash, and how the policy changes. They
+/// change at very different rates.
+pub(super) struct Meta {
+    pub(super) clock: pb::ClockRow,
+    pub(super) dictionary: pb::DictionaryRow,
+    pub(super) soft: pb::SoftRow,
+    pub(super) policy: pb::PolicyControlRow,
+    pub(super) ranks: pb::ProviderRanksRow,
+}
+
+/// What stands for a programme that has not retired.
+const NOT_RETIRED: i64 = i64::MIN;
+
+pub(super) fn meta(row: &MetaRow) -> Meta {
     let transition = row.transition.as_ref().map(|transition| pb::TransitionRow {
         began: transition.began,
         facts_day: transition.facts_day.map(|day| day.0),
@@ -177,20 +218,33 @@ pub(super) fn meta(row: &MetaRow) -> (pb::ClockRow, pb::DictionaryRow, pb::SoftR
         unseen_at_close: transition.unseen_at_close.clone(),
     });
     let facts_day = row.facts_day.map(|day| day.0);
-    (
-        pb::ClockRow { now: row.now.0, facts_day, policy_version: row.policy_version },
-        pb::DictionaryRow {
+    let pending =
+        row.pending.map(|pending| pb::PendingPolicy { version: pending.version, effective_at: pending.effective_at.0 });
+    Meta {
+        clock: pb::ClockRow { now: row.now.0, facts_day, policy_version: row.policy_version },
+        dictionary: pb::DictionaryRow {
             counters: row.counters.clone(),
             seen: row.seen.clone(),
             unseen_at_close: row.unseen_at_close.clone(),
             programme_bits: row.programme_bits.clone(),
+            programme_retired: row.programme_retired.iter().map(|at| at.map_or(NOT_RETIRED, |at| at.0)).collect(),
         },
-        pb::SoftRow { transition, is_simulated: row.is_simulated },
-    )
+        soft: pb::SoftRow { transition, is_simulated: row.is_simulated },
+        ranks: provider_ranks(row),
+        policy: pb::PolicyControlRow {
+            policy_revision: row.policy_revision,
+            pending,
+            configured_hash: row.configured_hash.clone(),
+            kill_switch: row
+                .kill_switch
+                .as_ref()
+                .map(|switch| pb::KillSwitch { since: switch.since.0, reason: switch.reason.clone() }),
+        },
+    }
 }
 
 /// Places of service providers, now and next.
-pub(super) fn provider_ranks(row: &MetaRow) -> pb::ProviderRanksRow {
+fn provider_ranks(row: &MetaRow) -> pb::ProviderRanksRow {
     let column = |ranks: &ProviderRanks| {
         let ids = ranks.keys().map(|id| id.0).collect();
         pb::ProviderRanks { ids, ranks: ranks.values().copied().collect() }
@@ -203,12 +257,8 @@ fn read_ranks(column: Option<pb::ProviderRanks>) -> ProviderRanks {
     column.ids.into_iter().map(ProviderId).zip(column.ranks).collect()
 }
 
-pub(super) fn read_meta(
-    clock: pb::ClockRow,
-    dictionary: pb::DictionaryRow,
-    soft: pb::SoftRow,
-    ranks: pb::ProviderRanksRow,
-) -> MetaRow {
+pub(super) fn read_meta(Meta { clock, dictionary, soft, policy, ranks }: Meta) -> MetaRow {
+    let retired = |at: i64| (at != NOT_RETIRED).then_some(Timestamp(at));
     MetaRow {
         provider_ranks: read_ranks(ranks.current),
         next_provider_ranks: read_ranks(ranks.next),
@@ -219,6 +269,15 @@ pub(super) fn read_meta(
         seen: dictionary.seen,
         unseen_at_close: dictionary.unseen_at_close,
         programme_bits: dictionary.programme_bits,
+        programme_retired: dictionary.programme_retired.into_iter().map(retired).collect(),
+        policy_revision: policy.policy_revision,
+        pending: policy
+            .pending
+            .map(|pending| PendingPolicy { version: pending.version, effective_at: Timestamp(pending.effective_at) }),
+        configured_hash: policy.configured_hash,
+        kill_switch: policy
+            .kill_switch
+            .map(|switch| KillSwitch { since: Timestamp(switch.since), reason: switch.reason }),
         transition: soft.transition.map(|transition| TransitionRow {
             began: transition.began,
             facts_day: transition.facts_day.map(Day),

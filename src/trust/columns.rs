@@ -17,6 +17,8 @@ pub enum NumberColumn {
     DaysSinceFirstSale,
     /// Whole days from enrolment on a list to today; not known without one.
     DaysSinceEnrolment(String),
+    /// The day of enrolment on a list, in days since 1970-01-01; not known without one.
+    EnrolmentDay(String),
     /// The trust score, 0 to 100.
     TrustScore,
     /// A layer score, 0 to 100.
@@ -102,6 +104,7 @@ impl NumberColumn {
             Self::DaysSinceEnrolment(list) => seen.merchant?.merchant.enrolled(list),
             Self::ItemAge => began(seen.item?.profile).map(Timestamp::day),
             Self::FanCount
+            | Self::EnrolmentDay(_)
             | Self::TrustScore
             | Self::LayerScore(_)
             | Self::Signal(_)
@@ -121,6 +124,7 @@ impl NumberColumn {
                 let first = self.first_day(seen)?;
                 Some(f64::from(seen.now().day().days_since(first)))
             }
+            Self::EnrolmentDay(list) => Some(f64::from(seen.merchant?.merchant.enrolled(list)?.0)),
             Self::TrustScore => seen.trust.map(|t| t.trust.score),
             Self::LayerScore(layer) => seen.trust.map(|t| 100.0 * t.trust.layer(*layer).score),
             Self::Signal(index) => {

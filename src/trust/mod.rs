@@ -12,6 +12,7 @@ pub mod governance;
 mod predicate;
 mod score;
 mod signal;
+pub mod validation;
 mod view;
 mod window;
 

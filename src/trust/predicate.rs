@@ -218,6 +218,10 @@ impl Condition {
     fn found(&self, seen: &Seen) -> String {
         let unknown = || "not known".to_owned();
         match &self.test {
+            Test::Number(NumberColumn::EnrolmentDay(list), ..) => {
+                let day = seen.merchant.and_then(|view| view.merchant.enrolled(list));
+                day.map_or_else(unknown, |day| day.to_string())
+            }
             Test::Number(column, ..) => column.value(seen).map_or_else(unknown, |value| value.to_string()),
             Test::Ratio(above, below, ..) => ratio(above, below, seen).map_or_else(unknown, |value| value.to_string()),
             Test::Text(column, _) => column.value(seen).map_or_else(unknown, |value| format!("{value:?}")),

@@ -1,7 +1,8 @@
 //! Status of the running process.
 
+use super::policy::{pending, problems};
 use super::time::to_proto_time;
-use crate::engine::WriteStatus;
+use crate::engine::{PolicySource, WriteStatus};
 use crate::proto;
 use crate::state::State;
 
@@ -14,6 +15,8 @@ pub struct Status<'a> {
     pub writes: &'a WriteStatus,
     /// Milliseconds from start to ready.
     pub start_ms: u64,
+    /// What was last read of the configured policy.
+    pub source: &'a PolicySource,
 }
 
 /// The answer of a `GetStatus`.
@@ -53,5 +56,16 @@ pub fn status_response(state: &State, status: &Status) -> proto::GetStatusRespon
         programmes: programmes.collect(),
         start_ms: status.start_ms,
         deduplication_entries: state.remembered_requests() as u64,
+        pending_policy: state.meta().pending.map(pending),
+        kill_switch: state.meta().kill_switch.as_ref().map(|switch| proto::KillSwitch {
+            since: Some(to_proto_time(switch.since)),
+            reason: switch.reason.clone(),
+        }),
+        configured_policy: Some(proto::ConfiguredPolicy {
+            source: status.source.name.clone(),
+            watched: status.source.is_watched,
+            last_read: status.source.last_read.map(to_proto_time),
+            problems: problems(&status.source.problems),
+        }),
     }
 }

@@ -58,6 +58,7 @@ pub fn explain_response(
             uplift: explanation.weight.uplift,
             ceiling: policy.weight_rules.ceiling,
             weight: explanation.weight.weight,
+            kill_switch: explanation.kill_switch,
         }),
         waiver: merchant.and_then(|m| waiver(policy, m)),
         stage: merchant.map(|m| m.made.stage.clone()).unwrap_or_default(),

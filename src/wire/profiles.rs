@@ -42,7 +42,7 @@ pub trait ProfileMessage: Sized + Send {
 }
 
 /// The etag of a revision.
-fn etag(revision: u64) -> String {
+pub(super) fn etag(revision: u64) -> String {
     format!("{revision:x}")
 }
 

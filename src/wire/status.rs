@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt, pb};
 use super::validate::{Problem, bad_request, message};
 use crate::domain::{ProfileKey, Rejection};
 use crate::engine::{ReadError, WriteError};
+use crate::policy;
 use crate::proto;
 use crate::store::StoreError;
 
@@ -44,6 +45,8 @@ pub enum Reason {
     ImportGap,
     /// The policy does not compile.
     BadPolicy,
+    /// No programme bit is free: wait until one is.
+    NoProgrammeBit,
     /// The revision did not come in time: try again.
     RevisionNotReached,
     /// The write queue is full: try again later.
@@ -62,7 +65,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 20] = [
+    pub const ALL: [(Self, Code); 21] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -76,6 +79,7 @@ impl Reason {
         (Self::TransitionPending, Code::Unavailable),
         (Self::ImportGap, Code::OutOfRange),
         (Self::BadPolicy, Code::InvalidArgument),
+        (Self::NoProgrammeBit, Code::FailedPrecondition),
         (Self::RevisionNotReached, Code::Unavailable),
         (Self::QueueFull, Code::ResourceExhausted),
         (Self::WritesPoisoned, Code::Unavailable),
@@ -102,6 +106,7 @@ impl Reason {
             Self::TransitionPending => "TRANSITION_PENDING",
             Self::ImportGap => "IMPORT_GAP",
             Self::BadPolicy => "BAD_POLICY",
+            Self::NoProgrammeBit => "NO_PROGRAMME_BIT",
             Self::RevisionNotReached => "REVISION_NOT_REACHED",
             Self::QueueFull => "QUEUE_FULL",
             Self::WritesPoisoned => "WRITES_POISONED",
@@ -133,6 +138,7 @@ fn reason_of(rejection: &Rejection) -> Reason {
         Rejection::TransitionPending | Rejection::NothingToActivate { .. } => Reason::TransitionPending,
         Rejection::ImportGap { .. } => Reason::ImportGap,
         Rejection::BadPolicy { .. } => Reason::BadPolicy,
+        Rejection::NoProgrammeBit { .. } => Reason::NoProgrammeBit,
     }
 }
 
@@ -150,6 +156,33 @@ pub fn rejected_status(rejection: &Rejection) -> Status {
     let reason = reason_of(rejection);
     let retry = (reason == Reason::TransitionPending).then_some(Duration::from_secs(1));
     status(reason, rejection.to_string(), retry)
+}
+
+/// Bytes of the problems that an error carries. Errors travel in the headers of HTTP/2, which callers limit to 16 KiB;
+/// `ValidatePolicy` answers every problem, however many there are.
+const MAX_PROBLEM_BYTES: usize = 4_096;
+
+/// A policy text that has problems. The fields are `file:line`.
+#[must_use]
+pub fn bad_policy(problems: &[policy::Problem]) -> Status {
+    let mut details = ErrorDetails::new();
+    let mut bytes = 0;
+    for problem in problems {
+        let (field, description) =
+            (format!("{}:{}", problem.file, problem.line), format!("{}; {}", problem.message, problem.suggestion));
+        bytes += field.len() + description.len();
+        if bytes > MAX_PROBLEM_BYTES {
+            break;
+        }
+        details.add_bad_request_violation(field, description);
+    }
+    details.set_error_info(Reason::BadPolicy.name(), DOMAIN, HashMap::<String, String>::new());
+    let first: String = problems.first().map(ToString::to_string).unwrap_or_default().chars().take(300).collect();
+    let text = match problems.len() {
+        1 => format!("the policy has a problem: {first}"),
+        count => format!("the policy has {count} problems; ValidatePolicy answers all of them; the first: {first}"),
+    };
+    Status::with_error_details(Reason::BadPolicy.code(), text, details)
 }
 
 /// A profile that is not registered.

@@ -27,6 +27,7 @@ use trustflow::config::Settings;
 use trustflow::proto::ItemStatus;
 use trustflow::proto::admin_service_client::AdminServiceClient;
 use trustflow::proto::insight_service_client::InsightServiceClient;
+use trustflow::proto::policy_service_client::PolicyServiceClient;
 use trustflow::proto::profile_service_client::ProfileServiceClient;
 use trustflow::proto::scoring_service_client::ScoringServiceClient;
 
@@ -43,6 +44,7 @@ pub struct Client {
     pub scoring: ScoringServiceClient<Channel>,
     pub profiles: ProfileServiceClient<Channel>,
     pub insight: InsightServiceClient<Channel>,
+    pub policies: PolicyServiceClient<Channel>,
     pub admin: AdminServiceClient<Channel>,
 }
 
@@ -54,6 +56,7 @@ impl Client {
             scoring: ScoringServiceClient::new(channel.clone()),
             profiles: ProfileServiceClient::new(channel.clone()),
             insight: InsightServiceClient::new(channel.clone()),
+            policies: PolicyServiceClient::new(channel.clone()).max_decoding_message_size(16 << 20),
             admin: AdminServiceClient::new(channel.clone()),
             channel,
         }

@@ -10,7 +10,7 @@ use trustflow::domain::{
 };
 use trustflow::engine::recover;
 use trustflow::log::{Log, LogError, Revision};
-use trustflow::state::{Applied, NOTHING_CLOSED, State};
+use trustflow::state::{Applied, NOTHING_CLOSED, State, Transition};
 use trustflow::store::{DataFolder, Store};
 use trustflow::traffic::{ItemRecord, MerchantRecord, materialise};
 use trustflow::trust::{Anchor, Anchors, LevelId, Span, SumId, Window};
@@ -53,10 +53,6 @@ pub(crate) struct Machine {
     pub(crate) log: MemoryLog,
 }
 
-fn begins(body: &Body) -> bool {
-    matches!(body, Body::CloseDay { .. } | Body::PublishPolicy { .. })
-}
-
 impl Machine {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
@@ -69,7 +65,7 @@ impl Machine {
         let command = Command { stamp, node: 1, semantics: SEMANTICS, request, body };
         self.log.append(std::slice::from_ref(&command)).expect("appended");
         let applied = self.state.apply(self.log.last(), &command, &self.store).expect("applies");
-        if begins(&command.body) {
+        if self.state.transition().is_some_and(Transition::is_waiting) {
             self.write(0);
             self.state.start_transition(&self.store);
         }

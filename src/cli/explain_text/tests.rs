@@ -95,6 +95,7 @@ fn answer() -> ExplainScoreResponse {
             ..RightExplanation::default()
         }],
         weight: Some(WeightExplanation {
+            kill_switch: false,
             tilt: 0.9,
             penalty: 1.0,
             item_factor: 1.0,

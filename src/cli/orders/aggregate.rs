@@ -9,6 +9,7 @@
 //! | `paid_orders`, `paid_items`, `gmv_fen` | payment | orders, their items, the sum of their prices |
 //! | `promised_orders` | payment | paid orders whose ship limit is at most the promise window after payment |
 //! | `refunded_orders` | payment | paid orders voided in the end |
+//! | `bad_orders` | payment | paid orders handed over late, delivered late or reviewed badly, as far as it is known |
 //! | `shipments_due`, `shipped_on_time` | ship limit | paid and not (voided and never shipped); handed over by the limit |
 //! | `force_majeure_orders` | ship limit | would be due, but sender or recipient was in a listed region on the paid day |
 //! | `deliveries_due`, `delivered_on_time` | estimated delivery | paid and not voided; delivered by the estimate |
@@ -22,7 +23,7 @@
 //! day or a later one. A ship limit or estimate is a promise, not an event, and is known from the start. Whether an
 //! order was voided has no time in the source: the final status counts as known all along. Since a shipment or
 //! delivery on time precedes its limit, facts of two as-of days agree on every day that both cover, save for
-//! orders paid after their ship limit or estimate had passed.
+//! orders paid after their ship limit or estimate had passed, and for `bad_orders`, which grows as more is known.
 //!
 //! Without an as-of day everything in the source is known, and promises of any later day are counted too.
 
@@ -33,6 +34,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::levels;
 use super::rows::{DayRow, Flows};
+
+mod outcome;
 
 const DAY_S: i64 = 86_400;
 
@@ -387,8 +390,10 @@ impl<'a> Book<'a> {
         let shop = self.shops.entry(seller).or_default();
         shop.opened_s = Some(shop.opened_s.map_or(paid_s, |opened_s| opened_s.min(paid_s)));
         shop.paid_days.entry(&head.customer).or_default().push(day);
+        let is_bad = self.is_bad(seller, head, paid_s);
         let Some(flows) = self.flows(seller, paid_s) else { return };
         flows.paid_orders += 1;
+        flows.bad_orders += u64::from(is_bad);
         flows.paid_items += u64::try_from(items.len()).unwrap_or(u64::MAX);
         flows.gmv_fen = items.iter().fold(flows.gmv_fen, |sum, item| sum.saturating_add(item.price_fen));
         flows.refunded_orders += u64::from(head.voided);
@@ -441,17 +446,6 @@ impl<'a> Book<'a> {
         for name in names {
             *shop.categories.entry(name).or_default() += u64::from(paid);
         }
-    }
-
-    /// Whether the sender or the recipient was in a listed region on the paid day.
-    fn exempt(&self, seller: u64, head: &OrderHead, paid_s: i64) -> bool {
-        let day = self.day(paid_s);
-        let sender = self.rules.sellers.get(&seller).and_then(|seller| seller.region.as_deref());
-        self.rules.force_majeure.iter().any(|rule| {
-            let region = Some(rule.region.as_str());
-            (rule.first_day..=rule.last_day).contains(&day)
-                && (sender == region || head.recipient_region.as_deref() == region)
-        })
     }
 
     fn add_levels(&mut self) {

@@ -22,7 +22,9 @@ use crate::proto::insight_service_client::InsightServiceClient;
 use crate::proto::{GetRulesRequest, Merchant, MerchantKind, Product, TargetKind};
 
 /// Part of every import's name: a new way of counting is a new import.
-const COUNTING: &str = "orders/1";
+const COUNTING: &str = "orders/2";
+/// The counter that looks ahead of its day.
+const OUTCOME: &str = "bad_orders";
 
 /// What to do with orders.
 #[derive(Debug, clap::Subcommand)]
@@ -78,8 +80,9 @@ async fn import_orders(args: &ImportArgs, target: &Target) -> Result<(), CliErro
         sellers,
     };
     let channel = if args.dry_run { None } else { Some(target.connect().await?) };
+    let mut takes_outcome = false;
     if let Some(channel) = &channel {
-        rules.force_majeure = force_majeure(channel.clone()).await?;
+        (rules.force_majeure, takes_outcome) = server_rules(channel.clone()).await?;
     }
     let counted = aggregate(&source.items, &rules)
         .map_err(|conflict| CliError::input(&args.file, conflict.line(), conflict.to_string()))?;
@@ -95,25 +98,25 @@ async fn import_orders(args: &ImportArgs, target: &Target) -> Result<(), CliErro
         Some(name) => name.clone(),
         None => name_of(source.hash, sellers_hash, &mapping_text, &rules),
     };
-    let report = import::send(channel, plan(import_id, &counted, rules.day_offset_s)).await?;
+    let report = import::send(channel, plan(import_id, &counted, rules.day_offset_s, takes_outcome)).await?;
     report.print(target.json, &summary.json())
 }
 
-/// The regions whose orders leave the shipping rate, as the server's policy lists them.
-async fn force_majeure(channel: Channel) -> Result<Vec<ForceMajeure>, CliError> {
+/// The regions whose orders leave the shipping rate, as the server's policy lists them, and whether it declares the
+/// counter that only validation reads: a policy may do without.
+async fn server_rules(channel: Channel) -> Result<(Vec<ForceMajeure>, bool), CliError> {
     let answer = InsightServiceClient::new(channel).get_rules(GetRulesRequest {}).await;
     let answer = answer.map_err(CliError::rpc("GetRules"))?.into_inner();
     let day = |text: &str| {
         parse_facts_day(text)
             .map_err(|_| CliError::Answer { call: "GetRules", missing: "a date of a force-majeure rule" })
     };
-    let rules = answer.force_majeure.into_iter();
-    rules
-        .map(|rule| {
-            let (first_day, last_day) = (day(&rule.first_date)?, day(&rule.last_date)?);
-            Ok(ForceMajeure { region: rule.region, first_day, last_day })
-        })
-        .collect()
+    let takes_outcome = answer.counters.iter().any(|counter| counter.name == OUTCOME);
+    let rules = answer.force_majeure.into_iter().map(|rule| {
+        let (first_day, last_day) = (day(&rule.first_date)?, day(&rule.last_date)?);
+        Ok(ForceMajeure { region: rule.region, first_day, last_day })
+    });
+    Ok((rules.collect::<Result<_, CliError>>()?, takes_outcome))
 }
 
 /// A name that follows from everything the chunks follow from.
@@ -137,12 +140,14 @@ fn name_of(items_hash: u128, sellers_hash: u128, mapping: &str, rules: &Rules) -
 }
 
 /// The chunks: merchants, then products, then facts by day and merchant.
-fn plan(import_id: String, counted: &Aggregate, day_offset_s: i64) -> Plan {
+fn plan(import_id: String, counted: &Aggregate, day_offset_s: i64, takes_outcome: bool) -> Plan {
     let mut plan = Plan::new(import_id);
     plan.merchants(&counted.merchants.iter().map(|merchant| merchant_wire(merchant, day_offset_s)).collect::<Vec<_>>());
     plan.products(&counted.products.iter().map(|product| product_wire(product, day_offset_s)).collect::<Vec<_>>());
     for ((day, merchant), row) in &counted.rows {
-        plan.facts(TargetKind::Merchant, *merchant, *day, row.cells().into_iter());
+        let mut cells = row.cells();
+        cells.retain(|(name, _)| takes_outcome || *name != OUTCOME);
+        plan.facts(TargetKind::Merchant, *merchant, *day, cells.into_iter());
     }
     plan
 }

@@ -13,6 +13,7 @@ pub struct Flows {
     pub gmv_fen: u64,
     pub refunded_orders: u64,
     pub promised_orders: u64,
+    pub bad_orders: u64,
     pub shipments_due: u64,
     pub shipped_on_time: u64,
     pub force_majeure_orders: u64,
@@ -47,6 +48,7 @@ impl DayRow {
                 ("gmv_fen", flows.gmv_fen),
                 ("refunded_orders", flows.refunded_orders),
                 ("promised_orders", flows.promised_orders),
+                ("bad_orders", flows.bad_orders),
             ],
             &[
                 ("shipments_due", flows.shipments_due),

@@ -4,7 +4,7 @@ use super::node::Node;
 use super::search::{Found, search};
 use super::{Reach, open_together};
 use crate::domain::{Scene, TargetKind};
-use crate::policy::problem::{Problem, Report};
+use crate::policy::problem::{Problems, Report};
 use crate::traffic::{Programme, SceneCondition};
 use crate::trust::Predicate;
 use std::ops::Range;
@@ -34,7 +34,7 @@ pub(in crate::policy) fn exclusive_groups(
     reach: &Reach,
     members: &[Member],
     programmes: &[Programme],
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) {
     let programme = |id: &str| programmes.iter().find(|programme| programme.id == id && !programme.is_shadow);
     for (at, later) in members.iter().enumerate() {

@@ -78,7 +78,13 @@ impl<'a> Store<'a> {
             Test::Number(column, comparison, constant) => {
                 let key = number_key(column);
                 let possible = self.number(key, |numbers| numbers.compare(*comparison, *constant, outcome));
-                possible && (*column != NumberColumn::TrustScore || self.tiers_agree())
+                possible
+                    && match column {
+                        NumberColumn::TrustScore => self.tiers_agree(),
+                        // The day is known where the days since then are.
+                        NumberColumn::EnrolmentDay(list) if outcome => self.number(Key::Enrolment(list), Numbers::know),
+                        _ => true,
+                    }
             }
             Test::Ratio(above, below, comparison, constant) => {
                 let possible =
@@ -259,6 +265,7 @@ impl<'a> Store<'a> {
                 NumberColumn::DaysSinceOpening
                 | NumberColumn::DaysSinceFirstSale
                 | NumberColumn::DaysSinceEnrolment(_)
+                | NumberColumn::EnrolmentDay(_)
                 | NumberColumn::ItemAge => days,
                 NumberColumn::TrustScore => self.score(self.limits.max_score),
                 NumberColumn::LayerScore(layer) => self.score(self.max_layer(*layer)),

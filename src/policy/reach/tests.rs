@@ -10,7 +10,7 @@ use crate::policy::columns::Scope;
 use crate::policy::counters::{Counters, declare};
 use crate::policy::layout::LayoutBuilder;
 use crate::policy::lower::lower;
-use crate::policy::problem::Report;
+use crate::policy::problem::{Problems, Report};
 use crate::policy::schema::CounterFile;
 use crate::traffic::{ProgrammeWindow, Stage, stage_of};
 use crate::trust::{
@@ -39,7 +39,7 @@ impl Ground {
             let text = format!("name = \"{name}\"\nkind = \"{kind}\"\nunit = \"\"\ndescription = \"\"");
             toml::from_str(&text).expect("a counter")
         };
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let files = vec![counter("paid", "flow"), counter("price", "level")];
         let counters = declare(files, &mut Dictionary::default(), &mut Report::new("score.toml", "", &mut problems));
         let signal = |id: &str, layer, kind| Signal {

@@ -141,6 +141,30 @@ const SCORE_MISTAKES: &[(&str, &str, &str, &str)] = &[
         "did you mean `merchant.ships_goods`?",
     ),
     ("[[signal]]", "[[signal]]\ncolour = 1", "unknown field `colour`", ""),
+    (
+        "numerator = [\"complaints\"]",
+        "numerator = [\"bad_orders\"]",
+        "`bad_orders` is known only afterwards",
+        "read it in an [[outcome]]",
+    ),
+    (
+        "first_sale_counter = \"paid_orders\"",
+        "first_sale_counter = \"bad_orders\"",
+        "`bad_orders` is known only afterwards",
+        "",
+    ),
+    ("bad = [\"bad_orders\"]", "bad = [\"bad_order\"]", "no counter `bad_order`", "did you mean `bad_orders`?"),
+    ("bad = [\"bad_orders\"]", "bad = [\"price_index\"]", "is a level, not a flow", "name flows"),
+    ("bad = [\"bad_orders\"]", "bad = []", "no counter is named", "name at least one"),
+    ("of = [\"paid_orders\"]\nmin = 5", "of = [\"paid_orders\"]\nmin = 0", "without anything to count", "at least 1"),
+    ("id = \"late_handover\"", "id = \"violations\"", "`violations` is built in", "another id"),
+    ("id = \"late_handover\"", "id = \"bad_orders\"", "outcome `bad_orders` is declared twice", ""),
+    (
+        "plain_average = [\"timely_shipping_90d\"",
+        "plain_average = [\"timely_shiping_90d\"",
+        "no signal `timely_shiping_90d`",
+        "did you mean `timely_shipping_90d`?",
+    ),
     ("[layer]", "[layer", "", "policy/default"),
 ];
 

@@ -52,7 +52,7 @@ fn the_same_text_gives_the_same_policy() {
 fn it_uses_all_layers_dimensions_kinds_and_windows() {
     let policy = embedded_policy();
     let signals = &policy.model.signals;
-    assert!(signals.len() >= 50, "{} signals", signals.len());
+    assert!(signals.len() >= 80, "{} signals", signals.len());
     for layer in Layer::ALL {
         assert!(signals.iter().filter(|signal| signal.layer == layer).count() >= 10, "{}", layer.name());
     }
@@ -88,7 +88,7 @@ fn it_declares_the_counters_that_importers_send() {
     for level in ["price_index", "shopping_experience_score", "buyers_90d", "repeat_buyers_14d"] {
         assert_eq!(kind(level), Some(CounterKind::Level), "{level}");
     }
-    assert_eq!(policy.counters.len(), 73);
+    assert_eq!(policy.counters.len(), 85);
     assert_eq!(policy.model.layout.first_sale_counter(), policy.counter("paid_orders"));
     let waiver = policy.waiver_counters.expect("a waiver");
     assert_eq!(Some(waiver.shipments_due), policy.counter("shipments_due"));
@@ -158,6 +158,7 @@ fn programmes_are_sorted_and_keep_their_bits() {
     let mut dictionary = Dictionary {
         counters: vec!["old".into()],
         programme_bits: vec!["gone".into(), String::new(), "trust_purchase".into()],
+        ..Dictionary::default()
     };
     let policy = compile(&embedded(), 1, &mut dictionary).expect("compiles");
     let bits: Vec<(&str, u8)> = policy.programmes.iter().map(|p| (p.id.as_str(), p.bit)).collect();

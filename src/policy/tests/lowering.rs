@@ -6,7 +6,7 @@ use crate::policy::columns::Scope;
 use crate::policy::counters::{Counters, declare};
 use crate::policy::layout::LayoutBuilder;
 use crate::policy::lower::lower;
-use crate::policy::problem::Report;
+use crate::policy::problem::{Problems, Report};
 use crate::policy::schema::CounterFile;
 use crate::policy::{Dictionary, Policy, compile, embedded};
 use crate::trust::Predicate;
@@ -123,7 +123,7 @@ fn expressions_share_the_sums_of_signals() {
 
 /// Lowers with one flow and one signal in scope; the message and suggestion of the first refusal.
 fn refusal(text: &str) -> Option<String> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let file: CounterFile =
         toml::from_str("name = \"paid_orders\"\nkind = \"flow\"\nunit = \"\"\ndescription = \"\"").expect("a counter");
     let counters: Counters =

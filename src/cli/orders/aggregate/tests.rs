@@ -72,6 +72,41 @@ fn created_and_cancelled_count_on_the_purchase_day() {
 }
 
 #[test]
+fn bad_orders_are_known_when_a_limit_is_over_or_the_review_is_there() {
+    let review = |negative| Some(Review { negative, points: if negative { 1 } else { 5 } });
+    let fine = with("a", |head| {
+        (head.shipped_s, head.delivered_s) = (head.ship_limit_s, head.estimated_s);
+        head.review = review(false);
+    });
+    let sent_late = with("b", |head| head.shipped_s = Some(noon(103) + 1));
+    let came_late = with("c", |head| (head.shipped_s, head.delivered_s) = (Some(noon(101)), Some(110 * DAY + 1)));
+    let disliked = with("d", |head| {
+        (head.shipped_s, head.delivered_s, head.review) = (Some(noon(101)), Some(noon(102)), review(true));
+    });
+    let voided = with("e", |head| head.voided = true);
+    for (item, day, expected) in [
+        (&fine, 200, 0),
+        (&sent_late, 103, 0),
+        (&sent_late, 104, 1),
+        (&came_late, 110, 0),
+        (&came_late, 111, 1),
+        (&disliked, 102, 0),
+        (&disliked, 103, 1),
+        (&voided, 200, 0),
+        (&order("f"), 200, 1),
+    ] {
+        let rules = Rules { as_of: Some(day), ..rules() };
+        let row = count(std::slice::from_ref(item), &rules).rows.get(&(100, SHOP)).cloned().expect("the paid day");
+        assert_eq!(row.get("bad_orders"), Some(expected), "{} as of {day}", item.order);
+    }
+    let flood = ForceMajeure { region: "SP".to_owned(), first_day: 100, last_day: 100 };
+    let sellers = [(SHOP, Seller { region: Some("SP".to_owned()), city: None })].into();
+    let exempt = Rules { as_of: Some(105), force_majeure: vec![flood], sellers, ..rules() };
+    let counted = count(&[sent_late], &exempt);
+    assert_eq!(counted.rows.get(&(100, SHOP)).and_then(|row| row.get("bad_orders")), Some(0), "exempt");
+}
+
+#[test]
 fn items_of_one_order_and_seller_are_one_order() {
     let second = OrderItem { item: 2, price_fen: 1, ..order("a") };
     let elsewhere = OrderItem { item: 3, seller: 8, ..order("a") };

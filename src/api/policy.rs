@@ -1,0 +1,139 @@
+//! `PolicyService`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+use super::{deadline, off_the_path};
+use crate::domain::{Body, Outcome, Rejection, RequestKey};
+use crate::engine::Engine;
+use crate::proto;
+use crate::proto::policy_service_server::PolicyService;
+use crate::wire::{self, Published, payload_hash, request_key};
+
+/// Publishes policies.
+pub struct PolicyApi {
+    engine: Arc<Engine>,
+}
+
+impl PolicyApi {
+    /// The service.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// Changes the policy; answers what it came to by when the caller wants to know.
+    async fn change(
+        &self,
+        request: Option<RequestKey>,
+        body: Body,
+        deadline: Option<Duration>,
+    ) -> Result<Published, Status> {
+        // The last tenth of the caller's time is for the answer.
+        let patience = deadline.map(|deadline| deadline.mul_f64(0.9));
+        let changed = self.engine.change_policy(request, body, patience).await;
+        let applied = changed.map_err(|error| wire::write_status(&error))?;
+        if let Outcome::Rejected(rejection) = &applied.outcome {
+            return Err(wire::rejected_status(rejection));
+        }
+        let published = self.engine.read(|state| Published::of(&applied, state));
+        published.ok_or_else(|| Status::internal("an unexpected outcome; please report this"))
+    }
+}
+
+fn no_version(version: u64) -> Status {
+    wire::rejected_status(&Rejection::NotFound { what: "policy version".to_owned(), id: version })
+}
+
+#[tonic::async_trait]
+impl PolicyService for PolicyApi {
+    async fn validate_policy(
+        &self,
+        request: Request<proto::ValidatePolicyRequest>,
+    ) -> Result<Response<proto::ValidatePolicyResponse>, Status> {
+        let text = wire::policy_text(request.into_inner().files)?;
+        let engine = self.engine.clone();
+        let response = off_the_path(move || {
+            let problems = engine.judge(&text).err().unwrap_or_default();
+            engine.read(|state| wire::validate_response(&text, &problems, state))
+        });
+        Ok(Response::new(response.await?))
+    }
+
+    async fn publish_policy(
+        &self,
+        request: Request<proto::PublishPolicyRequest>,
+    ) -> Result<Response<proto::PublishPolicyResponse>, Status> {
+        let deadline = deadline(&request);
+        let request = request.into_inner();
+        let key = request_key("PublishPolicy", &request.request_id, payload_hash(&request))?;
+        let publish = wire::publish(request)?;
+        let engine = self.engine.clone();
+        // Judged before it is logged: what is in the log is never judged again.
+        let (publish, judged) = off_the_path(move || {
+            let judged = engine.judge_new(&publish.text);
+            (publish, judged)
+        })
+        .await?;
+        judged.map_err(|problems| wire::bad_policy(&problems))?;
+        let published = self.change(key, Body::PublishPolicy(publish), deadline).await?;
+        Ok(Response::new(wire::publish_response(&published)))
+    }
+
+    async fn list_policy_versions(
+        &self,
+        request: Request<proto::ListPolicyVersionsRequest>,
+    ) -> Result<Response<proto::ListPolicyVersionsResponse>, Status> {
+        let request = request.into_inner();
+        let page = wire::page(request.page_size, &request.page_token)?;
+        Ok(Response::new(self.engine.read(|state| wire::list_response(state, page))))
+    }
+
+    async fn get_policy(
+        &self,
+        request: Request<proto::GetPolicyRequest>,
+    ) -> Result<Response<proto::GetPolicyResponse>, Status> {
+        let version = request.into_inner().version;
+        let found = self.engine.read(|state| wire::get_response(state, version));
+        found.map(Response::new).ok_or_else(|| no_version(version))
+    }
+
+    async fn diff_policies(
+        &self,
+        request: Request<proto::DiffPoliciesRequest>,
+    ) -> Result<Response<proto::DiffPoliciesResponse>, Status> {
+        let [from, to] = wire::diff_sides(request.into_inner())?;
+        let texts = self.engine.read(|state| Ok((from.text(state)?, to.text(state)?)));
+        let (from, to) = texts.map_err(no_version)?;
+        let changes = off_the_path(move || wire::policy_diff(&from, &to)).await??;
+        Ok(Response::new(changes))
+    }
+
+    async fn rollback_policy(
+        &self,
+        request: Request<proto::RollbackPolicyRequest>,
+    ) -> Result<Response<proto::RollbackPolicyResponse>, Status> {
+        let deadline = deadline(&request);
+        let request = request.into_inner();
+        let key = request_key("RollbackPolicy", &request.request_id, payload_hash(&request))?;
+        let published = self.change(key, wire::rollback(request)?, deadline).await?;
+        Ok(Response::new(wire::rollback_response(&published)))
+    }
+
+    async fn set_kill_switch(
+        &self,
+        request: Request<proto::SetKillSwitchRequest>,
+    ) -> Result<Response<proto::SetKillSwitchResponse>, Status> {
+        let request = request.into_inner();
+        let key = request_key("SetKillSwitch", &request.request_id, payload_hash(&request))?;
+        let (is_on, reason) = wire::kill_switch(request)?;
+        let set = self.engine.set_kill_switch(key, is_on, reason).await;
+        let applied = set.map_err(|error| wire::write_status(&error))?;
+        if let Outcome::Rejected(rejection) = &applied.outcome {
+            return Err(wire::rejected_status(rejection));
+        }
+        Ok(Response::new(proto::SetKillSwitchResponse { revision: applied.revision }))
+    }
+}

@@ -1,0 +1,150 @@
+//! Changing the policy: judge a text, publish it, roll back, wait until it serves.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::error::WriteError;
+use crate::clock::Stopwatch;
+use crate::domain::{Body, Outcome, PolicyPublish, PolicyState, PolicyText, Rejection, RequestKey, Timestamp};
+use crate::policy::{self, Policy, Problem};
+use crate::state::{Applied, State};
+use crate::telemetry;
+
+/// What was last read from where the server was told to take its policy from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicySource {
+    /// `embedded`, or the folder.
+    pub name: String,
+    /// Whether it is read again and again.
+    pub is_watched: bool,
+    /// When it was last read.
+    pub last_read: Option<Timestamp>,
+    /// What is wrong with it: while there is anything, an earlier version goes on serving.
+    pub problems: Vec<Problem>,
+}
+
+impl Engine {
+    /// What is wrong with a text, if it were published now. Compiles it: keep it off the path of requests.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn judge(&self, text: &PolicyText) -> Result<Policy, Vec<Problem>> {
+        let mut dictionary = self.read(State::dictionary);
+        policy::compile(text, 0, &mut dictionary)
+    }
+
+    /// Judges a text unless it is a version already: what was accepted once stays publishable.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn judge_new(&self, text: &PolicyText) -> Result<(), Vec<Problem>> {
+        let hash = policy::text_hash(text);
+        if self.read(|state| state.version_of(&hash).is_some()) { Ok(()) } else { self.judge(text).map(drop) }
+    }
+
+    /// Publishes a text that was judged, or rolls back, and waits until it serves: at most for `patience`, if there is
+    /// one. Waits for another change of day or policy to finish first.
+    ///
+    /// # Errors
+    /// When writes are refused or fail.
+    pub async fn change_policy(
+        &self,
+        request: Option<RequestKey>,
+        body: Body,
+        patience: Option<Duration>,
+    ) -> Result<Applied, WriteError> {
+        let kind = if matches!(body, Body::RollbackPolicy { .. }) { "rollback" } else { "publish" };
+        let waited = Stopwatch::start();
+        let left = || patience.map_or(Duration::MAX, |patience| patience.saturating_sub(waited.elapsed()));
+        let mut revisions = self.revisions.clone();
+        loop {
+            revisions.borrow_and_update();
+            let applied = self.write(request.clone(), body.clone()).await?;
+            match &applied.outcome {
+                Outcome::Rejected(Rejection::TransitionPending) if !left().is_zero() => {
+                    // Without an answer in time the caller is told that another change is in the way.
+                    if let Ok(next) = tokio::time::timeout(left(), self.next_revision(&mut revisions)).await {
+                        next?;
+                    }
+                }
+                Outcome::Policy(outcome) => {
+                    telemetry::policy_change(kind, if outcome.is_unchanged { "unchanged" } else { "taken" });
+                    if let Ok(served) = tokio::time::timeout(left(), self.wait_for_policy(outcome.version)).await {
+                        served?;
+                    }
+                    return Ok(applied);
+                }
+                Outcome::Done
+                | Outcome::Items(_)
+                | Outcome::Violation(_)
+                | Outcome::Chunk(_)
+                | Outcome::Rejected(_) => {
+                    telemetry::policy_change(kind, "refused");
+                    return Ok(applied);
+                }
+            }
+        }
+    }
+
+    /// Publishes a text that was judged and waits until it serves.
+    ///
+    /// # Errors
+    /// When writes are refused or fail.
+    pub async fn publish_policy(&self, publish: impl Into<PolicyPublish> + Send) -> Result<Outcome, WriteError> {
+        let body = Body::PublishPolicy(publish.into());
+        Ok(self.change_policy(None, body, None).await?.outcome)
+    }
+
+    /// Waits until some policy serves.
+    ///
+    /// # Errors
+    /// When the writer stops before.
+    pub async fn wait_for_first_policy(&self) -> Result<(), WriteError> {
+        let mut revisions = self.revisions.clone();
+        loop {
+            revisions.borrow_and_update();
+            if self.read(|state| state.policy().version > 0) {
+                return Ok(());
+            }
+            self.next_revision(&mut revisions).await?;
+        }
+    }
+
+    /// Waits until a version's world is built, if it is being built.
+    async fn wait_for_policy(&self, version: u64) -> Result<(), WriteError> {
+        let mut revisions = self.revisions.clone();
+        loop {
+            revisions.borrow_and_update();
+            if self.read(|state| state.policy_state(version)) != PolicyState::Preparing {
+                return Ok(());
+            }
+            self.next_revision(&mut revisions).await?;
+        }
+    }
+
+    /// Makes all weights neutral, or ends that.
+    ///
+    /// # Errors
+    /// When writes are refused or fail.
+    pub async fn set_kill_switch(
+        &self,
+        request: Option<RequestKey>,
+        is_on: bool,
+        reason: String,
+    ) -> Result<Applied, WriteError> {
+        let applied = self.write(request, Body::SetKillSwitch { is_on, reason }).await?;
+        telemetry::policy_change("kill_switch", if applied.outcome == Outcome::Done { "taken" } else { "refused" });
+        Ok(applied)
+    }
+
+    /// What was last read of the configured policy.
+    #[must_use]
+    pub fn policy_source(&self) -> PolicySource {
+        self.policy_source.read().clone()
+    }
+
+    /// Notes what was read of the configured policy.
+    pub fn set_policy_source(&self, source: PolicySource) {
+        *self.policy_source.write() = source;
+    }
+}

@@ -1,0 +1,138 @@
+//! The policy that the server was told to take: published at the start, and when its folder changes.
+//!
+//! The folder is read again and again instead of waiting for file events: a few dozen small files are read and hashed in
+//! no time, and reading sees what events miss or report half way: renames, editors that write beside and move, the links
+//! of a `ConfigMap`, network mounts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::domain::{Body, Outcome, PolicyPublish, PolicyText};
+use crate::engine::{Engine, PolicySource, WriteError};
+use crate::policy::{self, Problem};
+use crate::policy_tool::read_folder;
+
+/// What was read: a text, or why there is none.
+pub type Found = Result<PolicyText, Vec<Problem>>;
+
+/// Reads a policy folder.
+async fn read(folder: PathBuf) -> Found {
+    let failed = |path: &Path, message: String| {
+        let file = path.display().to_string();
+        vec![Problem { file, line: 0, message, suggestion: "look at the log".to_owned() }]
+    };
+    let named = folder.clone();
+    let read = tokio::task::spawn_blocking(move || read_folder(&folder)).await;
+    read.unwrap_or_else(|error| Err(failed(&named, format!("reading failed: {error}"))))
+}
+
+/// Publishes a text unless it is the one that was last published from there; answers what is wrong with it.
+async fn take(engine: &Arc<Engine>, name: &str, found: Found) -> Result<Vec<Problem>, WriteError> {
+    let text = match found {
+        Ok(text) => text,
+        Err(problems) => return Ok(problems),
+    };
+    let hash = policy::text_hash(&text);
+    // A version that was published over RPC since then stays, also over a restart.
+    if engine.read(|state| state.meta().configured_hash == hash) {
+        return Ok(Vec::new());
+    }
+    let problem = |message: String| {
+        let suggestion = "mend it; an earlier version goes on serving".to_owned();
+        vec![Problem { file: name.to_owned(), line: 0, message, suggestion }]
+    };
+    let judge = engine.clone();
+    let judged = tokio::task::spawn_blocking(move || judge.judge_new(&text).map(|()| text)).await;
+    let text = match judged {
+        Ok(Ok(text)) => text,
+        Ok(Err(problems)) => return Ok(problems),
+        Err(error) => return Ok(problem(format!("checking failed: {error}"))),
+    };
+    let publish = PolicyPublish { text, author: name.to_owned(), is_configured: true, ..PolicyPublish::default() };
+    let applied = engine.change_policy(None, Body::PublishPolicy(publish), None).await?;
+    match applied.outcome {
+        Outcome::Policy(outcome) => {
+            info!(version = outcome.version, unchanged = outcome.is_unchanged, source = name, "published the policy");
+            Ok(Vec::new())
+        }
+        Outcome::Rejected(rejection) => Ok(problem(rejection.to_string())),
+        Outcome::Done | Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_) => Ok(Vec::new()),
+    }
+}
+
+/// What the start made of the configured policy.
+pub struct Begun {
+    /// What is wrong with it; then an earlier version serves, if there is one.
+    pub problems: Vec<Problem>,
+    /// What was read.
+    pub found: Found,
+}
+
+/// Publishes the configured policy at the start: that of the folder, or the one that the program carries.
+///
+/// # Errors
+/// When writes fail.
+pub async fn begin(
+    engine: &Arc<Engine>,
+    folder: Option<PathBuf>,
+    carried: PolicyText,
+    is_watched: bool,
+) -> Result<Begun, WriteError> {
+    let name = folder.as_ref().map_or_else(|| "embedded".to_owned(), |folder| folder.display().to_string());
+    let last_read = Some(engine.clock().now());
+    let found = match folder {
+        Some(folder) => read(folder).await,
+        None => Ok(carried),
+    };
+    let problems = take(engine, &name, found.clone()).await?;
+    for problem in &problems {
+        error!(%problem, source = name, "the configured policy has a problem");
+    }
+    engine.set_policy_source(PolicySource { name, is_watched, last_read, problems: problems.clone() });
+    Ok(Begun { problems, found })
+}
+
+/// Watches a policy folder until told to stop: publishes what it holds once it has changed and is the same in two
+/// reads. A text with problems changes nothing but what the status says. `handled` is what the start took or refused.
+pub async fn watch(
+    engine: Arc<Engine>,
+    folder: PathBuf,
+    every: Duration,
+    mut handled: Found,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let name = folder.display().to_string();
+    let mut seen = handled.clone();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            // An error means the sender is gone, which is a stop too.
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        let found = read(folder.clone()).await;
+        let mut source = PolicySource { last_read: Some(engine.clock().now()), ..engine.policy_source() };
+        let is_stable = found == seen;
+        seen.clone_from(&found);
+        if is_stable && found != handled {
+            match take(&engine, &name, found.clone()).await {
+                Ok(problems) => {
+                    for problem in &problems {
+                        warn!(%problem, source = name, "the changed policy has a problem; the last good one serves on");
+                    }
+                    if problems.is_empty() && !source.problems.is_empty() {
+                        info!(source = name, "the policy is mended");
+                    }
+                    source.problems = problems;
+                    handled = found;
+                }
+                // Not handled: it is tried again.
+                Err(cause) => warn!(%cause, source = name, "the changed policy could not be published yet"),
+            }
+        }
+        engine.set_policy_source(source);
+    }
+}
