@@ -252,7 +252,7 @@ const OTHER_MISTAKES: &[(&str, &str, &str, &str, &str)] = &[
         "programmes/kuai_brand.toml",
         "kind = \"support\"",
         "kind = \"hard\"",
-        "a hard programme counts exposures and lifts none",
+        "a hard programme lifts nothing itself",
         "",
     ),
     (
