@@ -122,6 +122,52 @@ fn every_key_of_a_mapping_is_documented() {
     }
 }
 
+/// With UPDATE=1 in the environment (`just docs`) the files are written anew.
+#[test]
+fn schemas_for_editors_are_those_of_the_types() {
+    let schemas = trustflow::policy::schemas();
+    for (name, schema) in &schemas {
+        let file = format!("policy/schema/{name}.json");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(path(&file), schema).expect("written");
+        }
+        let current = fs::read_to_string(path(&file)).unwrap_or_default();
+        assert_eq!(current, *schema, "{file} is old: run `just docs`");
+    }
+    let count = fs::read_dir(path("policy/schema")).expect("the folder").count();
+    assert_eq!(count, schemas.len(), "a schema of nothing");
+}
+
+#[test]
+fn keys_of_policy_files_are_described() {
+    fn undescribed(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+        let Some(object) = value.as_object() else { return };
+        if let Some(keys) = object.get("properties").and_then(serde_json::Value::as_object) {
+            let bare = keys.iter().filter(|(_, schema)| schema.get("description").is_none());
+            found.extend(bare.map(|(key, _)| format!("{at}.{key}")));
+        }
+        object.iter().for_each(|(key, inner)| undescribed(inner, &format!("{at}.{key}"), found));
+    }
+    let mut found = Vec::new();
+    for (name, schema) in trustflow::policy::schemas() {
+        undescribed(&serde_json::from_str(&schema).expect("JSON"), name, &mut found);
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn shipped_policy_files_name_their_schema() {
+    for (file, _) in trustflow::policy::embedded().files {
+        if file.starts_with("programmes/") {
+            continue;
+        }
+        let first = text(&format!("policy/default/{file}"));
+        let schema = first.lines().next().and_then(|line| line.strip_prefix("#:schema ")).unwrap_or_default();
+        let folder = path("policy/default").join(&file);
+        assert!(folder.parent().expect("a folder").join(schema).is_file(), "{file} names no schema");
+    }
+}
+
 #[test]
 fn the_catalogue_of_programmes_is_the_policy() {
     let mut dictionary = trustflow::policy::Dictionary::default();

@@ -52,6 +52,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     // The tests of imports answer as a server would.
     ("axum", &["api", "boot", "src/cli/import/tests.rs"]),
     ("cel", &["policy"]),
+    ("schemars", &["policy"]),
 ];
 
 /// Rooms that compute: no I/O, nothing asynchronous.

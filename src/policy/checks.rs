@@ -6,10 +6,15 @@ use super::layout::LayoutBuilder;
 use super::lower::{Parted, lower, lower_parted};
 use super::problem::Report;
 use super::schema::Points;
+use super::spanned::Spanned;
 use crate::domain::Day;
 use crate::trust::{Curve, Predicate};
 use std::ops::{Range, RangeInclusive};
-use toml::Spanned;
+
+/// Most names of counters or signals in one list.
+const MAX_NAMES: usize = 64;
+/// Most points of a curve.
+pub(super) const MAX_POINTS: usize = 256;
 
 /// A number inside bounds; notes a problem otherwise. The number stays what it is, since a text that was accepted before
 /// the bounds were drawn must mean what it meant.
@@ -37,14 +42,41 @@ pub(super) fn sums_to_one(weights: impl Iterator<Item = f64>, what: &str, span: 
     }
 }
 
+/// Cuts a list that is too long and notes a problem at the first entry beyond its end.
+pub(super) fn at_most<T>(
+    list: &mut Vec<T>,
+    most: usize,
+    what: &str,
+    span: impl FnOnce(&T) -> Range<usize>,
+    report: &mut Report,
+) {
+    if let Some(extra) = list.get(most) {
+        report.at(span(extra), format!("{} {what}, at most {most} are read", list.len()), "merge or remove some");
+        // A text that was accepted before the limit was drawn must mean what it meant.
+        if report.judges() {
+            list.truncate(most);
+        }
+    }
+}
+
+/// Whether a list of names is too long to be looked up, or nobody would hear of what is found.
+pub(super) fn too_many_names(names: &Spanned<Vec<String>>, report: &mut Report) -> bool {
+    let count = names.get_ref().len();
+    if count > MAX_NAMES {
+        report.at(names.span(), format!("{count} names, at most {MAX_NAMES} are read"), "merge or remove some");
+    }
+    report.judges() && (count > MAX_NAMES || report.is_full())
+}
+
 /// A curve whose values lie inside bounds.
 pub(super) fn curve(
-    points: Spanned<Points>,
+    mut points: Spanned<Points>,
     what: &str,
     bounds: RangeInclusive<f64>,
     report: &mut Report,
 ) -> Option<Curve> {
     let span = points.span();
+    at_most(points.get_mut(), MAX_POINTS, &format!("points of {what}"), |_| span.clone(), report);
     let outside = points.get_ref().iter().find(|(_, y)| !bounds.contains(y)).map(|point| point.1);
     if let Some(y) = outside {
         let (low, high) = (bounds.start(), bounds.end());
@@ -94,6 +126,9 @@ pub(super) fn expression(
     layout: &mut LayoutBuilder,
     report: &mut Report,
 ) -> Option<Predicate> {
+    if report.is_full() {
+        return None;
+    }
     noted(lower(text.get_ref(), scope, layout), text, report)
 }
 
@@ -104,6 +139,9 @@ pub(super) fn parted_expression(
     layout: &mut LayoutBuilder,
     report: &mut Report,
 ) -> Option<Parted> {
+    if report.is_full() {
+        return None;
+    }
     noted(lower_parted(text.get_ref(), scope, layout), text, report)
 }
 

@@ -1,20 +1,22 @@
 //! The order of the work: rights, rules, counters, signals, programmes.
 
-use super::checks::{curve, number, sums_to_one, unique};
+use super::checks::{at_most, curve, number, sums_to_one, unique};
 use super::columns::Scope;
 use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
 use super::model::{Dictionary, Policy, WaiverCounters};
 use super::outcomes::validation;
-use super::problem::{Problem, Report, Unusable, did_you_mean};
+use super::problem::{Problem, Problems, Report, Unusable, did_you_mean};
 use super::programme_file::ProgrammeFile;
 use super::programmes::{FOLDER, have_bits, holdout, programmes};
+use super::reach::{Reach, highest_scores, tier_scores};
 use super::schema::{
     ForceMajeureFile, HoldoutFile, LayersFile, LifeCycleFile, ProvidersFile, ScoreFile, TierFile, TiltFile,
     ViolationsFile, WaiverFile,
 };
+use super::spanned::Spanned;
 use super::stages::{ranking, stages};
-use super::{rules, signals::signals, text_hash};
+use super::{check_size, rules, signals::signals, text_hash};
 use crate::domain::{PolicyText, Scene};
 use crate::traffic::{Holdout, ProviderRanking, Stage, WeightRules};
 use crate::trust::consumer_rights::Right;
@@ -22,7 +24,7 @@ use crate::trust::governance::{Violations, WaiverRule};
 use crate::trust::{Curve, ScoreModel, Tier};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use toml::Spanned;
+use std::ops::Range;
 
 const SCORE: &str = "score.toml";
 const RIGHTS: &str = "rights.toml";
@@ -33,21 +35,17 @@ const LIFE_CYCLE: &str = "life_cycle.toml";
 const PROVIDERS: &str = "providers.toml";
 const FIXED_FILES: [&str; 7] = [SCORE, RIGHTS, VIOLATIONS, FORCE_MAJEURE, WAIVER, LIFE_CYCLE, PROVIDERS];
 
-/// Most files of a policy.
-pub const MAX_FILES: usize = 256;
-/// Most bytes of all files, paths included.
-pub const MAX_BYTES: usize = 4 << 20;
-/// Most bytes of one file.
-const MAX_FILE_BYTES: usize = 1 << 20;
+/// Most tiers.
+const MAX_TIERS: usize = 32;
+/// Most categories without logistics.
+const MAX_CATEGORIES: usize = 256;
 /// Longest time an answer may be kept.
 const MAX_TTL_MS: u32 = 3_600_000;
 
 /// See [`super::compile`].
 pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Vec<Problem>> {
-    if let Some(problem) = size_problem(text) {
-        return Err(vec![problem]);
-    }
-    let (policy, names, problems) = compiled(text, version, dictionary);
+    check_size(text)?;
+    let (policy, names, problems) = compiled(text, version, dictionary, Problems::default());
     match policy {
         Some(policy) if problems.is_empty() => {
             *dictionary = names;
@@ -59,7 +57,7 @@ pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictiona
 
 /// See [`super::accept`].
 pub(super) fn accept(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Unusable> {
-    let (policy, names, problems) = compiled(text, version, dictionary);
+    let (policy, names, problems) = compiled(text, version, dictionary, Problems::unjudged());
     match policy {
         Some(policy) if have_bits(&policy.programmes, &names) => {
             *dictionary = names;
@@ -70,37 +68,26 @@ pub(super) fn accept(text: &PolicyText, version: u64, dictionary: &mut Dictionar
     }
 }
 
-fn compiled(text: &PolicyText, version: u64, dictionary: &Dictionary) -> (Option<Policy>, Dictionary, Vec<Problem>) {
+fn compiled(
+    text: &PolicyText,
+    version: u64,
+    dictionary: &Dictionary,
+    problems: Problems,
+) -> (Option<Policy>, Dictionary, Vec<Problem>) {
     let mut names = dictionary.clone();
-    let mut work = Work { files: BTreeMap::new(), names: &mut names, problems: Vec::new() };
+    let mut work = Work { files: BTreeMap::new(), names: &mut names, problems };
     work.take_files(text);
     let policy = work.policy(text, version);
-    let mut problems = work.problems;
+    let mut problems = work.problems.into_list();
     problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     (policy, names, problems)
-}
-
-/// What is wrong with the size of a text, looked at before anything is parsed.
-fn size_problem(text: &PolicyText) -> Option<Problem> {
-    let bytes = text
-        .files
-        .iter()
-        .fold(0_usize, |sum, (path, content)| sum.saturating_add(path.len()).saturating_add(content.len()));
-    let (message, suggestion) = if text.files.len() > MAX_FILES {
-        (format!("{} files", text.files.len()), format!("a policy has at most {MAX_FILES} files"))
-    } else if bytes > MAX_BYTES {
-        (format!("{bytes} bytes"), format!("a policy has at most {MAX_BYTES} bytes in all"))
-    } else {
-        return None;
-    };
-    Some(Problem { file: SCORE.to_owned(), line: 0, message, suggestion })
 }
 
 /// A policy under compilation.
 struct Work<'a, 'd> {
     files: BTreeMap<&'a str, &'a str>,
     names: &'d mut Dictionary,
-    problems: Vec<Problem>,
+    problems: Problems,
 }
 
 /// The parts of `score.toml` that do not read counters.
@@ -126,8 +113,6 @@ impl<'a> Work<'a, '_> {
             if !is_programme && !FIXED_FILES.contains(&path.as_str()) {
                 let fix = did_you_mean(path, FIXED_FILES.iter().copied());
                 report.at(0..0, format!("`{path}` is not a file of a policy"), fix);
-            } else if content.len() > MAX_FILE_BYTES {
-                report.at(0..0, format!("file of {} bytes", content.len()), "files have at most 1 MiB");
             } else if self.files.insert(path, content).is_some() {
                 report.at(0..0, "the file is there twice", "send each path once");
             }
@@ -189,11 +174,15 @@ impl<'a> Work<'a, '_> {
         let first_sale = first_sale
             .map_err(|(message, suggestion)| report.at(file.first_sale_counter.span(), message, suggestion))
             .ok();
+        let span = file.no_logistics.span();
+        at_most(file.no_logistics.get_mut(), MAX_CATEGORIES, "categories", |_| span, &mut report);
+        let no_logistics = std::mem::take(file.no_logistics.get_mut());
+        let span = file.tier.span();
+        at_most(file.tier.get_mut(), MAX_TIERS, "tiers", |_| span, &mut report);
         let tier_ids: Vec<String> = file.tier.get_ref().iter().map(|tier| tier.id.get_ref().clone()).collect();
         let right_ids: Option<Vec<String>> =
             rights.as_ref().map(|rights| rights.iter().map(|right| right.id.clone()).collect());
         let signal_ids: Vec<String> = file.signal.iter().map(|signal| signal.id.get_ref().clone()).collect();
-        let no_logistics = std::mem::take(&mut file.no_logistics);
         let scope = Scope {
             counters: &counters,
             signals: None,
@@ -204,20 +193,41 @@ impl<'a> Work<'a, '_> {
             items: false,
         };
         let mut layout = LayoutBuilder::default();
+        let applies_spans: Vec<Option<Range<usize>>> =
+            file.signal.iter().map(|signal| signal.applies.as_ref().map(Spanned::span)).collect();
         let compiled = signals(std::mem::take(&mut file.signal), &scope, &mut layout, &mut report);
+        let tier_spans: Vec<Range<usize>> = file.tier.get_ref().iter().map(|tier| tier.min_score.span()).collect();
         let outcomes = std::mem::take(&mut file.outcome);
         let validation = validation(outcomes, file.plain_average.as_ref(), (&counters, &signal_ids), &mut report);
         let frame = frame(file, &mut report);
+        // What is wrong already would only be found again, or lead astray.
+        let is_right = report.is_empty() && report.judges();
+        let highest = highest_scores(&compiled, frame.layer_weights, frame.layer_priors);
+        if is_right {
+            reachable(&frame.tiers, &tier_spans, highest.0, &mut report);
+        }
+        let tiers = if is_right { tier_scores(&frame.tiers) } else { Vec::new() };
+        let signals = if is_right { compiled.as_slice() } else { &[] };
+        let highest = if is_right { highest } else { (100.0, [100.0; 3]) };
+        let reach = Reach::new(&tiers, signals, highest);
+        for (signal, span) in signals.iter().zip(&applies_spans) {
+            if let Some(span) = span {
+                reach.expression(&signal.applies, span.clone(), "it never applies", &mut report);
+            }
+        }
 
         let scope = Scope { signals: Some(&signal_ids), ..scope };
-        let stages = self.stages(&scope, &mut layout);
+        let stages = self.stages(&scope, &reach, &mut layout);
         let stage_ids: Vec<String> = stages.iter().map(|stage| stage.id.clone()).collect();
+        let stage_names: Vec<&str> = stage_ids.iter().map(String::as_str).collect();
+        let is_right = self.problems.is_empty();
+        let reach = if is_right { reach.with_stages(&stages, &stage_names) } else { reach };
         let provider_ranking = self.ranking(&counters, &mut layout);
         let paths: Vec<(&str, &str)> =
             self.files.iter().filter(|(path, _)| path.starts_with(FOLDER)).map(|(path, text)| (*path, *text)).collect();
         let scope = Scope { stages: Some(&stage_ids), items: true, ..scope };
         let ceiling = frame.ceiling;
-        let programmes = programmes(&paths, (&scope, ceiling), &mut layout, self.names, &mut self.problems);
+        let programmes = programmes(&paths, (&scope, ceiling, &reach), &mut layout, self.names, &mut self.problems);
         let waiver_counters = self.waiver_counters(violations.waiver.as_ref(), &counters);
         let (layout, item_layout) = layout.build(first_sale);
         Some(Policy {
@@ -247,8 +257,9 @@ impl<'a> Work<'a, '_> {
         })
     }
 
-    fn stages(&mut self, scope: &Scope, layout: &mut LayoutBuilder) -> Vec<Stage> {
-        self.read(LIFE_CYCLE, |file: LifeCycleFile, report| stages(file, scope, layout, report)).unwrap_or_default()
+    fn stages(&mut self, scope: &Scope, reach: &Reach, layout: &mut LayoutBuilder) -> Vec<Stage> {
+        let read = |file: LifeCycleFile, report: &mut Report| stages(file, (scope, reach), layout, report);
+        self.read(LIFE_CYCLE, read).unwrap_or_default()
     }
 
     fn ranking(&mut self, counters: &Counters, layout: &mut LayoutBuilder) -> Option<ProviderRanking> {
@@ -332,6 +343,18 @@ fn tiers(file: Spanned<Vec<TierFile>>, report: &mut Report) -> Vec<Tier> {
         });
     }
     tiers
+}
+
+/// Tiers that begin above the highest score that signals and layers allow.
+fn reachable(tiers: &[Tier], spans: &[Range<usize>], highest: f64, report: &mut Report) {
+    for (tier, span) in tiers.iter().zip(spans).filter(|(tier, _)| tier.min_score > highest) {
+        let highest = (highest * 10.0).round() / 10.0;
+        report.at(
+            span.clone(),
+            format!("nobody reaches the tier `{}`: the highest trust score is {highest}", tier.id),
+            "let it begin lower, or let curves of signals rise higher",
+        );
+    }
 }
 
 /// The tilt of each scene, in scene order.

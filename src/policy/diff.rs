@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::{Problem, Report};
+use super::problem::{Problem, Problems, Report};
 use crate::domain::PolicyText;
 use toml::Value;
 
@@ -40,10 +40,10 @@ pub struct Change {
 /// # Errors
 /// What is not TOML in either of them.
 pub fn diff(before: &PolicyText, after: &PolicyText) -> Result<Vec<Change>, Vec<Problem>> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let (before, after) = (parse(before, &mut problems), parse(after, &mut problems));
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(problems.into_list());
     }
     let mut changes = Vec::new();
     let paths: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
@@ -55,7 +55,7 @@ pub fn diff(before: &PolicyText, after: &PolicyText) -> Result<Vec<Change>, Vec<
 }
 
 /// The TOML files of a text; others are not policy.
-fn parse<'a>(text: &'a PolicyText, problems: &mut Vec<Problem>) -> BTreeMap<&'a str, Value> {
+fn parse<'a>(text: &'a PolicyText, problems: &mut Problems) -> BTreeMap<&'a str, Value> {
     let mut files = BTreeMap::new();
     for (path, content) in &text.files {
         if path.strip_suffix(".toml").is_some()

@@ -29,11 +29,7 @@ impl LayoutBuilder {
 
     /// The latest value of a counter, added if it is new. `None` when there are too many.
     pub(super) fn level(&mut self, counter: CounterId) -> Option<LevelId> {
-        let position = self.levels.iter().position(|c| *c == counter).unwrap_or_else(|| {
-            self.levels.push(counter);
-            self.levels.len() - 1
-        });
-        u16::try_from(position).ok().filter(|_| position < MAX_SUMS).map(LevelId)
+        position(&mut self.levels, &counter).map(LevelId)
     }
 
     /// The layouts of all that was asked for, of merchants and of items.
@@ -43,11 +39,19 @@ impl LayoutBuilder {
 }
 
 fn place(sums: &mut Vec<(CounterId, Window)>, counter: CounterId, window: &Window) -> Option<SumId> {
-    let position = sums.iter().position(|(c, w)| *c == counter && w == window).unwrap_or_else(|| {
-        sums.push((counter, window.clone()));
-        sums.len() - 1
-    });
-    u16::try_from(position).ok().filter(|_| position < MAX_SUMS).map(SumId)
+    position(sums, &(counter, window.clone())).map(SumId)
+}
+
+/// Where an entry stands; added at the end if it is new and fits.
+fn position<T: Clone + PartialEq>(list: &mut Vec<T>, entry: &T) -> Option<u16> {
+    let position = list.iter().position(|other| other == entry).or_else(|| {
+        let fits = list.len() < MAX_SUMS;
+        fits.then(|| {
+            list.push(entry.clone());
+            list.len() - 1
+        })
+    })?;
+    u16::try_from(position).ok()
 }
 
 /// Equal layouts have equal fingerprints, on every machine and in every release.

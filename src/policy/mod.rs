@@ -10,6 +10,7 @@ mod compile;
 mod counters;
 mod diff;
 mod expression;
+mod json_schema;
 mod layout;
 mod lower;
 mod model;
@@ -17,9 +18,12 @@ mod outcomes;
 mod problem;
 mod programme_file;
 mod programmes;
+mod reach;
 mod rules;
 mod schema;
 mod signals;
+mod size;
+mod spanned;
 mod spending;
 mod stages;
 #[cfg(test)]
@@ -27,10 +31,11 @@ mod tests;
 mod words;
 
 pub use catalogue::catalogue;
-pub use compile::{MAX_BYTES, MAX_FILES};
 pub use diff::{Change, ChangeKind, diff};
+pub use json_schema::schemas;
 pub use model::{BIT_REUSED_AFTER_DAYS, CounterDef, CounterKind, Dictionary, Policy, WaiverCounters};
 pub use problem::{Problem, Unusable};
+pub use size::{MAX_BYTES, MAX_FILES, check_size};
 
 use crate::domain::PolicyText;
 use xxhash_rust::xxh3::Xxh3;

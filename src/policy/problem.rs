@@ -23,6 +23,13 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Most problems that are named.
+const MAX_PROBLEMS: usize = 200;
+/// Longest message or suggestion, in bytes.
+const MAX_MESSAGE_BYTES: usize = 1_000;
+/// Longest word for which one like it is looked for, and most words it is compared with.
+const MAX_COMPARED: usize = 64;
+const MAX_WORDS: usize = 512;
 /// Why a text cannot be used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -34,26 +41,75 @@ pub enum Unusable {
     NoProgrammeBit(String),
 }
 
+/// The problems of a policy text, as far as they are named.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    list: Vec<Problem>,
+    is_unjudged: bool,
+}
+
+impl Problems {
+    /// Of a text that was accepted before: whatever is found, it means what it meant.
+    pub(super) fn unjudged() -> Self {
+        Self { list: Vec::new(), is_unjudged: true }
+    }
+
+    /// Whether nothing was found so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them.
+    pub(super) fn into_list(self) -> Vec<Problem> {
+        self.list
+    }
+}
+
 /// One file under check, and where its problems go.
 pub(super) struct Report<'a> {
     file: &'a str,
     text: &'a str,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Problems,
 }
 
 impl<'a> Report<'a> {
     /// A report about a file of the policy.
-    pub(super) fn new(file: &'a str, text: &'a str, problems: &'a mut Vec<Problem>) -> Self {
+    pub(super) fn new(file: &'a str, text: &'a str, problems: &'a mut Problems) -> Self {
         Self { file, text, problems }
     }
 
-    /// Notes a problem at a place of the file.
+    /// Whether nothing was found so far, in any file.
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Whether the text is judged: whether what is wrong with it refuses it.
+    pub(super) fn judges(&self) -> bool {
+        !self.problems.is_unjudged
+    }
+
+    /// Whether no more problems are taken: what would only find more may be left.
+    pub(super) fn is_full(&self) -> bool {
+        self.judges() && self.problems.list.len() >= MAX_PROBLEMS
+    }
+
+    /// Notes a problem at a place of the file. After the most that are named, one says so.
     pub(super) fn at(&mut self, span: Range<usize>, message: impl Into<String>, suggestion: impl Into<String>) {
-        self.problems.push(Problem {
+        let count = self.problems.list.len();
+        if count >= MAX_PROBLEMS {
+            return;
+        }
+        let is_last = count.saturating_add(1) == MAX_PROBLEMS;
+        let (message, suggestion) = if is_last {
+            (format!("{MAX_PROBLEMS} problems; those from here on are not named"), "repair the others first".to_owned())
+        } else {
+            (clipped(message.into()), clipped(suggestion.into()))
+        };
+        self.problems.list.push(Problem {
             file: self.file.to_owned(),
             line: line_of(self.text, span.start),
-            message: message.into(),
-            suggestion: suggestion.into(),
+            message,
+            suggestion,
         });
     }
 
@@ -100,6 +156,15 @@ fn repair(message: &str) -> String {
     "see policy/default for files that are right".to_owned()
 }
 
+/// A message that fits a terminal, whatever the file says.
+fn clipped(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        message.push_str("...");
+    }
+    message
+}
+
 fn line_of(text: &str, offset: usize) -> u32 {
     let before = text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
     u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
@@ -108,8 +173,10 @@ fn line_of(text: &str, offset: usize) -> u32 {
 /// Names the known word that is nearest to an unknown one, or all of them when none is near.
 pub(super) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let nearest = known.iter().map(|word| (distance(unknown, word), *word)).min();
+    let is_near = |word: &&&str| word.len().max(unknown.len()) <= MAX_COMPARED;
+    let nearest = known.iter().filter(is_near).take(MAX_WORDS).map(|word| (distance(unknown, word), *word)).min();
     match nearest {
+        None if !known.is_empty() => "use one of the names that are declared".to_owned(),
         None => "there are none to choose from".to_owned(),
         Some((distance, word)) if distance <= unknown.chars().count().div_ceil(3).max(2) => {
             format!("did you mean `{word}`?")

@@ -1,28 +1,31 @@
 //! Programmes: one file each, named by the file.
 
-use super::checks::{curve, expression, number, parted_expression, period};
+use super::checks::{at_most, curve, expression, number, parted_expression, period};
 use super::columns::Scope;
 use super::counters::{NAME_RULE, is_name};
 use super::layout::LayoutBuilder;
 use super::lower::Parted;
 use super::model::Dictionary;
-use super::problem::{Problem, Report, did_you_mean};
+use super::problem::{Problems, Report, did_you_mean};
 use super::programme_file::{
     AreaName, LabelName, ProgrammeFile, ProgrammeKindName, SceneName, TargetName, UpliftFile, WeekdayName,
 };
+use super::reach::{Member, Reach, exclusive_groups};
 use super::schema::HoldoutFile;
+use super::spanned::Spanned;
 use super::spending::{budget, cap, guarantee};
 use crate::domain::{Scene, TargetKind};
 use crate::traffic::{
     Area, Holdout, ItemUplift, Label, Programme, ProgrammeKind, ProgrammeWindow, SceneCondition, Uplift,
 };
 use crate::trust::Predicate;
-use toml::Spanned;
 
 /// Highest factor of modifiers and items.
 const MAX_FACTOR: f64 = 10.0;
 /// Highest uplift: what a record can hold.
 const MAX_UPLIFT: f64 = 65.0;
+/// Most cases of an uplift, and of what else is by condition.
+const MAX_CASES: usize = 32;
 /// Bits of a programmes mask.
 const MAX_PROGRAMMES: usize = 64;
 
@@ -37,13 +40,14 @@ fn id_of(path: &str) -> Option<&str> {
 /// Compiles the programme files, which come sorted by path, and gives each its bit.
 pub(super) fn programmes(
     files: &[(&str, &str)],
-    (scope, ceiling): (&Scope, f64),
+    (scope, ceiling, reach): (&Scope, f64, &Reach),
     layout: &mut LayoutBuilder,
     dictionary: &mut Dictionary,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Vec<Programme> {
     let mut programmes = Vec::new();
     let mut modifiers: Vec<(&str, &str, String, Spanned<Vec<String>>)> = Vec::new();
+    let mut exclusive = Vec::new();
     dictionary.keep(files.iter().filter_map(|(path, _)| id_of(path)));
     for (index, (path, text)) in files.iter().enumerate() {
         let mut report = Report::new(path, text, problems);
@@ -57,26 +61,54 @@ pub(super) fn programmes(
         } else if bit.is_none() {
             report.at(0..0, format!("no programme bit is free: {}", dictionary.shortage()), "wait, or remove one");
         }
-        let Some(file) = report.read::<ProgrammeFile>() else { continue };
+        let Some(mut file) = report.read::<ProgrammeFile>() else { continue };
+        bounded(&mut file, &mut report);
         if let Some(names) = &file.modifies
             && *file.kind.get_ref() == ProgrammeKindName::Modifier
         {
             modifiers.push((path, text, id.to_owned(), names.clone()));
         }
+        if let Some(group) = &file.exclusive_group {
+            exclusive.push(Member { file: (path, text), span: group.span(), id: id.to_owned() });
+        }
         let place = Place { scope, ceiling };
-        programmes.extend(programme(id, bit.unwrap_or(0), &file, place, layout, &mut report));
+        let Some(programme) = programme(id, bit.unwrap_or(0), &file, place, layout, &mut report) else { continue };
+        reach.programme(&programme, &file, &mut report);
+        programmes.push(programme);
     }
+    exclusive_groups(reach, &exclusive, &programmes, problems);
     for (path, text, id, modifies) in modifiers {
-        let bits = modified(&modifies, &programmes, &mut Report::new(path, text, problems));
+        let bits = modified(&modifies, &programmes, files, &mut Report::new(path, text, problems));
         programmes.iter_mut().filter(|programme| programme.id == id).for_each(|modifier| modifier.modifies = bits);
     }
     programmes.sort_by(|a, b| a.id.cmp(&b.id));
     programmes
 }
 
+/// Cuts lists that are too long.
+fn bounded(file: &mut ProgrammeFile, report: &mut Report) {
+    at_most(&mut file.scene_condition, MAX_CASES, "conditions on scenes", |condition| condition.when.span(), report);
+    at_most(&mut file.item_uplift, MAX_CASES, "uplifts of items", |case| case.when.span(), report);
+    at_most(&mut file.conditional_label, MAX_CASES, "labels under a condition", |label| label.when.span(), report);
+    if let Some(cases) = file.uplift.as_mut().and_then(|uplift| uplift.get_mut().cases.as_mut()) {
+        at_most(cases, MAX_CASES, "cases", |case| case.when.span(), report);
+    }
+    if let Some(names) = &mut file.modifies {
+        let span = names.span();
+        at_most(names.get_mut(), MAX_PROGRAMMES, "programmes", |_| span, report);
+    }
+}
+
 /// The bits of the programmes that a modifier names.
-fn modified(names: &Spanned<Vec<String>>, programmes: &[Programme], report: &mut Report) -> u64 {
+fn modified(
+    names: &Spanned<Vec<String>>,
+    programmes: &[Programme],
+    files: &[(&str, &str)],
+    report: &mut Report,
+) -> u64 {
     let mut bits = 0;
+    // A programme with problems of its own is not missing.
+    let has_file = |name: &str| files.iter().any(|(path, _)| *path == format!("{FOLDER}{name}.toml"));
     for name in names.get_ref() {
         match programmes.iter().find(|programme| programme.id == *name) {
             Some(programme) if matches!(programme.kind, ProgrammeKind::Tilt | ProgrammeKind::Support) => {
@@ -86,6 +118,7 @@ fn modified(names: &Spanned<Vec<String>>, programmes: &[Programme], report: &mut
                 let message = format!("`{name}` is a {} programme and has no uplift", programme.kind.name());
                 report.within(names.span(), name, message, "name tilt and support programmes");
             }
+            None if has_file(name) => {}
             None => {
                 let known = programmes.iter().map(|programme| programme.id.as_str());
                 report.within(names.span(), name, format!("there is no programme `{name}`"), did_you_mean(name, known));
@@ -400,9 +433,6 @@ fn uplift_of(file: &ProgrammeFile, place: Place, layout: &mut LayoutBuilder, rep
         UpliftFile { constant: None, by_trust: None, cases: Some(cases) } if !cases.is_empty() => {
             let mut lowered: Vec<(Predicate, f64)> = Vec::new();
             for case in cases {
-                if lowered.last().is_some_and(|(before, _)| before.is_always()) {
-                    report.at(case.when.span(), "a case after one that always holds", "put the case `true` last");
-                }
                 let value = number(&case.uplift, "an uplift", bounds(), report);
                 lowered.extend(expression(&case.when, place.scope, layout, report).map(|when| (when, value)));
             }

@@ -1,20 +1,25 @@
 //! Rights, violations, force majeure and the waiver.
 
-use super::checks::{day, number, period, sums_to_one, unique};
+use super::checks::{at_most, day, number, period, sums_to_one, unique};
 use super::problem::Report;
 use super::schema::{
     FactorsFile, ForceMajeureFile, ParameterFile, RightsFile, ScopeName, ViolationFile, ViolationsFile, WaiverFile,
 };
+use super::spanned::Spanned;
 use crate::domain::{Day, TargetKind};
 use crate::trust::consumer_rights::Right;
 use crate::trust::governance::{ForceMajeure, ViolationType, WaiverRule};
-use toml::Spanned;
 
 /// Longest decay and longest default duration.
 const MAX_DAYS: u16 = 3_660;
+/// Most rights, values of a right's parameter, and types of violations.
+const MAX_ENTRIES: usize = 256;
+/// Most regions under force majeure, over all years.
+const MAX_REGIONS: usize = 4_096;
 
 /// The rights catalogue.
-pub(super) fn rights(file: RightsFile, report: &mut Report) -> Vec<Right> {
+pub(super) fn rights(mut file: RightsFile, report: &mut Report) -> Vec<Right> {
+    at_most(&mut file.right, MAX_ENTRIES, "rights", |right| right.id.span(), report);
     let mut seen = Vec::new();
     file.right.iter().for_each(|right| unique(&right.id, "right", &mut seen, report));
     if let Some(first) = file.right.first() {
@@ -22,7 +27,8 @@ pub(super) fn rights(file: RightsFile, report: &mut Report) -> Vec<Right> {
         sums_to_one(weights, "the weights of the rights", first.weight.span(), report);
     }
     let mut rights = Vec::new();
-    for right in file.right {
+    for mut right in file.right {
+        at_most(&mut right.parameters, MAX_ENTRIES, "parameters", |parameter| parameter.first_day.span(), report);
         let (effective_from, effective_until) = period(right.first_day.as_ref(), right.last_day.as_ref(), report);
         let weight = number(&right.weight, "the weight of a right", 0.0..=1.0, report);
         rights.push(Right {
@@ -54,7 +60,8 @@ fn parameters(files: &[ParameterFile], report: &mut Report) -> Vec<(Day, u64)> {
 }
 
 /// The violation types.
-pub(super) fn violations(file: ViolationsFile, report: &mut Report) -> Vec<ViolationType> {
+pub(super) fn violations(mut file: ViolationsFile, report: &mut Report) -> Vec<ViolationType> {
+    at_most(&mut file.violation, MAX_ENTRIES, "violations", |violation| violation.id.span(), report);
     let mut seen = Vec::new();
     file.violation.iter().for_each(|violation| unique(&violation.id, "violation", &mut seen, report));
     file.violation.into_iter().map(|violation| violation_type(violation, report)).collect()
@@ -107,7 +114,8 @@ fn bounded_days(days: &Spanned<u16>, report: &mut Report) -> u16 {
 }
 
 /// The regions under force majeure.
-pub(super) fn force_majeure(file: ForceMajeureFile, report: &mut Report) -> Vec<ForceMajeure> {
+pub(super) fn force_majeure(mut file: ForceMajeureFile, report: &mut Report) -> Vec<ForceMajeure> {
+    at_most(&mut file.region, MAX_REGIONS, "regions", |region| region.id.span(), report);
     let mut regions = Vec::new();
     for region in file.region {
         if region.id.get_ref().trim().is_empty() {

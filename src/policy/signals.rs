@@ -1,32 +1,30 @@
 //! Signals: from `[[signal]]` tables to typed inputs.
 
-use super::checks::{curve, expression, number, sums_to_one, unique};
+use super::checks::{at_most, curve, expression, number, sums_to_one, too_many_names, unique};
 use super::columns::{Scope, days};
 use super::counters::Counters;
 use super::layout::LayoutBuilder;
 use super::model::CounterKind;
 use super::problem::{Report, did_you_mean};
 use super::schema::{DerivedName, DimensionName, KindName, LayerName, SignalFile};
+use super::spanned::Spanned;
 use crate::trust::{Anchor, Curve, Derived, Dimension, Input, Layer, Signal, SignalKind, Span, Window};
 use std::ops::Range;
-use toml::Spanned;
 
 /// Most signals: every merchant is scored with each.
 const MAX_SIGNALS: usize = 512;
 
 /// Compiles the signals in the order of the file.
 pub(super) fn signals(
-    files: Vec<SignalFile>,
+    mut files: Vec<SignalFile>,
     scope: &Scope,
     layout: &mut LayoutBuilder,
     report: &mut Report,
 ) -> Vec<Signal> {
+    at_most(&mut files, MAX_SIGNALS, "signals", |signal| signal.id.span(), report);
     let mut seen = Vec::new();
     for file in &files {
         unique(&file.id, "signal", &mut seen, report);
-    }
-    if let Some(extra) = files.get(MAX_SIGNALS) {
-        report.at(extra.id.span(), format!("more than {MAX_SIGNALS} signals"), "merge or remove some");
     }
     for layer in Layer::ALL {
         let members: Vec<&SignalFile> = files.iter().filter(|file| layer_of(file.layer) == layer).collect();
@@ -187,6 +185,9 @@ impl Reader<'_, '_, '_> {
         if names.get_ref().is_empty() {
             self.problem(span.clone(), "no counter is named", "name at least one counter");
         }
+        if too_many_names(names, self.report) {
+            return None;
+        }
         let inputs: Vec<Option<Input>> =
             names.get_ref().iter().map(|name| self.input(name, window, span.clone())).collect();
         inputs.into_iter().collect()
@@ -234,6 +235,9 @@ impl Reader<'_, '_, '_> {
         let parts = self.needed(file.parts.as_ref(), "parts")?;
         if parts.get_ref().is_empty() {
             self.problem(parts.span(), "a composite of nothing", "name at least one signal above it");
+        }
+        if too_many_names(parts, self.report) {
+            return None;
         }
         let positions: Vec<Option<u16>> = parts.get_ref().iter().map(|part| self.earlier(part, parts.span())).collect();
         let over = match &file.over {

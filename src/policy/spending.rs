@@ -1,14 +1,14 @@
 //! Budgets, guarantees and caps of programmes.
 
-use super::checks::number;
+use super::checks::{MAX_POINTS, at_most, number};
 use super::problem::Report;
 use super::programme_file::{
     BudgetFile, CapFile, GuaranteeFile, PacingName, PeriodName, ProgrammeFile, ProgrammeKindName, SceneBudgetsFile,
 };
 use super::schema::Points;
+use super::spanned::Spanned;
 use crate::domain::Scene;
 use crate::traffic::{Budget, Cap, Guarantee, Pacing, Period, Tail};
-use toml::Spanned;
 
 /// Longest period of a guarantee: a year.
 const MAX_GUARANTEE_DAYS: u16 = 366;
@@ -95,6 +95,9 @@ fn pacing(budget: &BudgetFile, report: &mut Report) -> Pacing {
 
 /// From share of the period to share spent: from (0, 0) to (1, 1), never falling.
 fn spend_curve(points: &Spanned<Points>, report: &mut Report) -> Points {
+    let mut points = points.clone();
+    let span = points.span();
+    at_most(points.get_mut(), MAX_POINTS, "points of the pacing curve", |_| span, report);
     let list = points.get_ref();
     let is_from_to = list.first() == Some(&(0.0, 0.0)) && list.last() == Some(&(1.0, 1.0));
     let rises = list.iter().zip(list.iter().skip(1)).all(|((x, y), (next_x, next_y))| x < next_x && y <= next_y);

@@ -1,35 +1,42 @@
 //! Stages of the life cycle, and the ranking of service providers.
 
-use super::checks::{expression, unique};
+use super::checks::{at_most, expression, unique};
 use super::columns::{Scope, days};
 use super::counters::Counters;
 use super::layout::LayoutBuilder;
 use super::problem::Report;
+use super::reach::Reach;
 use super::schema::{LifeCycleFile, RankingFile};
 use crate::traffic::{ProviderRanking, Stage};
 use crate::trust::{Span, Window};
 
+/// Most stages.
+const MAX_STAGES: usize = 32;
+
 /// The stages, in the order they are tried.
 pub(super) fn stages(
-    file: LifeCycleFile,
-    scope: &Scope,
+    mut file: LifeCycleFile,
+    (scope, reach): (&Scope, &Reach),
     layout: &mut LayoutBuilder,
     report: &mut Report,
 ) -> Vec<Stage> {
+    at_most(&mut file.stage, MAX_STAGES, "stages", |stage| stage.id.span(), report);
     let mut seen = Vec::new();
     file.stage.iter().for_each(|stage| unique(&stage.id, "stage", &mut seen, report));
     let mut stages: Vec<Stage> = Vec::new();
+    let mut conditions = Vec::new();
     for stage in file.stage {
-        if stages.last().is_some_and(|before| before.when.is_always()) {
-            report.at(stage.when.span(), "a stage after one that has everybody", "put the stage `true` last");
-        }
         let when = expression(&stage.when, scope, layout, report);
+        conditions.extend(when.clone().map(|when| (when, stage.when.span())));
         stages.extend(when.map(|when| Stage {
             id: stage.id.into_inner(),
             name: stage.name,
             name_zh: stage.name_zh,
             when,
         }));
+    }
+    if report.is_empty() {
+        reach.stages(&conditions, report);
     }
     stages
 }

@@ -6,7 +6,7 @@ use crate::policy::columns::Scope;
 use crate::policy::counters::{Counters, declare};
 use crate::policy::layout::LayoutBuilder;
 use crate::policy::lower::lower;
-use crate::policy::problem::Report;
+use crate::policy::problem::{Problems, Report};
 use crate::policy::schema::CounterFile;
 use crate::policy::{Dictionary, Policy, compile, embedded};
 use crate::trust::Predicate;
@@ -89,11 +89,14 @@ fn expressions_hold_or_do_not() {
         ("level.price_index == 9000", true),
         ("level.fan_purchase_rate >= 0", false),
         // && binds more strongly than ||, as in CEL.
-        ("true == merchant.ships_goods || merchant.fan_count < 0 && merchant.fan_count < 0", true),
-        ("(merchant.ships_goods || merchant.fan_count < 0) && merchant.fan_count < 0", false),
+        ("true == merchant.ships_goods || merchant.fan_count < 1 && merchant.fan_count < 1", true),
+        ("(merchant.ships_goods || merchant.fan_count < 1) && merchant.fan_count < 1", false),
         ("((merchant.ships_goods)) && (!(merchant.fan_count < 0))", true),
         ("!!merchant.ships_goods", true),
         ("merchant.fan_count > -5", true),
+        ("facts.paid_orders_30d / facts.paid_orders_lifetime == 1", true),
+        ("2 > facts.negative_reviews_30d / facts.reviews_30d", true),
+        ("facts.paid_orders_30d / facts.complaints_30d > 0", false),
     ];
     for (text, expected) in cases {
         let policy = with_programme(text);
@@ -120,7 +123,7 @@ fn expressions_share_the_sums_of_signals() {
 
 /// Lowers with one flow and one signal in scope; the message and suggestion of the first refusal.
 fn refusal(text: &str) -> Option<String> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let file: CounterFile =
         toml::from_str("name = \"paid_orders\"\nkind = \"flow\"\nunit = \"\"\ndescription = \"\"").expect("a counter");
     let counters: Counters =
@@ -155,6 +158,8 @@ fn what_is_no_flat_predicate_is_refused_with_a_reason() {
         ("merchant.enrolled_on[\"x\"] > 3", "a date column against a number"),
         ("merchant.enrolled_on > \"2022-03-01\"", "did you mean `merchant.enrolled_on[\"list\"]`?"),
         ("merchant.fan_count - 1 > 2", "not a column or a constant"),
+        ("merchant.fan_count / 2 > 2", "a ratio of something else than two number columns"),
+        ("merchant.fan_count > 2 // more", "comments are not supported"),
         ("merchant.ships_goods ? true : false", "`? :` is not supported"),
         ("merchant.fan_cout > 2", "there is no column `merchant.fan_cout`; did you mean `merchant.fan_count`?"),
         ("shop.fans > 2", "there is no column `shop.fans`"),
