@@ -59,6 +59,7 @@ pub(super) fn column_counter(policy: &Policy, column: &NumberColumn) -> Vec<Stri
         | NumberColumn::DaysSinceOpening
         | NumberColumn::DaysSinceFirstSale
         | NumberColumn::DaysSinceEnrolment(_)
+        | NumberColumn::EnrolmentDay(_)
         | NumberColumn::TrustScore
         | NumberColumn::LayerScore(_)
         | NumberColumn::Signal(_)
@@ -86,6 +87,7 @@ pub(super) fn column_name(policy: &Policy, column: &NumberColumn) -> (String, St
             return (level.map(|counter| counter.description.clone()).unwrap_or_default(), String::new());
         }
         NumberColumn::DaysSinceEnrolment(list) => return (format!("Days since enrolment on {list}"), String::new()),
+        NumberColumn::EnrolmentDay(list) => return (format!("Day of enrolment on {list}"), String::new()),
         NumberColumn::Capability(capability) => return (format!("Provider's {}", capability.name()), String::new()),
         NumberColumn::FanCount => ("Followers", "粉丝数"),
         NumberColumn::DaysSinceOpening => ("Days since opening", "开店天数"),
