@@ -4,5 +4,6 @@ mod bad_policies;
 mod diffs;
 mod embedded_policy;
 mod lowering;
+mod reference;
 mod sample;
 mod scores;
