@@ -259,6 +259,7 @@ async fn prepare(engine: &Arc<Engine>, settings: &Settings) -> Result<Found, Boo
         return Err(BootError::BadPolicy(lines.join("\n")));
     }
     engine.wait_for_first_policy().await?;
+    policy_watch::look_at_serving(engine).await;
     let is_first = engine.read(|state| state.meta().facts_day.is_none());
     if is_first && settings.close_days {
         engine.wait_for_day(due_day(engine.clock().now())).await?;

@@ -96,6 +96,21 @@ pub async fn begin(
     Ok(Begun { problems, found })
 }
 
+/// Says what the checks of this program find in the version that serves. It was judged by the program that took it, and
+/// serves as far as this one understands it.
+pub async fn look_at_serving(engine: &Arc<Engine>) {
+    let engine = engine.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let text = engine.read(|state| Some(state.policy_row(state.policy().version)?.text.clone()));
+        for problem in text.and_then(|text| engine.judge(&text).err()).unwrap_or_default() {
+            warn!(%problem, "the version that serves was accepted before; this program would refuse it");
+        }
+    });
+    if let Err(cause) = looked.await {
+        warn!(%cause, "looking at the version that serves failed");
+    }
+}
+
 /// Watches a policy folder until told to stop: publishes what it holds once it has changed and is the same in two
 /// reads. A text with problems changes nothing but what the status says. `handled` is what the start took or refused.
 pub async fn watch(

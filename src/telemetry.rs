@@ -158,6 +158,16 @@ impl WriterMetrics {
         self.records.increment(made as u64);
     }
 
+    /// Counts merchants that entered and left a programme.
+    pub fn members(&self, programme: &str, entered: u64, left: u64) {
+        if entered > 0 {
+            counter!("trustflow_programme_entered_total", "programme" => programme.to_owned()).increment(entered);
+        }
+        if left > 0 {
+            counter!("trustflow_programme_left_total", "programme" => programme.to_owned()).increment(left);
+        }
+    }
+
     /// Says whether writes are refused.
     pub fn refused(&self, refused: bool) {
         self.refused.set(f64::from(u8::from(refused)));

@@ -230,6 +230,27 @@ async fn a_repeated_request_answers_its_first_outcome() {
 }
 
 #[tokio::test]
+async fn of_two_operators_who_read_the_same_one_is_told_to_look_again() {
+    let server = Server::start().await;
+    let client = &server.client;
+    let etag = client.list(0, "").await.etag;
+    let publish = async |ms| {
+        let request =
+            PublishPolicyRequest { files: with_ttl(ms), etag: etag.clone(), ..PublishPolicyRequest::default() };
+        client.policies.clone().publish_policy(request).await
+    };
+    let (one, other) = tokio::join!(publish(1_500), publish(1_600));
+    let (taken, refused) = if one.is_ok() { (one, other) } else { (other, one) };
+    refusal(refused).is_plain(Code::Aborted, "ETAG_MISMATCH");
+    assert_eq!(client.served().await.0, taken.expect("one of them").into_inner().version);
+
+    // Without an etag both are taken, one after the other.
+    let (one, other) = tokio::join!(client.publish_files(with_ttl(1_700)), client.publish_files(with_ttl(1_800)));
+    let last = if one.revision > other.revision { one } else { other };
+    assert_eq!((client.served().await.0, last.state()), (last.version, PolicyState::Serving));
+}
+
+#[tokio::test]
 async fn a_scheduled_policy_serves_from_its_time_on() {
     let server = Server::start().await;
     let client = &server.client;

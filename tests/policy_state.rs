@@ -14,8 +14,8 @@ mod changes {
     use trustflow::domain::{
         Body, Command, Day, Outcome, PolicyOutcome, PolicyPublish, PolicyState, PolicyText, Rejection, Timestamp,
     };
-    use trustflow::policy::BIT_REUSED_AFTER_DAYS;
-    use trustflow::state::State;
+    use trustflow::policy::{BIT_REUSED_AFTER_DAYS, Dictionary, text_hash};
+    use trustflow::state::{MetaRow, PolicyRow, Restore, Row, State};
 
     use crate::machine::Machine;
     use crate::small_policy::small_policy;
@@ -58,10 +58,9 @@ mod changes {
         }
 
         fn change(&mut self, body: Body) -> PolicyOutcome {
-            match self.apply(body) {
-                Outcome::Policy(outcome) => outcome,
-                other => unreachable!("not taken: {other:?}"),
-            }
+            let outcome = self.apply(body);
+            let Outcome::Policy(taken) = outcome else { unreachable!("not taken: {outcome:?}") };
+            taken
         }
 
         /// Publishes a text at once and lets it serve.
@@ -319,7 +318,7 @@ mod changes {
         let mut life = Life::begin();
         // Today's checks refuse this one; those of the day on which it was logged did not.
         let text = edited("cache_ttl_ms = 1000", "cache_ttl_ms = 9000000");
-        assert!(trustflow::policy::compile(&text, 1, &mut trustflow::policy::Dictionary::default()).is_err());
+        assert!(trustflow::policy::compile(&text, 1, &mut Dictionary::default()).is_err());
         assert_eq!(life.publish(text).version, 2);
         assert_eq!(life.state().policy().cache_ttl_ms, 9_000_000, "it means what it says");
         let unreadable = life.apply(Body::PublishPolicy(edited("cache_ttl_ms", "cache").into()));
@@ -344,6 +343,49 @@ mod changes {
         life.apply(set(false, ""));
         assert!(!life.state().hot().kill_switch() && life.state().meta().kill_switch.is_none());
         life.check_replay();
+    }
+
+    #[test]
+    fn rows_of_the_first_programs_are_understood() {
+        let machine = Machine::new();
+        let mut names = Dictionary::default();
+        trustflow::policy::compile(&small_policy(1), 2, &mut names).expect("compiles");
+        let meta = MetaRow {
+            now: FIRST.start(),
+            policy_version: 2,
+            counters: names.counters,
+            programme_bits: names.programme_bits,
+            ..MetaRow::default()
+        };
+        let mut restore = Restore::default();
+        restore.row(Row::Meta(meta)).expect("taken");
+        for (variant, version, revision) in [(0, 1, 1), (1, 2, 5)] {
+            let text = small_policy(variant);
+            let (author, comment) = (String::new(), String::new());
+            let (hash, published_at, last_switch) = (String::new(), None, None);
+            let row = PolicyRow { version, revision, text, hash, author, comment, published_at, last_switch };
+            restore.row(Row::Policy(row)).expect("taken");
+        }
+        let state = restore.finish(5, &machine.store).expect("restored");
+        assert_eq!((state.policy().version, state.meta().policy_revision), (2, 5));
+        assert_eq!(state.version_of(&text_hash(&small_policy(0))), Some(1));
+        assert_eq!(state.meta().configured_hash, text_hash(&small_policy(1)), "at the start nothing is published");
+    }
+
+    #[test]
+    fn a_stored_text_that_cannot_be_used_is_named_with_what_to_do() {
+        let mut text = small_policy(0);
+        text.files.retain(|(path, _)| path != "score.toml");
+        let mut restore = Restore::default();
+        restore.row(Row::Meta(MetaRow { policy_version: 7, ..MetaRow::default() })).expect("taken");
+        let (author, comment) = (String::new(), String::new());
+        let (hash, published_at, last_switch) = (String::new(), None, None);
+        let row = PolicyRow { version: 7, revision: 9, text, hash, author, comment, published_at, last_switch };
+        restore.row(Row::Policy(row)).expect("taken");
+        let error = restore.finish(9, &Machine::new().store).err().expect("no policy").to_string();
+        for part in ["version 7", "score.toml", "the file is missing", "start the program that served it"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
     }
 
     #[test]

@@ -120,6 +120,7 @@ async fn metrics_tell_what_happened() {
         "trustflow_commit_size_count",
         "trustflow_commit_duration_seconds_count",
         "trustflow_commit_sync_duration_seconds_count",
+        "trustflow_transition_duration_seconds_count",
     ] {
         assert!((1.0..=revision).contains(&series(&metrics, name)), "{name}");
     }

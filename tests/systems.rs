@@ -24,7 +24,7 @@ mod standing;
 use driver::Driver;
 
 /// Every programme of DESIGN section 8.
-pub const PROGRAMMES: [&str; 24] = [
+const PROGRAMMES: [&str; 24] = [
     "warm_spring",
     "virtual_goods",
     "selected_pool",

@@ -1,6 +1,7 @@
 //! `InsightService`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
@@ -10,15 +11,22 @@ use crate::domain::{ProfileKey, Subject};
 use crate::engine::Engine;
 use crate::proto::insight_service_server::InsightService;
 use crate::proto::{
-    ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, GetRulesResponse, ListFactsRequest, ListFactsResponse,
+    ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, GetRulesResponse, GetTrustPurchaseStatusRequest,
+    GetTrustPurchaseStatusResponse, ListFactsRequest, ListFactsResponse, SearchProductsRequest, SearchProductsResponse,
     ValidateScoresRequest, ValidateScoresResponse,
 };
 use crate::wire;
+
+/// Searches at a time: each keeps a core busy.
+const SEARCHES: usize = 2;
+/// How long one search lasts at most; the next page goes on.
+const SEARCH_TIME: Duration = Duration::from_secs(2);
 
 /// Answers why.
 pub struct InsightApi {
     engine: Arc<Engine>,
     waiter: Waiter,
+    searches: Arc<Semaphore>,
     /// Validations read the whole history and keep much of it: one at a time, so that they do not crowd out serving.
     validating: Arc<Semaphore>,
 }
@@ -27,7 +35,8 @@ impl InsightApi {
     /// The service.
     #[must_use]
     pub fn new(engine: Arc<Engine>, waiter: Waiter) -> Self {
-        Self { engine, waiter, validating: Arc::new(Semaphore::new(1)) }
+        let (searches, validating) = (Arc::new(Semaphore::new(SEARCHES)), Arc::new(Semaphore::new(1)));
+        Self { engine, waiter, searches, validating }
     }
 }
 
@@ -69,6 +78,40 @@ impl InsightService for InsightApi {
 
     async fn get_rules(&self, _: Request<GetRulesRequest>) -> Result<Response<GetRulesResponse>, Status> {
         Ok(Response::new(self.engine.read(wire::rules_response)))
+    }
+
+    async fn get_trust_purchase_status(
+        &self,
+        request: Request<GetTrustPurchaseStatusRequest>,
+    ) -> Result<Response<GetTrustPurchaseStatusResponse>, Status> {
+        let deadline = deadline(&request);
+        let request = request.into_inner();
+        let query = wire::trust_purchase_query(&request)?;
+        self.waiter.wait(request.min_revision, deadline).await?;
+        let status = self.engine.trust_purchase(&query).map_err(|error| wire::no_trust_purchase(&error))?;
+        Ok(Response::new(wire::trust_purchase_response(&query, &status)))
+    }
+
+    async fn search_products(
+        &self,
+        request: Request<SearchProductsRequest>,
+    ) -> Result<Response<SearchProductsResponse>, Status> {
+        let deadline = deadline(&request);
+        let request = request.into_inner();
+        // What is left of the deadline carries the answer back.
+        let time = deadline.map_or(SEARCH_TIME, |deadline| SEARCH_TIME.min(deadline.mul_f64(0.6)));
+        let query = wire::search_query(&request, time)?;
+        self.waiter.wait(request.min_revision, deadline).await?;
+        let searching = self.searches.clone().try_acquire_owned().map_err(|_| wire::too_many_searches())?;
+        let engine = self.engine.clone();
+        let search = move || {
+            let page = engine.search_products(&query);
+            // Not before: a caller that gives up does not end the scan.
+            drop(searching);
+            page
+        };
+        let page = off_the_path(search).await?;
+        Ok(Response::new(wire::search_response(&request, page)))
     }
 
     async fn validate_scores(

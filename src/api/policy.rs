@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{deadline, off_the_path};
@@ -15,13 +16,15 @@ use crate::wire::{self, Published, payload_hash, request_key};
 /// Publishes policies.
 pub struct PolicyApi {
     engine: Arc<Engine>,
+    /// Held while a simulation runs: one is work enough for the machine.
+    simulating: Arc<Semaphore>,
 }
 
 impl PolicyApi {
     /// The service.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+        Self { engine, simulating: Arc::new(Semaphore::new(1)) }
     }
 
     /// Changes the policy; answers what it came to by when the caller wants to know.
@@ -120,6 +123,22 @@ impl PolicyService for PolicyApi {
         let key = request_key("RollbackPolicy", &request.request_id, payload_hash(&request))?;
         let published = self.change(key, wire::rollback(request)?, deadline).await?;
         Ok(Response::new(wire::rollback_response(&published)))
+    }
+
+    async fn simulate_policy(
+        &self,
+        request: Request<proto::SimulatePolicyRequest>,
+    ) -> Result<Response<proto::SimulatePolicyResponse>, Status> {
+        let request = wire::simulate_request(request.into_inner())?;
+        let query = self.engine.read(|state| request.query(state)).map_err(no_version)?;
+        let running = self.simulating.clone().try_acquire_owned().map_err(|_| wire::simulation_running())?;
+        let engine = self.engine.clone();
+        let simulated = off_the_path(move || {
+            // A caller that goes away does not end the work: the next one waits for it.
+            let _running = running;
+            engine.simulate(&query).map(|simulation| wire::simulate_response(&simulation))
+        });
+        simulated.await?.map(Response::new).map_err(|error| wire::simulate_status(&error))
     }
 
     async fn set_kill_switch(

@@ -15,9 +15,12 @@ pub mod orders;
 mod out;
 mod policy;
 mod policy_text;
+mod products;
 mod score;
+mod simulation;
 mod table;
 mod time;
+mod trust_purchase;
 mod validate;
 mod words;
 
@@ -34,6 +37,10 @@ pub enum ClientCommand {
     Score(ScoreCommand),
     /// Why a target has its score and weight
     Explain(ExplainCommand),
+    /// Whether a shop, product or live room holds Trust Purchase (信任购), and what is missing
+    TrustPurchase(TrustPurchaseCommand),
+    /// Search products
+    Products(ProductsCommand),
     /// Read and write merchants
     Merchant(MerchantCommand),
     /// Import facts that are counted already
@@ -92,6 +99,8 @@ enum ScoreAction {
 }
 
 command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
+command!(TrustPurchaseCommand, action: trust_purchase::TrustPurchaseAction, subcommand, "`trust-purchase`.");
+command!(ProductsCommand, action: products::ProductsAction, subcommand, "`products`.");
 command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
 command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
 command!(OrdersCommand, action: orders::OrdersAction, subcommand, "`orders`.");
@@ -115,6 +124,10 @@ pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), Cl
         // The parser asks for targets unless there is an action.
         ClientCommand::Score(_) => Err(CliError::argument("ID", "no targets given".to_owned())),
         ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
+        ClientCommand::TrustPurchase(TrustPurchaseCommand { target, action }) => {
+            trust_purchase::run(action, &target).await
+        }
+        ClientCommand::Products(ProductsCommand { target, action }) => products::run(action, &target).await,
         ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
         ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
         ClientCommand::Orders(OrdersCommand { target, action }) => orders::run(action, &target).await,
@@ -155,6 +168,10 @@ mod tests {
             "t score validate --from 2018-01-01 --to 2018-06-04 --every 14d --horizon 30d --outcome bad_orders --json",
             "t score --json validate --from 2018-01-01 --to 2018-06-04",
             "t explain --scene search --kind product 77",
+            "t trust-purchase status --product 7 --as-promoter 5 --json",
+            "t trust-purchase status --merchant 5",
+            "t trust-purchase status --live-room 9",
+            "t products search 真丝连衣裙 --merchant 5",
             "t facts import facts.jsonl.gz",
             "t orders import items.jsonl.gz --as-of 2018-06-04 --sellers sellers.jsonl",
             "t violation record 9 --merchant 5 --type ban --occurred-at 2024-01-01T00:00:00+08:00",
@@ -180,6 +197,9 @@ mod tests {
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
         for line in [
+            "t trust-purchase status",
+            "t trust-purchase status --product 7 --merchant 5",
+            "t trust-purchase status --merchant 7 --as-promoter 5",
             "t score",
             "t score --scene live --kind merchant",
             "t score validate",

@@ -10,11 +10,13 @@ use super::error::CliError;
 use super::operate::both;
 use super::out;
 use super::policy_text;
+use super::simulation;
 use super::time::optional_instant;
+use super::words::SceneWord;
 use crate::proto::policy_service_client::PolicyServiceClient;
 use crate::proto::{
     DiffPoliciesRequest, GetPolicyRequest, ListPolicyVersionsRequest, PolicyFile, PolicyProblem, PolicyState,
-    PublishPolicyRequest, RollbackPolicyRequest, SetKillSwitchRequest, ValidatePolicyRequest,
+    PublishPolicyRequest, RollbackPolicyRequest, SetKillSwitchRequest, SimulatePolicyRequest, ValidatePolicyRequest,
 };
 
 /// Largest answer: a version with its whole text.
@@ -41,6 +43,17 @@ pub(super) enum PolicyAction {
     Validate {
         /// The policy folder
         dir: PathBuf,
+    },
+    /// What a candidate would change for every merchant; nothing changes
+    Simulate {
+        /// A policy folder, or a version; 0 is the version that serves
+        candidate: String,
+        /// Scene that movers are ranked by
+        #[arg(long, value_enum, default_value = "live")]
+        scene: SceneWord,
+        /// How many movers to name
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        movers: u32,
     },
     /// Publish a folder; answers once it serves
     Publish(PublishArgs),
@@ -156,6 +169,14 @@ pub(super) async fn run(action: PolicyAction, target: &Target, folder: &PolicyFo
             };
             let value = json!({"problems": [], "hash": answer.hash, "version": answer.version});
             both(target, &value, &format!("{}: right, {known} ({})", dir.display(), answer.hash))
+        }
+        PolicyAction::Simulate { candidate, scene, movers } => {
+            let (version, files) = side(&candidate, target, folder)?;
+            let scene = scene.wire().into();
+            let request = SimulatePolicyRequest { files, version, scene, movers };
+            let answer = client(target).await?.simulate_policy(request).await;
+            let answer = answer.map_err(CliError::rpc("SimulatePolicy"))?.into_inner();
+            both(target, &simulation::json(&answer), &simulation::text(&answer))
         }
         PolicyAction::Publish(args) => publish(args, target, folder).await,
         PolicyAction::List { limit } => list(limit, target).await,
@@ -278,17 +299,21 @@ fn write(folder: &Path, file: &PolicyFile) -> Result<(), CliError> {
     Ok(std::fs::write(path, &file.content)?)
 }
 
+/// A version, or the files of a folder.
+fn side(text: &str, target: &Target, folder: &PolicyFolder) -> Result<(u64, Vec<PolicyFile>), CliError> {
+    match text.parse::<u64>() {
+        Ok(version) => Ok((version, Vec::new())),
+        Err(_) => read(target, folder, Path::new(text)).map(|files| (0, files)),
+    }
+}
+
 async fn diff(
     (from, to): (&str, &str),
     is_coloured: bool,
     target: &Target,
     folder: &PolicyFolder,
 ) -> Result<(), CliError> {
-    let side = |text: &str| match text.parse::<u64>() {
-        Ok(version) => Ok((version, Vec::new())),
-        Err(_) => read(target, folder, Path::new(text)).map(|files| (0, files)),
-    };
-    let ((from_version, from_files), (to_version, to_files)) = (side(from)?, side(to)?);
+    let ((from_version, from_files), (to_version, to_files)) = (side(from, target, folder)?, side(to, target, folder)?);
     let request = DiffPoliciesRequest { from_version, from_files, to_version, to_files };
     let answer = client(target).await?.diff_policies(request).await;
     let changes = answer.map_err(CliError::rpc("DiffPolicies"))?.into_inner().changes;

@@ -6,8 +6,10 @@ mod history;
 mod policy;
 mod recovery;
 mod score;
+mod search;
 mod simulate;
 mod tally;
+mod trust_purchase;
 mod validate;
 mod writer;
 
@@ -30,8 +32,13 @@ pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanati
 pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
+pub use search::{ProductHit, SearchPage, SearchQuery};
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
+pub use trust_purchase::{
+    ConditionKind, ConditionStatus, RightStatus, TRUST_PURCHASE, TrustPurchaseError, TrustPurchaseQuery,
+    TrustPurchaseStatus,
+};
 pub use validate::{
     Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
     Validation, ValidationQuery,
@@ -114,6 +121,8 @@ impl Engine {
             store.write(state.hot().revision(), state.take_rows(0))?;
             store.sync()?;
         }
+        // What recovery made again was counted when it happened.
+        drop(state.take_membership_changes());
         let hot = state.hot().clone();
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());

@@ -59,14 +59,19 @@ impl Engine {
         let mut revisions = self.revisions.clone();
         loop {
             revisions.borrow_and_update();
+            // Waits before it writes: every attempt logs the whole text.
+            let is_busy = self.is_at_once(&body) && self.read(|state| state.transition().is_some());
+            if is_busy && !left().is_zero() {
+                // When the time is over the caller is told that another change is in the way.
+                if let Ok(next) = tokio::time::timeout(left(), self.next_revision(&mut revisions)).await {
+                    next?;
+                }
+                continue;
+            }
             let applied = self.write(request.clone(), body.clone()).await?;
             match &applied.outcome {
-                Outcome::Rejected(Rejection::TransitionPending) if !left().is_zero() => {
-                    // Without an answer in time the caller is told that another change is in the way.
-                    if let Ok(next) = tokio::time::timeout(left(), self.next_revision(&mut revisions)).await {
-                        next?;
-                    }
-                }
+                // Another change came first.
+                Outcome::Rejected(Rejection::TransitionPending) if !left().is_zero() => {}
                 Outcome::Policy(outcome) => {
                     telemetry::policy_change(kind, if outcome.is_unchanged { "unchanged" } else { "taken" });
                     if let Ok(served) = tokio::time::timeout(left(), self.wait_for_policy(outcome.version)).await {
@@ -84,6 +89,12 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether a change of policy begins a second world as soon as it is taken.
+    fn is_at_once(&self, body: &Body) -> bool {
+        let Body::PublishPolicy(publish) = body else { return true };
+        publish.effective_at.is_none_or(|at| at <= self.clock.now())
     }
 
     /// Publishes a text that was judged and waits until it serves.

@@ -314,6 +314,9 @@ impl Writer {
             }
             let made = state.finish(revision);
             self.metrics.records(made);
+            for (programme, entered, left) in state.take_membership_changes() {
+                self.metrics.members(&programme, entered, left);
+            }
         }
         self.note_transition();
         let rows = self.state.write().take_rows(SLICE);

@@ -304,7 +304,7 @@ fn rules(page: &mut String, policy: &Policy) {
         line(
             page,
             &format!(
-                "Ranked whenever a day closes: service providers with at least {} of 100 in each of the five \
+                "Ranked whenever a day closes, with effect from the next: service providers with at least {} of 100 in each of the five \
                  capabilities, by what their merchants sold together: {by}.",
                 ranking.min_capability
             ),

@@ -3,6 +3,7 @@
 mod changes;
 mod classes;
 mod conduct;
+mod flips;
 mod history;
 mod hot;
 mod index;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::changes::Changes;
+use super::flips::Flips;
 use super::history::{History, HistoryError};
 use super::hot::{Hot, NOTHING_CLOSED};
 use super::providers::ProviderRanks;
@@ -84,6 +85,8 @@ pub struct State {
     /// Merchants whose stored sums are of an earlier day.
     pub(super) stale_windows: Vec<u32>,
     pub(super) scratch: Vec<SignalRow>,
+    /// Changes of membership since they were last reported.
+    pub(super) flips: Flips,
 }
 
 impl Default for State {
@@ -111,6 +114,7 @@ impl Default for State {
             pending_policy: None,
             stale_windows: Vec::new(),
             scratch: Vec::new(),
+            flips: Flips::default(),
         }
     }
 }
@@ -363,11 +367,14 @@ impl State {
     fn refresh_merchant(&mut self, slot: u32) {
         let world = self.hot.world();
         let made = self.materialised(slot);
-        world.table.write(slot, &made.as_ref().map_or(MerchantRecord::UNREGISTERED, |made| made.record));
+        let record = made.as_ref().map_or(MerchantRecord::UNREGISTERED, |made| made.record);
+        let before = world.table.read(slot).programmes;
+        self.flips.count(before, record.programmes);
+        world.table.write(slot, &record);
         if let Some(at) = made.and_then(|made| made.next_change) {
             self.due.insert((at, Due::Merchant(slot)));
         }
-        self.refresh_in_transition(slot);
+        self.refresh_in_transition(slot, before);
     }
 
     /// A merchant's record under the current policy and day, made afresh; none if it is not registered.

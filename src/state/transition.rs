@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use parking_lot::Mutex;
 
 use super::classes::ItemClasses;
+use super::flips::Flips;
 use super::history::{History, HistoryError, HistoryRows};
 use super::hot::{NOTHING_CLOSED, Side, World};
 use super::parallel::in_parallel;
@@ -21,7 +22,7 @@ use super::state::{Due, State};
 use super::table::MerchantTable;
 use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, Rejection, Subject, Timestamp};
 use crate::policy::Policy;
-use crate::traffic::{materialise, open_programmes};
+use crate::traffic::{MerchantRecord, materialise, open_programmes};
 use crate::trust::{FirstSale, MerchantFacts, MerchantView, SignalRow, merge_ranges};
 
 /// A world being built.
@@ -45,6 +46,8 @@ pub struct Transition {
     forked: HashMap<u32, MerchantFacts, foldhash::fast::FixedState>,
     /// Merchants whose anchored windows are summed once all rows are read.
     reanchor: BTreeSet<u32>,
+    /// How memberships differ from the current ones, of the merchants scored so far.
+    flips: Mutex<Flips>,
     phase: Phase,
 }
 
@@ -140,6 +143,7 @@ impl State {
             item_facts: HashMap::default(),
             forked: HashMap::default(),
             reanchor: BTreeSet::new(),
+            flips: Mutex::default(),
             phase: Phase::Waiting,
         });
         self.meta.transition = Some(row);
@@ -285,30 +289,61 @@ impl State {
         summed
     }
 
+    /// Notes a merchant's record in the world being built; `before` are the programmes of its current record when it was
+    /// last noted.
+    fn note_in(&self, transition: &Transition, slot: u32, before: u64, record: &MerchantRecord, flips: &mut Flips) {
+        let noted = transition.table.read(slot);
+        if noted.is_registered {
+            flips.uncount(before, noted.programmes);
+        }
+        if record.is_registered {
+            flips.count(self.current_programmes(slot), record.programmes);
+        }
+        transition.table.write(slot, record);
+    }
+
+    fn current_programmes(&self, slot: u32) -> u64 {
+        self.hot.world().table.read(slot).programmes
+    }
+
     /// Makes records in the world being built, on every core: they do not look at each other.
     fn score_slots(&mut self, transition: &Transition, slots: Range<u32>) {
         let state = &*self;
         let made: Vec<(Timestamp, Due)> = in_parallel(slots, |slots| {
-            let mut scratch = Vec::new();
-            let due = |slot| Some((state.score_slot(transition, slot, &mut scratch)?, Due::Merchant(slot)));
-            slots.filter_map(due).collect()
+            let (mut scratch, mut flips) = (Vec::new(), Flips::default());
+            let due = |slot| {
+                let before = state.current_programmes(slot);
+                Some((state.score_slot(transition, slot, before, &mut scratch, &mut flips)?, Due::Merchant(slot)))
+            };
+            let due = slots.filter_map(due).collect();
+            transition.flips.lock().merge(&flips);
+            due
         });
         // A change that only one of the worlds has coming makes the record again, which does no harm.
         self.due.extend(made);
     }
 
-    /// Makes a merchant's record in the world being built; answers when it changes by itself.
-    fn score_slot(&self, transition: &Transition, slot: u32, scratch: &mut Vec<SignalRow>) -> Option<Timestamp> {
+    /// Makes a merchant's record in the world being built; answers when it changes by itself. `before` as for
+    /// [`Self::note_in`].
+    fn score_slot(
+        &self,
+        transition: &Transition,
+        slot: u32,
+        before: u64,
+        scratch: &mut Vec<SignalRow>,
+        flips: &mut Flips,
+    ) -> Option<Timestamp> {
         let view = self.view_in(transition, slot)?;
         let made = materialise(&transition.policy.rules(&transition.disabled), &view, scratch);
-        transition.table.write(slot, &made.record);
+        self.note_in(transition, slot, before, &made.record, flips);
         made.next_change
     }
 
     /// Makes one merchant's record in the world being built.
-    fn score_in(&mut self, transition: &Transition, slot: u32) {
+    fn score_in(&mut self, transition: &Transition, slot: u32, before: u64) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let next_change = self.score_slot(transition, slot, &mut scratch);
+        let flips = &mut *transition.flips.lock();
+        let next_change = self.score_slot(transition, slot, before, &mut scratch, flips);
         self.scratch = scratch;
         self.due.extend(next_change.map(|at| (at, Due::Merchant(slot))));
     }
@@ -383,13 +418,16 @@ impl State {
         summed
     }
 
-    pub(super) fn refresh_in_transition(&mut self, slot: u32) {
+    /// Makes a merchant's record again in the world being built; `before` are the programmes of its current record
+    /// before it changed.
+    pub(super) fn refresh_in_transition(&mut self, slot: u32, before: u64) {
         let Some(transition) = self.transition.take() else { return };
         if matches!(transition.phase, Phase::Scoring(_) | Phase::Classifying(..) | Phase::Ready) {
             if self.view(slot).is_some() {
-                self.score_in(&transition, slot);
+                self.score_in(&transition, slot, before);
             } else {
-                transition.table.write(slot, &crate::traffic::MerchantRecord::UNREGISTERED);
+                let flips = &mut *transition.flips.lock();
+                self.note_in(&transition, slot, before, &MerchantRecord::UNREGISTERED, flips);
             }
         }
         self.transition = Some(transition);
@@ -419,6 +457,7 @@ impl State {
         }
         self.changes.item_windows.extend(transition.item_facts.keys().copied());
         self.item_facts.extend(transition.item_facts);
+        self.flips.merge(&transition.flips.lock());
         self.meta.facts_day = Some(transition.facts_day).filter(|day| *day > NOTHING_CLOSED);
         self.meta.policy_version = transition.policy.version;
         self.meta.unseen_at_close = row.map(|row| row.unseen_at_close).unwrap_or_default();

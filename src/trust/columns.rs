@@ -117,7 +117,9 @@ impl NumberColumn {
         }
     }
 
-    pub(super) fn value(&self, seen: &Seen) -> Option<f64> {
+    /// The value; none where it is not known.
+    #[must_use]
+    pub fn value(&self, seen: &Seen) -> Option<f64> {
         match self {
             Self::FanCount => Some(count_to_f64(seen.merchant?.merchant.fan_count)),
             Self::DaysSinceOpening | Self::DaysSinceFirstSale | Self::DaysSinceEnrolment(_) | Self::ItemAge => {

@@ -3,6 +3,7 @@
 //! Read in this order: `signal` (what is declared), `facts` (window sums), `score` (how it becomes a score).
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod closing;
 mod columns;
 pub mod consumer_rights;
 mod curve;
@@ -16,10 +17,11 @@ pub mod validation;
 mod view;
 mod window;
 
+pub use closing::{Closing, Ground, closing};
 pub use columns::{FlagColumn, ListColumn, NumberColumn, TextColumn};
 pub use curve::{Curve, CurveError};
 pub use facts::{Anchors, FactsLayout, FirstSale, Level, MerchantFacts, MerchantFactsParts, merge_ranges};
-pub use predicate::{Comparison, Condition, ConditionResult, Predicate, Step, Test};
+pub use predicate::{Comparison, Condition, ConditionResult, Predicate, Step, Test, TypedResult};
 pub use score::{LayerScore, ScoreModel, SignalRow, SignalState, Tier, Trust, score};
 pub use signal::{Derived, Dimension, Input, Layer, Signal, SignalKind};
 pub use view::{ItemView, MerchantView, ProviderView, Seen, TrustView};

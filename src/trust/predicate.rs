@@ -80,6 +80,23 @@ pub struct ConditionResult {
     pub is_decisive: bool,
 }
 
+/// A condition with its outcome, and what it compared: for those who compute with it instead of showing it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TypedResult<'a> {
+    /// What is shown.
+    pub result: ConditionResult,
+    /// What it tests.
+    pub test: &'a Test,
+    /// Whether it stands below a negation: then it holds when the test does not.
+    pub is_negated: bool,
+    /// The number that was compared, where it is known.
+    pub value: Option<f64>,
+    /// The part of the expression it belongs to. The parts are joined by `&&`, the conditions of one part otherwise.
+    pub part: usize,
+    /// Whether that part holds.
+    pub part_holds: bool,
+}
+
 /// Part of an expression: its outcome, and its conditions as bits.
 #[derive(Default)]
 struct Parts {
@@ -87,6 +104,8 @@ struct Parts {
     all: u64,
     decisive: u64,
     negated: u64,
+    /// What `&&` joins at its top: conditions and outcome of each.
+    conjuncts: Vec<(u64, bool)>,
 }
 
 impl Parts {
@@ -95,12 +114,9 @@ impl Parts {
     fn joined(&self, other: &Self, is_and: bool) -> Self {
         let holds = if is_and { self.holds && other.holds } else { self.holds || other.holds };
         let decides = |part: &Self| if part.holds == holds { part.decisive } else { 0 };
-        Self {
-            holds,
-            all: self.all | other.all,
-            decisive: decides(self) | decides(other),
-            negated: self.negated | other.negated,
-        }
+        let all = self.all | other.all;
+        let conjuncts = if is_and { [&self.conjuncts[..], &other.conjuncts].concat() } else { vec![(all, holds)] };
+        Self { holds, all, conjuncts, decisive: decides(self) | decides(other), negated: self.negated | other.negated }
     }
 }
 
@@ -151,19 +167,30 @@ impl Predicate {
     /// negated.
     #[must_use]
     pub fn results(&self, seen: &Seen) -> Vec<ConditionResult> {
+        self.typed_results(seen).into_iter().map(|typed| typed.result).collect()
+    }
+
+    /// The same, with what each condition compared.
+    #[must_use]
+    pub fn typed_results(&self, seen: &Seen) -> Vec<TypedResult<'_>> {
         let outcomes: Vec<bool> = self.conditions.iter().map(|condition| condition.holds(seen)).collect();
-        let Parts { decisive, negated, .. } = self.parts(&outcomes);
-        let result = |(index, (condition, holds)): (usize, (&Condition, &bool))| {
+        let Parts { decisive, negated, conjuncts, .. } = self.parts(&outcomes);
+        let mut typed = Vec::with_capacity(outcomes.len());
+        for (index, (condition, holds)) in self.conditions.iter().zip(outcomes).enumerate() {
             let bit = 1_u64.wrapping_shl(u32::try_from(index).unwrap_or(0));
             let is_negated = negated & bit != 0;
-            ConditionResult {
+            let part = conjuncts.iter().position(|(conditions, _)| conditions & bit != 0).unwrap_or(0);
+            let result = ConditionResult {
                 text: if is_negated { format!("!({})", condition.text) } else { condition.text.clone() },
-                holds: *holds != is_negated,
+                holds: holds != is_negated,
                 found: condition.found(seen),
                 is_decisive: decisive & bit != 0,
-            }
-        };
-        self.conditions.iter().zip(&outcomes).enumerate().map(result).collect()
+            };
+            let part_holds = conjuncts.get(part).is_some_and(|(_, holds)| *holds);
+            let value = condition.test.value(seen);
+            typed.push(TypedResult { result, test: &condition.test, is_negated, value, part, part_holds });
+        }
+        typed
     }
 
     /// Which conditions the outcome rests on, and which stand below a negation.
@@ -171,16 +198,17 @@ impl Predicate {
         let mut stack: Vec<Parts> = Vec::new();
         for step in &self.steps {
             match step {
-                Step::Condition(index) => stack.push(Parts {
-                    holds: outcomes.get(usize::from(*index)).copied().unwrap_or(false),
-                    all: 1_u64.wrapping_shl(u32::from(*index)),
-                    decisive: 1_u64.wrapping_shl(u32::from(*index)),
-                    negated: 0,
-                }),
+                Step::Condition(index) => {
+                    let holds = outcomes.get(usize::from(*index)).copied().unwrap_or(false);
+                    let bit = 1_u64.wrapping_shl(u32::from(*index));
+                    let conjuncts = vec![(bit, holds)];
+                    stack.push(Parts { holds, all: bit, decisive: bit, negated: 0, conjuncts });
+                }
                 Step::Not => {
                     if let Some(top) = stack.last_mut() {
                         top.holds = !top.holds;
                         top.negated ^= top.all;
+                        top.conjuncts = vec![(top.all, top.holds)];
                     }
                 }
                 Step::And | Step::Or => {
@@ -200,14 +228,33 @@ impl Predicate {
     }
 }
 
+impl Test {
+    /// The number that is compared; none if it is not known, or if no number is.
+    fn value(&self, seen: &Seen) -> Option<f64> {
+        match self {
+            Self::Number(column, ..) => column.value(seen),
+            Self::Ratio(above, below, ..) => ratio(above, below, seen),
+            Self::Text(..) | Self::Member(..) | Self::Flag(_) => None,
+        }
+    }
+
+    /// The comparison that must come true and its constant, for tests of numbers.
+    #[must_use]
+    pub fn bound(&self, is_negated: bool) -> Option<(Comparison, f64)> {
+        match self {
+            Self::Number(_, comparison, constant) | Self::Ratio(_, _, comparison, constant) => {
+                Some((if is_negated { comparison.negated() } else { *comparison }, *constant))
+            }
+            Self::Text(..) | Self::Member(..) | Self::Flag(_) => None,
+        }
+    }
+}
+
 impl Condition {
     fn holds(&self, seen: &Seen) -> bool {
         match &self.test {
-            Test::Number(column, comparison, constant) => {
-                column.value(seen).is_some_and(|value| comparison.holds(value, *constant))
-            }
-            Test::Ratio(above, below, comparison, constant) => {
-                ratio(above, below, seen).is_some_and(|value| comparison.holds(value, *constant))
+            Test::Number(_, comparison, constant) | Test::Ratio(_, _, comparison, constant) => {
+                self.test.value(seen).is_some_and(|value| comparison.holds(value, *constant))
             }
             Test::Text(column, texts) => column.value(seen).is_some_and(|value| texts.iter().any(|text| text == value)),
             Test::Member(column, entry) => column.values(seen).any(|value| value == entry),
@@ -262,7 +309,34 @@ fn float_to_i64(whole: f64) -> Option<i64> {
 }
 
 impl Comparison {
-    fn holds(self, a: f64, b: f64) -> bool {
+    /// The comparison that holds when this one does not.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        match self {
+            Self::Less => Self::AtLeast,
+            Self::AtMost => Self::Greater,
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::AtLeast => Self::Less,
+            Self::Greater => Self::AtMost,
+        }
+    }
+
+    /// Whether a larger number can make it hold.
+    #[must_use]
+    pub fn wants_more(self) -> bool {
+        matches!(self, Self::AtLeast | Self::Greater)
+    }
+
+    /// Whether a smaller number can make it hold.
+    #[must_use]
+    pub fn wants_less(self) -> bool {
+        matches!(self, Self::Less | Self::AtMost)
+    }
+
+    /// Whether it holds.
+    #[must_use]
+    pub fn holds(self, a: f64, b: f64) -> bool {
         match a.partial_cmp(&b) {
             None => false,
             Some(order) => match self {

@@ -154,7 +154,8 @@ impl ScoreModel {
     }
 }
 
-fn evaluate(
+/// One signal. `rows` holds those before it.
+pub(super) fn evaluate(
     model: &ScoreModel,
     signal: &Signal,
     view: &MerchantView,
@@ -203,13 +204,18 @@ fn evaluate(
             None => (0.0, 0.0, SignalState::NoData),
         },
     };
-    let whole = denominator + signal.prior_strength;
-    let smoothed = if state == SignalState::NoData || whole <= 0.0 {
-        signal.prior_mean
-    } else {
-        (numerator + signal.prior_mean * signal.prior_strength) / whole
-    };
+    let smoothed =
+        if state == SignalState::NoData { signal.prior_mean } else { smooth(signal, numerator, denominator) };
     finish(signal, numerator, denominator, state, smoothed)
+}
+
+/// (n + m·k) / (d + k): what n of d observations come to beside the prior.
+pub(super) fn smooth(signal: &Signal, numerator: f64, denominator: f64) -> f64 {
+    let whole = denominator + signal.prior_strength;
+    if whole <= 0.0 {
+        return signal.prior_mean;
+    }
+    (numerator + signal.prior_mean * signal.prior_strength) / whole
 }
 
 fn finish(signal: &Signal, numerator: f64, denominator: f64, state: SignalState, smoothed: f64) -> SignalRow {
@@ -217,7 +223,7 @@ fn finish(signal: &Signal, numerator: f64, denominator: f64, state: SignalState,
     SignalRow { state, numerator, denominator, smoothed, value, effective_weight: 0.0 }
 }
 
-fn total(view: &MerchantView, inputs: &[Input]) -> f64 {
+pub(super) fn total(view: &MerchantView, inputs: &[Input]) -> f64 {
     let mut sum = 0.0;
     for input in inputs {
         sum += match input {

@@ -1,15 +1,20 @@
 //! Protobuf ⇄ domain, and domain errors → gRPC status with details. The only room that knows both.
 
 mod admin;
+mod closing;
 mod conduct;
 mod explain;
 mod facts;
 mod import;
+mod names;
 mod policy;
 mod profiles;
 mod scoring;
+mod search;
+mod simulate;
 mod status;
 mod time;
+mod trust_purchase;
 mod validate;
 mod validation;
 
@@ -24,10 +29,13 @@ pub use policy::{
 };
 pub use profiles::{ProfileMessage, deletion, field_mask, id_of, page, upserts};
 pub use scoring::{ScoreLimits, base_score, score_query, score_response};
+pub use search::{search_query, search_response};
+pub use simulate::{SimulateRequest, simulate_request, simulate_response, simulate_status, simulation_running};
 pub use status::{
     Batch, Reason, bad_policy, item_status, not_registered, read_status, rejected_status, rejection_to_item,
-    store_status, write_status,
+    store_status, too_many_searches, write_status,
 };
 pub use time::{date, timestamp, to_proto_time};
+pub use trust_purchase::{no_trust_purchase, trust_purchase_query, trust_purchase_response};
 pub use validate::{Fields, Problem, payload_hash, request_key};
 pub use validation::{validation_query, validation_response};

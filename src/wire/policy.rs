@@ -29,7 +29,7 @@ pub fn policy_text(files: Vec<proto::PolicyFile>) -> Result<PolicyText, Status> 
     Ok(text)
 }
 
-fn text_of(fields: &mut Fields, field: &str, files: Vec<proto::PolicyFile>) -> PolicyText {
+pub(super) fn text_of(fields: &mut Fields, field: &str, files: Vec<proto::PolicyFile>) -> PolicyText {
     let bytes: usize = files.iter().map(|file| file.path.len() + file.content.len()).sum();
     fields.check((1..=MAX_FILES).contains(&files.len()), field, "must have 1 to 256 entries");
     fields.check(bytes <= MAX_BYTES, field, "must have at most 4 MiB in all");
@@ -216,7 +216,7 @@ pub fn get_response(state: &State, version: u64) -> Option<proto::GetPolicyRespo
     })
 }
 
-fn row_of(state: &State, version: u64) -> Option<&PolicyRow> {
+pub(super) fn row_of(state: &State, version: u64) -> Option<&PolicyRow> {
     state.policy_row(if version == 0 { state.policy().version } else { version })
 }
 

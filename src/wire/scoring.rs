@@ -100,6 +100,18 @@ pub(super) fn scene(fields: &mut Fields, field: &str, scene: i32) -> Scene {
     Scene::Live
 }
 
+/// A scene as it is sent.
+pub(super) fn proto_scene(scene: Scene) -> proto::Scene {
+    match scene {
+        Scene::Live => proto::Scene::Live,
+        Scene::ShortVideo => proto::Scene::ShortVideo,
+        Scene::ImageText => proto::Scene::ImageText,
+        Scene::Search => proto::Scene::Search,
+        Scene::Mall => proto::Scene::Mall,
+        Scene::Store => proto::Scene::Store,
+    }
+}
+
 /// A target kind that was specified.
 pub(super) fn target_kind(fields: &mut Fields, field: &str, kind: i32) -> TargetKind {
     match proto::TargetKind::try_from(kind) {

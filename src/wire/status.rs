@@ -8,7 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt, pb};
 
 use super::validate::{Problem, bad_request, message};
 use crate::domain::{ProfileKey, Rejection};
-use crate::engine::{ReadError, WriteError};
+use crate::engine::{ReadError, TrustPurchaseError, WriteError};
 use crate::policy;
 use crate::proto;
 use crate::store::StoreError;
@@ -59,13 +59,21 @@ pub enum Reason {
     ShuttingDown,
     /// Only simulated time moves.
     ClockNotSimulated,
+    /// Another simulation is running: try again when it is done.
+    SimulationRunning,
     /// The store cannot be read: an operator must look.
     StoreFailed,
+    /// The policy has no Trust Purchase.
+    NoTrustPurchase,
+    /// Who asks does not promote the product.
+    NotPromoter,
+    /// Other searches keep the server busy: try again later.
+    TooManySearches,
 }
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 21] = [
+    pub const ALL: [(Self, Code); 25] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -86,7 +94,11 @@ impl Reason {
         (Self::ClockJumped, Code::Unavailable),
         (Self::ShuttingDown, Code::Unavailable),
         (Self::ClockNotSimulated, Code::FailedPrecondition),
+        (Self::SimulationRunning, Code::ResourceExhausted),
         (Self::StoreFailed, Code::Internal),
+        (Self::NoTrustPurchase, Code::FailedPrecondition),
+        (Self::NotPromoter, Code::FailedPrecondition),
+        (Self::TooManySearches, Code::ResourceExhausted),
     ];
 
     /// The reason as it is sent.
@@ -113,7 +125,11 @@ impl Reason {
             Self::ClockJumped => "CLOCK_JUMPED",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::ClockNotSimulated => "CLOCK_NOT_SIMULATED",
+            Self::SimulationRunning => "SIMULATION_RUNNING",
             Self::StoreFailed => "STORE_FAILED",
+            Self::NoTrustPurchase => "NO_TRUST_PURCHASE",
+            Self::NotPromoter => "NOT_PROMOTER",
+            Self::TooManySearches => "TOO_MANY_SEARCHES",
         }
     }
 
@@ -148,6 +164,11 @@ fn status(reason: Reason, text: String, retry: Option<Duration>) -> Status {
         details.set_retry_info(Some(retry));
     }
     Status::with_error_details(reason.code(), text, details)
+}
+
+/// A refusal that ends by itself.
+pub(super) fn retry(reason: Reason, text: &str, after_ms: u64) -> Status {
+    status(reason, text.to_owned(), Some(Duration::from_millis(after_ms)))
 }
 
 /// A rejection of a whole request.
@@ -224,6 +245,23 @@ pub fn read_status(error: &ReadError) -> Status {
 #[must_use]
 pub fn store_status(error: &StoreError) -> Status {
     status(Reason::StoreFailed, error.to_string(), None)
+}
+
+/// Why there is no status of Trust Purchase.
+pub(super) fn trust_purchase_status(error: &TrustPurchaseError) -> Status {
+    let reason = match error {
+        TrustPurchaseError::NoProgramme => Reason::NoTrustPurchase,
+        TrustPurchaseError::NotPromoter { .. } => Reason::NotPromoter,
+        TrustPurchaseError::NotRegistered(_) => Reason::NotRegistered,
+    };
+    status(reason, error.to_string(), None)
+}
+
+/// A search that was not begun.
+#[must_use]
+pub fn too_many_searches() -> Status {
+    let text = "as many searches are under way as the server does at a time; try again".to_owned();
+    status(Reason::TooManySearches, text, Some(Duration::from_millis(200)))
 }
 
 /// The status of one item of a batch.

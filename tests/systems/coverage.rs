@@ -10,7 +10,7 @@ use trustflow::traffic::{Programme, Uplift};
 type Key = (String, String);
 
 #[derive(Default)]
-pub struct Coverage {
+pub(crate) struct Coverage {
     held: BTreeMap<Key, usize>,
     failed: BTreeMap<Key, usize>,
     /// Lifts of members in millionths, before factors.
@@ -18,11 +18,11 @@ pub struct Coverage {
     /// Factors of items in millionths.
     factors: BTreeSet<(String, i64)>,
     /// Stages merchants were in.
-    pub stages: BTreeSet<String>,
+    pub(crate) stages: BTreeSet<String>,
 }
 
 impl Coverage {
-    pub fn see(&mut self, explained: &ExplainScoreResponse) {
+    pub(crate) fn see(&mut self, explained: &ExplainScoreResponse) {
         self.stages.insert(explained.stage.clone());
         for programme in &explained.programmes {
             for condition in programme.conditions.iter().chain(&programme.item_conditions) {
@@ -39,7 +39,7 @@ impl Coverage {
     }
 
     /// One line for each programme, and one for each condition.
-    pub fn print(&self, policy: &Policy) {
+    pub(crate) fn print(&self, policy: &Policy) {
         println!("{:>6} {:>6}  condition", "held", "failed");
         for programme in &policy.programmes {
             println!("{} ({})", programme.id, programme.kind.name());
@@ -60,7 +60,7 @@ impl Coverage {
     }
 
     /// Fails unless everything was seen.
-    pub fn check(&self, policy: &Policy) {
+    pub(crate) fn check(&self, policy: &Policy) {
         let mut missing = Vec::new();
         for programme in &policy.programmes {
             let id = &programme.id;

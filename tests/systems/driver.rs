@@ -17,28 +17,28 @@ use crate::coverage::Coverage;
 use crate::setup::Setup;
 
 /// A programme, a merchant that is in it, and what keeps it out.
-pub struct Case {
-    pub programme: &'static str,
-    pub scene: Scene,
-    pub kind: TargetKind,
+pub(crate) struct Case {
+    pub(crate) programme: &'static str,
+    pub(crate) scene: Scene,
+    pub(crate) kind: TargetKind,
     /// A member.
-    pub setup: Setup,
+    pub(crate) setup: Setup,
     /// Its lift; none where the trust score decides.
-    pub lift: Option<f64>,
+    pub(crate) lift: Option<f64>,
     /// The label of members.
-    pub label: Option<Label>,
+    pub(crate) label: Option<Label>,
     /// What keeps a merchant out: part of the reason, and how it looks then. The first one is "not yet".
-    pub refused: Vec<(&'static str, Setup)>,
+    pub(crate) refused: Vec<(&'static str, Setup)>,
     /// Other members and their lifts.
-    pub lifts: Vec<(Option<f64>, Setup)>,
+    pub(crate) lifts: Vec<(Option<f64>, Setup)>,
     /// A scene in which it does not work.
-    pub not_in: Option<Scene>,
+    pub(crate) not_in: Option<Scene>,
     /// A kind of target for which it does not work.
-    pub not_for: Option<TargetKind>,
+    pub(crate) not_for: Option<TargetKind>,
 }
 
 impl Case {
-    pub fn new(programme: &'static str, scene: Scene, kind: TargetKind, setup: Setup, lift: f64) -> Self {
+    pub(crate) fn new(programme: &'static str, scene: Scene, kind: TargetKind, setup: Setup, lift: f64) -> Self {
         Self {
             programme,
             scene,
@@ -53,49 +53,53 @@ impl Case {
         }
     }
 
-    pub fn refused(mut self, why: &'static str, setup: Setup) -> Self {
+    pub(crate) fn refused(mut self, why: &'static str, setup: Setup) -> Self {
         self.refused.push((why, setup));
         self
     }
 
-    pub fn lift(mut self, lift: f64, setup: Setup) -> Self {
+    pub(crate) fn lift(mut self, lift: f64, setup: Setup) -> Self {
         self.lifts.push((Some(lift), setup));
         self
     }
 
-    pub fn not_in(mut self, scene: Scene) -> Self {
+    pub(crate) fn not_in(mut self, scene: Scene) -> Self {
         self.not_in = Some(scene);
         self
     }
 
-    pub fn not_for(mut self, kind: TargetKind) -> Self {
+    pub(crate) fn not_for(mut self, kind: TargetKind) -> Self {
         self.not_for = Some(kind);
         self
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 }
 
+/// Counters of which the latest value counts.
+const LEVELS: [&str; 5] =
+    ["price_index", "shopping_experience_score", "repeat_customer_index", "buyers_30d", "repeat_buyers_30d"];
+
 /// What was sent of a merchant: item or not, day, counter.
 type Sent = BTreeSet<(bool, String, &'static str)>;
 
-pub struct Driver {
+pub(crate) struct Driver {
     // Kept for its folder and its task.
     _server: Server,
-    pub client: Client,
-    pub policy: Policy,
-    pub coverage: Coverage,
-    pub today: String,
+    pub(crate) client: Client,
+    pub(crate) policy: Policy,
+    pub(crate) coverage: Coverage,
+    pub(crate) today: String,
     next: u64,
     next_violation: u64,
     sent: BTreeMap<u64, Sent>,
 }
 
 impl Driver {
-    pub async fn start(now: &str) -> Self {
+    pub(crate) async fn start(now: &str) -> Self {
         let server = Server::start_at(now).await;
         let text: PolicyText = embedded();
         let policy = compile(&text, 1, &mut Dictionary::default()).expect("the shipped policy compiles");
@@ -112,17 +116,17 @@ impl Driver {
     }
 
     /// Moves to a time, e.g. `2022-03-21T07:00`.
-    pub async fn go(&mut self, time: &str) {
+    pub(crate) async fn go(&mut self, time: &str) {
         self.client.advance(&format!("{time}:00+08:00")).await;
         time[..10].clone_into(&mut self.today);
     }
 
-    pub fn programme(&self, id: &str) -> &Programme {
+    pub(crate) fn programme(&self, id: &str) -> &Programme {
         self.policy.programmes.iter().find(|programme| programme.id == id).expect(id)
     }
 
     /// An id that no holdout holds, or that one holds.
-    pub fn fresh_id(&mut self, held_out_of: Option<&str>) -> u64 {
+    pub(crate) fn fresh_id(&mut self, held_out_of: Option<&str>) -> u64 {
         loop {
             let id = self.next;
             self.next += 1;
@@ -144,7 +148,7 @@ impl Driver {
     }
 
     /// Registers or changes a merchant and its items so that nothing else is known of it.
-    pub async fn put(&mut self, id: u64, setup: &Setup) {
+    pub(crate) async fn put(&mut self, id: u64, setup: &Setup) {
         let at = |before: i32| instant(&format!("{}T00:30:00+08:00", self.day(before)));
         let (room, product, video) = items_of(id);
         let mut provider_id = setup.provider_id;
@@ -197,8 +201,7 @@ impl Driver {
     async fn record(&mut self, id: u64, setup: &Setup) {
         let mut days: BTreeMap<(bool, String), BTreeMap<&'static str, u64>> = BTreeMap::new();
         for (is_item, date, counter) in self.sent.get(&id).into_iter().flatten() {
-            let is_level = ["price_index", "shopping_experience_score", "repeat_customer_index"].contains(counter);
-            if !is_level {
+            if !LEVELS.contains(counter) {
                 days.entry((*is_item, date.clone())).or_default().insert(counter, 0);
             }
         }
@@ -223,7 +226,7 @@ impl Driver {
         }
     }
 
-    pub async fn provider(&self, id: u64, capabilities: [u32; 5], tags: &[&str]) {
+    pub(crate) async fn provider(&self, id: u64, capabilities: [u32; 5], tags: &[&str]) {
         let service_providers = vec![ServiceProvider {
             service_provider_id: id,
             name: format!("provider {id}"),
@@ -238,7 +241,7 @@ impl Driver {
     }
 
     /// Explains one target and keeps what it showed.
-    pub async fn explain(&mut self, id: u64, scene: Scene, kind: TargetKind) -> ExplainScoreResponse {
+    pub(crate) async fn explain(&mut self, id: u64, scene: Scene, kind: TargetKind) -> ExplainScoreResponse {
         let request = ExplainScoreRequest {
             scene: scene.into(),
             target_kind: kind.into(),
@@ -251,7 +254,7 @@ impl Driver {
     }
 
     /// The merchant's target is in a programme and gets its lift, in Score as in Explain.
-    pub async fn expect_lift(&mut self, case: &Case, id: u64, scene: Scene, lift: Option<f64>) {
+    pub(crate) async fn expect_lift(&mut self, case: &Case, id: u64, scene: Scene, lift: Option<f64>) {
         let what = format!("{} on {}, merchant {id} in {scene:?}", case.programme, self.today);
         let explained = self.explain(id, scene, case.kind).await;
         let shown = shown(&explained, case.programme);
@@ -286,7 +289,7 @@ impl Driver {
     }
 
     /// The merchant's target is not in a programme; a reason says why.
-    pub async fn expect_not(&mut self, case: &Case, id: u64, place: (Scene, TargetKind), why: &str) {
+    pub(crate) async fn expect_not(&mut self, case: &Case, id: u64, place: (Scene, TargetKind), why: &str) {
         let (scene, kind) = place;
         let what = format!("{} on {}, merchant {id} as {kind:?} in {scene:?}", case.programme, self.today);
         let explained = self.explain(id, scene, kind).await;
@@ -300,7 +303,7 @@ impl Driver {
     }
 
     /// Drives one programme through not yet, eligible, elsewhere, no longer, again and penalised.
-    pub async fn run(&mut self, case: &Case) {
+    pub(crate) async fn run(&mut self, case: &Case) {
         let id = self.fresh_id(None);
         let here = (case.scene, case.kind);
         if let Some((why, setup)) = case.refused.first() {
@@ -347,7 +350,7 @@ impl Driver {
     }
 
     /// The member of a case, outside the programme's window.
-    pub async fn run_closed(&mut self, case: &Case) {
+    pub(crate) async fn run_closed(&mut self, case: &Case) {
         let id = self.fresh_id(None);
         self.put(id, &case.setup).await;
         self.expect_not(case, id, (case.scene, case.kind), "outside its window").await;
@@ -357,14 +360,14 @@ impl Driver {
     }
 
     /// A violation id that was not used.
-    pub fn fresh_violation(&mut self) -> u64 {
+    pub(crate) fn fresh_violation(&mut self) -> u64 {
         self.next_violation += 1;
         self.next_violation - 1
     }
 }
 
 /// A programme of an explanation.
-pub fn shown<'a>(explained: &'a ExplainScoreResponse, programme: &str) -> &'a ProgrammeExplanation {
+pub(crate) fn shown<'a>(explained: &'a ExplainScoreResponse, programme: &str) -> &'a ProgrammeExplanation {
     explained.programmes.iter().find(|shown| shown.id == programme).expect(programme)
 }
 

@@ -4,7 +4,7 @@ use trustflow::proto::{MerchantKind, Scene, TargetKind};
 
 use crate::driver::{Case, Driver};
 use crate::rules;
-use crate::setup::{good, plain};
+use crate::setup::{average, good};
 
 const TRUST: &str = "trust.score";
 
@@ -47,7 +47,7 @@ fn selected_pool() -> Case {
 fn festival() -> Case {
     let member = good().sells("furniture");
     Case::new("real_good_things_festival", Scene::Store, TargetKind::Merchant, member, 0.35)
-        .refused("trust.tier", plain().sells("furniture"))
+        .refused("trust.tier", average().sells("furniture"))
         .refused("merchant.main_category", good())
 }
 
@@ -104,7 +104,7 @@ async fn packages(driver: &mut Driver) {
     }
 }
 
-pub async fn run(driver: &mut Driver) {
+pub(crate) async fn run(driver: &mut Driver) {
     // 18 March: nothing has begun.
     rules::claim_window(driver, 30).await;
     for case in [warm_spring(), virtual_goods(), selected_pool(), festival(), welfare()] {

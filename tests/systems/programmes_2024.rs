@@ -3,7 +3,7 @@
 use trustflow::proto::{Scene, TargetKind};
 
 use crate::driver::{Case, Driver};
-use crate::setup::{Setup, good, plain};
+use crate::setup::{Setup, average, good, plain};
 
 const TRUST: &str = "trust.score";
 
@@ -35,7 +35,7 @@ fn double_11() -> Case {
     Case::new("double_11", Scene::Live, TargetKind::LiveRoom, member.clone(), 0.35)
         .refused("\"double_11\" in merchant.enrolments", good())
         .refused(TRUST, member.turned_bad())
-        .lift(0.25, plain().list("double_11", 1))
+        .lift(0.25, average().list("double_11", 1))
         .not_in(Scene::Store)
 }
 
@@ -75,7 +75,7 @@ fn doujin() -> Case {
         .lift(0.25, signed_up(5, 80, 50_000).gmv(5, 300_000))
 }
 
-pub async fn run(driver: &mut Driver) {
+pub(crate) async fn run(driver: &mut Driver) {
     for case in [origin_belt(), new_star()] {
         driver.run_closed(&case).await;
     }

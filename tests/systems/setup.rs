@@ -4,39 +4,40 @@ use trustflow::proto::{Merchant, MerchantKind};
 
 /// A merchant, a room, a product and a video of it. All days are days before today.
 #[derive(Clone)]
-pub struct Setup {
-    pub kind: MerchantKind,
+pub(crate) struct Setup {
+    pub(crate) kind: MerchantKind,
     /// None: not known. Negative: in the future.
-    pub opened: Option<i32>,
-    pub categories: Vec<&'static str>,
-    pub region: &'static str,
-    pub belt: &'static str,
-    pub fans: u64,
-    pub tags: Vec<&'static str>,
-    pub prior_identity: bool,
+    pub(crate) opened: Option<i32>,
+    pub(crate) categories: Vec<&'static str>,
+    pub(crate) region: &'static str,
+    pub(crate) belt: &'static str,
+    pub(crate) fans: u64,
+    pub(crate) tags: Vec<&'static str>,
+    pub(crate) prior_identity: bool,
     /// Lists and the days they were joined before.
-    pub enrolments: Vec<(&'static str, i32)>,
-    pub rights: Vec<&'static str>,
+    pub(crate) enrolments: Vec<(&'static str, i32)>,
+    pub(crate) rights: Vec<&'static str>,
     /// Its service provider: capabilities and tags.
-    pub provider: Option<([u32; 5], Vec<&'static str>)>,
+    pub(crate) provider: Option<([u32; 5], Vec<&'static str>)>,
     /// The provider is the one of this id; a new one if 0.
-    pub provider_id: u64,
+    pub(crate) provider_id: u64,
     /// Counters on days.
-    pub facts: Vec<(i32, &'static str, u64)>,
-    pub room_tags: Vec<&'static str>,
-    pub product_tags: Vec<&'static str>,
-    pub product_categories: Vec<&'static str>,
-    pub product_virtual: bool,
-    pub product_listed: Option<i32>,
-    pub promoters: Vec<u64>,
-    pub product_facts: Vec<(i32, &'static str, u64)>,
+    pub(crate) facts: Vec<(i32, &'static str, u64)>,
+    pub(crate) room_tags: Vec<&'static str>,
+    pub(crate) product_tags: Vec<&'static str>,
+    pub(crate) product_categories: Vec<&'static str>,
+    pub(crate) product_virtual: bool,
+    pub(crate) product_listed: Option<i32>,
+    pub(crate) promoters: Vec<u64>,
+    pub(crate) product_facts: Vec<(i32, &'static str, u64)>,
 }
 
 /// Every right that every shop can hold.
-pub const SHOP_RIGHTS: [&str; 3] = ["fake_one_compensates_ten", "seven_day_no_reason", "return_freight_compensation"];
+pub(crate) const SHOP_RIGHTS: [&str; 3] =
+    ["fake_one_compensates_ten", "seven_day_no_reason", "return_freight_compensation"];
 
 /// What a careful merchant's day looks like, on 1,000 orders; without GMV.
-const GOOD: [(&str, u64); 35] = [
+const GOOD: [(&str, u64); 37] = [
     ("paid_orders", 1_000),
     ("created_orders", 1_000),
     ("cancelled_orders", 0),
@@ -72,6 +73,8 @@ const GOOD: [(&str, u64); 35] = [
     ("price_index", 8_000),
     ("shopping_experience_score", 490),
     ("repeat_customer_index", 9_000),
+    ("buyers_30d", 900),
+    ("repeat_buyers_30d", 400),
 ];
 
 /// And a careless one's.
@@ -114,7 +117,7 @@ const BAD: [(&str, u64); 35] = [
 ];
 
 /// An ordinary merchant that opened years ago; nothing was sent of it.
-pub fn plain() -> Setup {
+pub(crate) fn plain() -> Setup {
     Setup {
         kind: MerchantKind::Ordinary,
         opened: Some(2_000),
@@ -139,8 +142,16 @@ pub fn plain() -> Setup {
     }
 }
 
+/// The same with levels as most have them: levels stay when nothing else is sent.
+pub(crate) fn average() -> Setup {
+    plain()
+        .fact(2, "price_index", 10_000)
+        .fact(2, "shopping_experience_score", 420)
+        .fact(2, "repeat_customer_index", 5_000)
+}
+
 /// A careful merchant that sells 200,000 yuan in 30 days: too much for the long tail, too little for the second pool.
-pub fn good() -> Setup {
+pub(crate) fn good() -> Setup {
     let mut setup = plain();
     setup.facts = GOOD.iter().map(|(counter, value)| (2, *counter, *value)).collect();
     setup.gmv(2, 200_000)
@@ -148,7 +159,7 @@ pub fn good() -> Setup {
 
 impl Setup {
     /// The same merchant, careless: its trust score falls below every bound.
-    pub fn turned_bad(mut self) -> Self {
+    pub(crate) fn turned_bad(mut self) -> Self {
         let paid = |facts: &Self, counter| facts.facts.iter().any(|(_, name, _)| *name == counter);
         for (counter, value) in BAD {
             if paid(&self, counter) {
@@ -162,57 +173,57 @@ impl Setup {
     }
 
     /// GMV on a day, in yuan.
-    pub fn gmv(self, day: i32, yuan: u64) -> Self {
+    pub(crate) fn gmv(self, day: i32, yuan: u64) -> Self {
         self.fact(day, "gmv_fen", yuan * 100)
     }
 
     /// A counter on a day; replaces what was said of it.
-    pub fn fact(mut self, day: i32, counter: &'static str, value: u64) -> Self {
+    pub(crate) fn fact(mut self, day: i32, counter: &'static str, value: u64) -> Self {
         self.facts.retain(|(other, name, _)| (*other, *name) != (day, counter));
         self.facts.push((day, counter, value));
         self
     }
 
-    pub fn product_fact(mut self, day: i32, counter: &'static str, value: u64) -> Self {
+    pub(crate) fn product_fact(mut self, day: i32, counter: &'static str, value: u64) -> Self {
         self.product_facts.retain(|(other, name, _)| (*other, *name) != (day, counter));
         self.product_facts.push((day, counter, value));
         self
     }
 
-    pub fn list(mut self, list: &'static str, days: i32) -> Self {
+    pub(crate) fn list(mut self, list: &'static str, days: i32) -> Self {
         self.enrolments.retain(|(other, _)| *other != list);
         self.enrolments.push((list, days));
         self
     }
 
-    pub fn tag(mut self, tag: &'static str) -> Self {
+    pub(crate) fn tag(mut self, tag: &'static str) -> Self {
         self.tags.push(tag);
         self
     }
 
-    pub fn sells(mut self, category: &'static str) -> Self {
+    pub(crate) fn sells(mut self, category: &'static str) -> Self {
         self.categories = vec![category];
         self
     }
 
-    pub fn opened(mut self, days: i32) -> Self {
+    pub(crate) fn opened(mut self, days: i32) -> Self {
         self.opened = Some(days);
         self
     }
 
     /// Holds what Trust Purchase asks of everybody.
-    pub fn with_rights(mut self) -> Self {
+    pub(crate) fn with_rights(mut self) -> Self {
         self.rights = SHOP_RIGHTS.to_vec();
         self
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
     /// Its profile as it is sent, without what is dated.
-    pub fn merchant(&self, id: u64) -> Merchant {
+    pub(crate) fn merchant(&self, id: u64) -> Merchant {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         Merchant {
             merchant_id: id,

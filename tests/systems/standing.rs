@@ -5,13 +5,13 @@ use trustflow::proto::{Label, MerchantKind, Scene, TargetKind};
 use crate::common::calls::{facts, merchant, target_of, violation};
 use crate::common::plus;
 use crate::driver::{Case, Driver, shown};
-use crate::setup::{Setup, good, plain};
+use crate::setup::{Setup, average, good, plain};
 
 const TRUST: &str = "trust.score";
 
 fn kuai_brand() -> Case {
     let member = good().with(|setup| setup.kind = MerchantKind::KuaiBrand);
-    let benchmark = plain().tag("benchmark").with(|setup| setup.kind = MerchantKind::KuaiBrand);
+    let benchmark = average().tag("benchmark").with(|setup| setup.kind = MerchantKind::KuaiBrand);
     let no_repurchase = member.clone().fact(2, "buyers_30d", 1_000).fact(2, "repeat_buyers_30d", 0);
     Case::new("kuai_brand", Scene::Live, TargetKind::LiveRoom, member.clone(), 0.3)
         .refused("merchant.kind", good())
@@ -219,8 +219,11 @@ async fn service_providers(driver: &mut Driver) {
     }
     driver.client.upsert(merchants).await;
     driver.client.record(rows).await;
-    let next = format!("{}T07:00", plus(&driver.today, 1));
-    driver.go(&next).await;
+    // Ranked when the first day closes; their places count from the second on.
+    for _ in 0..2 {
+        let next = format!("{}T07:00", plus(&driver.today, 1));
+        driver.go(&next).await;
+    }
 
     let served = |setup: Setup, place: u64| setup.with(|setup| setup.provider_id = FIRST + place);
     let mut case = Case::new("service_provider", Scene::Live, TargetKind::LiveRoom, served(good(), 2), 0.25)
@@ -269,7 +272,7 @@ async fn holdout(driver: &mut Driver) {
     assert!(scored.labels[0] & Label::Holdout as u32 != 0, "labelled");
 }
 
-pub async fn run(driver: &mut Driver) {
+pub(crate) async fn run(driver: &mut Driver) {
     driver.go("2023-02-14T07:00").await;
     driver.run_closed(&promotion_reward()).await;
     // A Wednesday.
