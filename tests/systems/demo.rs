@@ -76,8 +76,7 @@ fn members(engine: &Engine) -> BTreeMap<String, usize> {
             let explained = engine.explain(&query).expect("explained");
             let programmes = explained.merchant.map(|merchant| merchant.programmes).unwrap_or_default();
             for (programme, found) in explained.policy.programmes.iter().zip(programmes) {
-                let takes_part =
-                    found.member.is_member() && found.is_open && found.is_in_scene && found.takes_target;
+                let takes_part = found.member.is_member() && found.is_open && found.is_in_scene && found.takes_target;
                 *members.entry(programme.id.clone()).or_default() += usize::from(takes_part);
             }
         }

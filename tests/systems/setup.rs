@@ -144,10 +144,11 @@ pub(crate) fn plain() -> Setup {
 
 /// The same with levels as most have them: levels stay when nothing else is sent.
 pub(crate) fn average() -> Setup {
-    plain()
-        .fact(2, "price_index", 10_000)
-        .fact(2, "shopping_experience_score", 420)
-        .fact(2, "repeat_customer_index", 5_000)
+    plain().fact(2, "price_index", 10_000).fact(2, "shopping_experience_score", 420).fact(
+        2,
+        "repeat_customer_index",
+        5_000,
+    )
 }
 
 /// A careful merchant that sells 200,000 yuan in 30 days: too much for the long tail, too little for the second pool.

@@ -50,8 +50,8 @@ impl<'a> Node<'a> {
         let test = Self::Test(condition, outcome);
         let Test::Text(TextColumn::Stage, names) = &condition.test else { return test };
         let position = |name: &String| stages.iter().position(|stage| stage == name);
-        let Some(named) = names.iter().map(position).collect::<Option<Vec<usize>>>() else { return test };
-        let stages = named.into_iter().map(|stage| Self::Stage(stage, outcome));
+        let Some(positions) = names.iter().map(position).collect::<Option<Vec<usize>>>() else { return test };
+        let stages = positions.into_iter().map(|stage| Self::Stage(stage, outcome));
         if outcome { test.and(Self::Any(stages.collect())) } else { stages.fold(test, Self::and) }
     }
 

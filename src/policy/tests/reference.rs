@@ -31,7 +31,9 @@ fn examples() -> PolicyText {
         let block = block.split("```").next().unwrap_or_default();
         let (first, rest) = block.split_once('\n').expect("lines");
         let path = first.strip_prefix("# ").unwrap_or_else(|| panic!("{first:?} names no file"));
-        files.entry(path.to_owned()).or_default().push_str(&format!("{rest}\n"));
+        let file = files.entry(path.to_owned()).or_default();
+        file.push_str(rest);
+        file.push('\n');
     }
     PolicyText { source: "docs".to_owned(), files: files.into_iter().collect() }
 }
