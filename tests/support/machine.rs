@@ -12,7 +12,7 @@ use trustflow::engine::recover;
 use trustflow::log::{Log, LogError, Revision};
 use trustflow::state::{Applied, NOTHING_CLOSED, State, Transition};
 use trustflow::store::{DataFolder, Store};
-use trustflow::traffic::{ItemRecord, MerchantRecord, materialise};
+use trustflow::traffic::{ItemClass, MerchantRecord, materialise};
 use trustflow::trust::{Anchor, Anchors, LevelId, Span, SumId, Window};
 
 /// Facts that were accepted, as they stand.
@@ -108,7 +108,8 @@ impl Machine {
         let item = |id| {
             let record = videos.locate(&world, id, 0);
             let owner = self.state.entry(record.merchant_slot)?.id.0;
-            Some((Some(owner), ItemRecord { merchant_slot: 0, ..record }))
+            // Positions of classes follow the order in which they came up; readers see what they hold.
+            Some((Some(owner), world.classes.get(record.class).cloned()))
         };
         Visible {
             policy: world.policy.version,
@@ -127,7 +128,7 @@ pub(crate) struct Visible {
     policy: u64,
     facts_day: Day,
     merchants: Vec<Option<MerchantRecord>>,
-    items: Vec<Option<(Option<u64>, ItemRecord)>>,
+    items: Vec<Option<(Option<u64>, Option<ItemClass>)>>,
     remembered: usize,
     progress: u64,
 }
