@@ -129,6 +129,7 @@ fn sizes_are_refused_before_anything_is_read() {
 #[test]
 fn toml_made_to_harm_is_refused() {
     let deep = 100_000;
+    let key = |n: usize| format!("k{n} = 1\n");
     let file = "programmes/x.toml";
     let cases = [
         ("arrays", format!("x = {}{}", "[".repeat(deep), "]".repeat(deep)), ""),
@@ -137,7 +138,7 @@ fn toml_made_to_harm_is_refused() {
         ("dotted keys", format!("x{} = 1", ".a".repeat(deep)), ""),
         ("dotted tables", format!("[x{}]\n", ".a".repeat(deep)), ""),
         ("array tables", "[[x.y]]\n".repeat(deep), ""),
-        ("keys", (0..40_000).map(|n| format!("k{n} = 1\n")).collect(), "unknown field"),
+        ("keys", (0..40_000).map(key).collect(), "unknown field"),
         ("one key", format!("{} = 1", "k".repeat(1_000_000)), "unknown field"),
         ("NUL", "name = \"a\0b\"".to_owned(), ""),
         ("NUL outside", "\0".repeat(1_000), ""),
@@ -194,9 +195,12 @@ fn lists_without_an_end_are_refused() {
     };
     let signals: String = (0..4_000).map(signal).collect();
     refused("signals", &with("score.toml", score.clone() + &signals), "signals, at most 512");
-    let counters: String = (0..9_000)
-        .map(|n| format!("{{ name = \"counter_with_a_long_name_number_{n}\", kind = \"flow\", unit = \"\", description = \"\" }},\n"))
-        .collect();
+    let counter = |n: usize| {
+        format!(
+            "{{ name = \"counter_with_a_long_name_number_{n}\", kind = \"flow\", unit = \"\", description = \"\" }},\n"
+        )
+    };
+    let counters: String = (0..9_000).map(counter).collect();
     let more = score.replacen("counter = [", &format!("counter = [{counters}"), 1);
     refused("counters", &with("score.toml", more), "more than 4096 counters");
     let names: Vec<String> = (0..20_000).map(|n| format!("\"counter_{n}\"")).collect();

@@ -83,7 +83,7 @@ impl Known {
 }
 
 /// Names without a part that the policy declares.
-const FIXED: [&str; 40] = [
+pub(super) const FIXED: [&str; 40] = [
     "merchant.fan_count",
     "merchant.days_since_opening",
     "merchant.days_since_first_sale",

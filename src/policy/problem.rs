@@ -159,7 +159,8 @@ fn repair(message: &str) -> String {
 /// A message that fits a terminal, whatever the file says.
 fn clipped(mut message: String) -> String {
     if message.len() > MAX_MESSAGE_BYTES {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        let end = message.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_MESSAGE_BYTES).last();
+        message.truncate(end.unwrap_or(0));
         message.push_str("...");
     }
     message

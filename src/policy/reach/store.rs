@@ -78,13 +78,14 @@ impl<'a> Store<'a> {
             Test::Number(column, comparison, constant) => {
                 let key = number_key(column);
                 let possible = self.number(key, |numbers| numbers.compare(*comparison, *constant, outcome));
-                possible
-                    && match column {
-                        NumberColumn::TrustScore => self.tiers_agree(),
-                        // The day is known where the days since then are.
-                        NumberColumn::EnrolmentDay(list) if outcome => self.number(Key::Enrolment(list), Numbers::know),
-                        _ => true,
-                    }
+                let score_agrees = *column != NumberColumn::TrustScore || self.tiers_agree();
+                // The day of enrolment is known where the days since then are.
+                let day_agrees = if let (NumberColumn::EnrolmentDay(list), true) = (column, outcome) {
+                    self.number(Key::Enrolment(list), Numbers::know)
+                } else {
+                    true
+                };
+                possible && score_agrees && day_agrees
             }
             Test::Ratio(above, below, comparison, constant) => {
                 let possible =
@@ -134,16 +135,13 @@ impl<'a> Store<'a> {
     }
 
     fn put(&mut self, key: Key<'a>, slot: Slot<'a>) {
-        let position = self.position(key);
-        match position.and_then(|position| self.slots.get_mut(position)) {
-            Some((_, old)) => {
-                let old = std::mem::replace(old, slot);
-                self.trail.push((position.unwrap_or(0), Some(old)));
-            }
-            None => {
-                self.trail.push((self.slots.len(), None));
-                self.slots.push((key, slot));
-            }
+        let position = self.position(key).unwrap_or(self.slots.len());
+        if let Some((_, old)) = self.slots.get_mut(position) {
+            let old = std::mem::replace(old, slot);
+            self.trail.push((position, Some(old)));
+        } else {
+            self.trail.push((position, None));
+            self.slots.push((key, slot));
         }
     }
 
@@ -157,10 +155,8 @@ impl<'a> Store<'a> {
     fn number(&mut self, key: Key<'a>, change: impl FnOnce(&mut Numbers)) -> bool {
         let mut numbers = self.numbers(key);
         change(&mut numbers);
-        let is_measured = match key {
-            Key::Number(NumberColumn::Signal(signal)) => self.truth_of(Key::Measured(*signal)) == Some(true),
-            _ => false,
-        };
+        let is_measured = matches!(key, Key::Number(NumberColumn::Signal(signal))
+            if self.truth_of(Key::Measured(*signal)) == Some(true));
         let possible = if is_measured { numbers.has_value() } else { numbers.is_possible() };
         self.put(key, Slot::Numbers(numbers));
         possible
@@ -267,8 +263,8 @@ impl<'a> Store<'a> {
                 | NumberColumn::DaysSinceEnrolment(_)
                 | NumberColumn::EnrolmentDay(_)
                 | NumberColumn::ItemAge => days,
-                NumberColumn::TrustScore => self.score(self.limits.max_score),
-                NumberColumn::LayerScore(layer) => self.score(self.max_layer(*layer)),
+                NumberColumn::TrustScore => score(self.limits.max_score),
+                NumberColumn::LayerScore(layer) => score(self.max_layer(*layer)),
                 NumberColumn::Signal(index) => match self.limits.signals.get(usize::from(*index)) {
                     Some(signal) => match signal.kind {
                         SignalKind::Share { .. } => Range { low: 0.0, high: 1.0, ..any },
@@ -290,18 +286,16 @@ impl<'a> Store<'a> {
         }
     }
 
-    fn score(&self, high: f64) -> Range {
-        Range { low: 0.0, high, is_whole: false, is_known: true }
-    }
-
     fn max_layer(&self, layer: Layer) -> f64 {
         self.limits.max_layers.get(layer.index()).copied().unwrap_or(100.0)
     }
 }
 
+/// A score from 0, which everybody has.
+fn score(high: f64) -> Range {
+    Range { low: 0.0, high, is_whole: false, is_known: true }
+}
+
 fn number_key(column: &NumberColumn) -> Key<'_> {
-    match column {
-        NumberColumn::DaysSinceEnrolment(list) => Key::Enrolment(list),
-        other => Key::Number(other),
-    }
+    if let NumberColumn::DaysSinceEnrolment(list) = column { Key::Enrolment(list) } else { Key::Number(column) }
 }

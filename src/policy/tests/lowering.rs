@@ -158,7 +158,7 @@ fn what_is_no_flat_predicate_is_refused_with_a_reason() {
         ("merchant.enrolled_on[\"x\"] > 3", "a date column against a number"),
         ("merchant.fan_count - 1 > 2", "not a column or a constant"),
         ("merchant.fan_count / 2 > 2", "a ratio of something else than two number columns"),
-        ("merchant.fan_count > 2 // more", "comments are not supported"),
+        ("merchant.fan_count > 2 // more", "expressions have no comments"),
         ("merchant.ships_goods ? true : false", "`? :` is not supported"),
         ("merchant.fan_cout > 2", "there is no column `merchant.fan_cout`; did you mean `merchant.fan_count`?"),
         ("shop.fans > 2", "there is no column `shop.fans`"),

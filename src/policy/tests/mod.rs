@@ -5,5 +5,6 @@ mod closing;
 mod diffs;
 mod embedded_policy;
 mod lowering;
+mod reference;
 mod sample;
 mod scores;
