@@ -155,8 +155,6 @@ impl Ground<'_> {
                 let more = smallest(|more| bound.wants_more() && bound.holds(days + count_to_f64(more)))?;
                 Some(Closing::Day(self.seen.now().day().plus(i32::try_from(more).ok()?)))
             }
-            // Nobody can have enrolled on another day.
-            NumberColumn::EnrolmentDay(_) => None,
             NumberColumn::Level(level) => self.level(*level, bound, &count_to_f64),
             NumberColumn::FanCount
             | NumberColumn::Sum(_)
