@@ -1,6 +1,7 @@
 //! Weights that are earned: on a real marketplace, imported by the real command line, the shipped policy's score
 //! foretells bad orders better than the best single metric and no worse than the plain average of three. Runs where the
 //! shared data lies beside the crate.
+#![allow(clippy::indexing_slicing, reason = "a wrong index fails the test, as it should")]
 
 mod common;
 
@@ -31,7 +32,7 @@ fn items() -> Option<PathBuf> {
 
 fn predictor<'a>(outcome: &'a OutcomeValidation, kind: PredictorKind, id: &str) -> &'a PredictorValidation {
     let found = outcome.predictors.iter().find(|found| found.kind() == kind && found.id == id);
-    found.unwrap_or_else(|| panic!("no {id}"))
+    found.expect(id)
 }
 
 fn ahead(outcome: &OutcomeValidation, kind: PredictorKind, id: &str) -> IntervalEstimate {

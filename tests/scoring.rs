@@ -212,8 +212,9 @@ async fn an_exposure_is_charged_to_at_most_one_support_programme() {
         status.programmes.iter().filter(|programme| programme.kind == "support").map(|p| bit(&p.id)).sum();
     for scene in SCENES {
         let scores = client.score(scene, TargetKind::Merchant, &[1, 2, 3, 4, 5]).await;
-        let (launch, kuai_brand) = (bit("new_merchant_launch"), bit("kuai_brand"));
-        assert_eq!(scores.programmes, [launch, kuai_brand, launch, 0, 0], "{scene:?}: the larger uplift is charged");
+        let [launch, kuai_brand, big_brand] = ["new_merchant_launch", "kuai_brand", "big_brand"].map(bit);
+        let expected = [launch, kuai_brand, launch, big_brand, 0];
+        assert_eq!(scores.programmes, expected, "{scene:?}: the larger uplift is charged");
         assert!(scores.programmes.iter().all(|bits| (bits & support).count_ones() <= 1));
         let [kuai, brand, new] = [Label::KuaiBrand, Label::Brand, Label::NewMerchant].map(|l| l as u32);
         assert_eq!(scores.labels, [kuai | new, kuai, new, brand, 0], "{scene:?}: members of both carry both labels");

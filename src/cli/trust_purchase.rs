@@ -86,7 +86,7 @@ fn status_text(answer: &GetTrustPurchaseStatusResponse) -> String {
         answer.revision,
     );
     for reason in &answer.reasons {
-        text += &format!("✗ {reason}\n");
+        line(&mut text, &format!("✗ {reason}"));
     }
     let tilts: Vec<String> = answer
         .tilts
@@ -97,7 +97,7 @@ fn status_text(answer: &GetTrustPurchaseStatusResponse) -> String {
         })
         .collect();
     if !tilts.is_empty() {
-        text += &format!("lifted in {}\n", tilts.join(", "));
+        line(&mut text, &format!("lifted in {}", tilts.join(", ")));
     }
     let (failing, others): (Vec<_>, Vec<_>) =
         answer.conditions.iter().partition(|condition| !condition.holds && !condition.group_holds);
@@ -112,10 +112,19 @@ fn status_text(answer: &GetTrustPurchaseStatusResponse) -> String {
     text
 }
 
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
 fn section(text: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
     let lines: Vec<String> = lines.collect();
     if !lines.is_empty() {
-        text.push_str(&format!("\n{heading}\n  {}\n", lines.join("\n  ")));
+        line(text, "");
+        line(text, heading);
+        for one in lines {
+            line(text, &format!("  {one}"));
+        }
     }
 }
 

@@ -95,6 +95,7 @@ pub struct ConditionStatus {
 
 /// One right of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct RightStatus {
     /// Whether the merchant holds it.
     pub is_held: bool,
@@ -107,6 +108,7 @@ pub struct RightStatus {
 }
 
 /// The status of one target, from one snapshot.
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct TrustPurchaseStatus {
     /// Revision of the snapshot.
     pub revision: u64,

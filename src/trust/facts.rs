@@ -5,6 +5,8 @@ use crate::domain::{CounterId, Day, DayFacts, FIRST_FACTS_DAY, Merchant};
 
 /// The day before every facts day: nothing was sent yet.
 const NEVER: Day = Day(i32::MIN);
+/// A level before it is sent.
+const UNSENT: Level = Level { day: NEVER, value: 0 };
 
 /// Which sums and levels a policy needs. Two policies with equal layouts share their sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,12 +59,20 @@ pub struct Level {
     pub value: u64,
 }
 
+impl Level {
+    /// Itself, unless it was never sent.
+    fn sent(self) -> Option<Self> {
+        (self.day != NEVER).then_some(self)
+    }
+}
+
 /// Sums and levels of one merchant, as of a facts day that the holder knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MerchantFacts {
     sums: Box<[u64]>,
     last_sent: Box<[Day]>,
-    levels: Box<[Option<Level>]>,
+    /// Those never sent are of the day [`NEVER`]: a third smaller than options, for every merchant.
+    levels: Box<[Level]>,
     first_sale: Option<Day>,
 }
 
@@ -226,7 +236,7 @@ impl MerchantFacts {
         Self {
             sums: vec![0; layout.sums.len()].into(),
             last_sent: vec![NEVER; layout.sums.len()].into(),
-            levels: vec![None; layout.levels.len()].into(),
+            levels: vec![UNSENT; layout.levels.len()].into(),
             first_sale: None,
         }
     }
@@ -240,7 +250,7 @@ impl MerchantFacts {
         fits.then(|| Self {
             sums: parts.sums.into(),
             last_sent: parts.last_sent.into_iter().map(Day).collect(),
-            levels: parts.levels.into(),
+            levels: parts.levels.into_iter().map(|level| level.unwrap_or(UNSENT)).collect(),
             first_sale: parts.first_sale,
         })
     }
@@ -251,7 +261,7 @@ impl MerchantFacts {
         MerchantFactsParts {
             sums: self.sums.to_vec(),
             last_sent: self.last_sent.iter().map(|day| day.0).collect(),
-            levels: self.levels.to_vec(),
+            levels: self.levels.iter().map(|level| level.sent()).collect(),
             first_sale: self.first_sale,
         }
     }
@@ -271,7 +281,7 @@ impl MerchantFacts {
     /// The latest level.
     #[must_use]
     pub fn level(&self, id: LevelId) -> Option<Level> {
-        self.levels.get(usize::from(id.0)).copied().flatten()
+        self.levels.get(usize::from(id.0)).and_then(|level| level.sent())
     }
 
     /// First day with a paid order.
@@ -415,9 +425,8 @@ impl MerchantFacts {
         let Some(entry) = layout.level_of(counter).and_then(|id| self.levels.get_mut(usize::from(id.0))) else {
             return;
         };
-        let newer = entry.is_none_or(|old| old.day < level.day || (is_written && old.day == level.day));
-        if newer {
-            *entry = Some(level);
+        if entry.day < level.day || (is_written && entry.day == level.day) {
+            *entry = level;
         }
     }
 

@@ -120,19 +120,18 @@ fn words(comparison: Comparison) -> &'static str {
 fn remedy(status: &TrustPurchaseStatus, found: &ConditionStatus) -> String {
     let policy = &status.policy;
     match &found.closing {
-        Closing::Nothing => String::new(),
         Closing::Observations { more, whole, part, withheld } => {
-            let mut text = String::new();
-            if !withheld.is_empty() {
-                text = format!(" Send {}, 0 if there were none.", counter_names(policy, withheld).join(" and "));
+            let sent = if withheld.is_empty() {
+                String::new()
+            } else {
+                format!(" Send {}, 0 if there were none.", counter_names(policy, withheld).join(" and "))
+            };
+            if *more == 0 {
+                return sent;
             }
-            if *more > 0 {
-                let whole = one_of(&counter_names(policy, whole));
-                let part = one_of(&counter_names(policy, part));
-                let and = if part.is_empty() { String::new() } else { format!(" and to {part}") };
-                text += &format!(" {more} further good observations reach it, each adding 1 to {whole}{and}.");
-            }
-            text
+            let (whole, part) = (one_of(&counter_names(policy, whole)), one_of(&counter_names(policy, part)));
+            let and = if part.is_empty() { String::new() } else { format!(" and to {part}") };
+            format!("{sent} {more} further good observations reach it, each adding 1 to {whole}{and}.")
         }
         Closing::RatioObservations { more } => {
             let counter = one_of(&lower_counter(status, found));
@@ -170,7 +169,7 @@ fn remedy(status: &TrustPurchaseStatus, found: &ConditionStatus) -> String {
         Closing::OutOfReach(SignalState::Disabled) => " Its counters were never sent for anyone.".to_owned(),
         Closing::OutOfReach(_) => " It does not apply to the merchant.".to_owned(),
         Closing::Unknown if found.bound.is_some() => " No further observations reach it now.".to_owned(),
-        Closing::Unknown => String::new(),
+        Closing::Nothing | Closing::Unknown => String::new(),
     }
 }
 

@@ -14,6 +14,9 @@ use crate::trust::score;
 
 const FIRST: Day = Day(19_000);
 
+/// Day, merchant, counters.
+type Row<'a> = (Day, u64, Vec<(&'a str, u64)>);
+
 /// An engine on simulated time that runs the shipped policy.
 struct Bench {
     engine: Engine,
@@ -38,14 +41,14 @@ impl Bench {
             id: MerchantId(id),
             name: String::new(),
             kind: MerchantKind::Ordinary,
-            opened_at: (id % 3 == 0).then(|| FIRST.plus(i32::try_from(id).expect("small")).start()),
-            categories: vec![if id % 7 == 0 { "mobile_recharge" } else { "clothing" }.to_owned()],
+            opened_at: id.is_multiple_of(3).then(|| FIRST.plus(i32::try_from(id).expect("small")).start()),
+            categories: vec![if id.is_multiple_of(7) { "mobile_recharge" } else { "clothing" }.to_owned()],
             region: String::new(),
             origin_belt: String::new(),
             fan_count: 0,
             service_provider: None,
             tags: vec![],
-            prior_identity_violation: id % 11 == 0,
+            prior_identity_violation: id.is_multiple_of(11),
             enrolments: vec![],
             revision: 0,
         };
@@ -64,7 +67,7 @@ impl Bench {
         assert!(taken, "{outcome:?}");
     }
 
-    async fn record(&self, rows: Vec<(Day, u64, Vec<(&str, u64)>)>) {
+    async fn record(&self, rows: Vec<Row<'_>>) {
         let rows = rows.into_iter().map(|(day, merchant, counters)| {
             let cell = |(name, value): (&str, u64)| (self.policy.counter(name).expect(name), value);
             let facts = DayFacts::new(counters.into_iter().map(cell).collect());
@@ -98,8 +101,8 @@ impl Bench {
         self.engine.close_day(None, day).await.expect("closed");
     }
 
-    async fn validate(&self, query: ValidationQuery) -> Validation {
-        self.engine.validate(&query).expect("the store can be read")
+    fn validate(&self, query: &ValidationQuery) -> Validation {
+        self.engine.validate(query).expect("the store can be read")
     }
 }
 
@@ -223,8 +226,8 @@ async fn what_is_foretold_is_found_and_what_comes_later_is_not_seen() {
     let bench = turncoats(turn, turn.plus(80)).await;
     // Ten days before the turn the next ten days are as the ones before; on the turn everything changes.
     let steady = ValidationQuery { horizon_days: 10, ..query(turn.plus(-10)) };
-    let steady = bench.validate(steady).await;
-    let turned = bench.validate(ValidationQuery { horizon_days: 10, ..query(turn) }).await;
+    let steady = bench.validate(&steady);
+    let turned = bench.validate(&ValidationQuery { horizon_days: 10, ..query(turn) });
     for outcome in ["bad_orders", "late_handover", "low_reviews"] {
         assert!(trust(&steady, outcome) > 0.999, "{outcome}: {}", trust(&steady, outcome));
         assert!(trust(&turned, outcome) < 0.001, "{outcome}: {}", trust(&turned, outcome));
@@ -253,13 +256,13 @@ async fn the_same_seed_gives_the_same_answer_and_open_horizons_are_left_out() {
     let turn = FIRST.plus(60);
     let bench = turncoats(turn, turn.plus(40)).await;
     let asked = ValidationQuery { to: turn.plus(28), outcome: Some("bad_orders".to_owned()), ..query(turn) };
-    let (one, two) = (bench.validate(asked.clone()).await, bench.validate(asked.clone()).await);
+    let (one, two) = (bench.validate(&asked), bench.validate(&asked));
     let text = |validation: &Validation| format!("{:?}", validation.outcomes);
     assert_eq!(text(&one), text(&two));
     assert_eq!(one.days, [turn]);
     assert_eq!(one.open_days, [turn.plus(14), turn.plus(28)], "their 30 days are not closed");
     assert_eq!(one.outcomes.len(), 1, "only the one asked for");
-    let sampled = bench.validate(ValidationQuery { max_merchants: 20, ..asked }).await;
+    let sampled = bench.validate(&ValidationQuery { max_merchants: 20, ..asked });
     assert!((5..=35).contains(&sampled.sampled) && sampled.registered == 40, "{} of 40", sampled.sampled);
     bench.engine.shut_down();
 }
@@ -274,7 +277,7 @@ async fn violations_are_an_outcome_of_every_history() {
     }
     bench.punish(18, "false_advertising", turn.plus(31)).await;
     let asked = ValidationQuery { outcome: Some("violations".to_owned()), ..query(turn) };
-    let found = bench.validate(asked).await;
+    let found = bench.validate(&asked);
     let outcome = &found.outcomes[0];
     assert_eq!((outcome.id.as_str(), outcome.dates[0].merchants, outcome.dates[0].bad), ("violations", 40, 8));
     assert!((outcome.dates[0].average - 0.2).abs() < 1e-12);

@@ -62,11 +62,11 @@ fn comments_layout_and_the_way_numbers_are_written_are_no_changes() {
 fn programmes_come_and_go_whole() {
     let mut text = embedded();
     text.files.retain(|(path, _)| path != "programmes/trust_purchase.toml");
-    text.files.push(("programmes/new_star.toml".into(), "name = 'x'\nscenes = [\"live\"]".into()));
+    text.files.push(("programmes/new_moon.toml".into(), "name = 'x'\nscenes = [\"live\"]".into()));
     text.files.push(("README.md".into(), "not policy".into()));
     let changed = changes(&text);
     let kinds: Vec<(ChangeKind, &str)> = changed.iter().map(|change| (change.kind, change.path.as_str())).collect();
-    assert_eq!(kinds, [(ChangeKind::Added, "programmes/new_star"), (ChangeKind::Removed, "programmes/trust_purchase")]);
+    assert_eq!(kinds, [(ChangeKind::Added, "programmes/new_moon"), (ChangeKind::Removed, "programmes/trust_purchase")]);
     assert_eq!(changed[0].after, "{ name = \"x\", scenes = [\"live\"] }");
     assert!(changed[1].before.contains("eligibility"), "{:?}", changed[1]);
 }
@@ -75,7 +75,8 @@ fn programmes_come_and_go_whole() {
 fn an_expression_is_shown_before_and_after() {
     let changed = changes(&edited("programmes/kuai_brand.toml", "trust.score >= 55", "trust.score >= 56"));
     assert_eq!(changed[0].path, "programmes/kuai_brand: eligibility");
-    assert_eq!(changed[0].after, "'merchant.kind == \"kuai_brand\" && trust.score >= 56'");
+    let lines = ["\n", "merchant.kind == \"kuai_brand\" && trust.score >= 56 &&\n"];
+    assert!(changed[0].after.starts_with(&format!("\"\"\"{}", lines.concat())), "{}", changed[0].after);
 }
 
 #[test]

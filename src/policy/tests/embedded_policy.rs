@@ -161,16 +161,28 @@ fn programmes_are_sorted_and_keep_their_bits() {
         ..Dictionary::default()
     };
     let policy = compile(&embedded(), 1, &mut dictionary).expect("compiles");
-    let bits: Vec<(&str, u8)> = policy.programmes.iter().map(|p| (p.id.as_str(), p.bit)).collect();
-    assert_eq!(bits, [("kuai_brand", 1), ("new_merchant_launch", 3), ("trust_purchase", 2)]);
-    assert_eq!(dictionary.programme_bits, ["gone", "kuai_brand", "trust_purchase", "new_merchant_launch"]);
+    assert!(policy.programmes.is_sorted_by(|a, b| a.id < b.id));
+    assert_eq!(policy.programmes.len(), 24);
+    let bits: Vec<&str> = dictionary.programme_bits.iter().map(String::as_str).collect();
+    assert_eq!(
+        bits[..5],
+        ["gone", "big_brand", "trust_purchase", "category_day", "double_11"],
+        "its own, else the next"
+    );
+    let stand = |p: &crate::traffic::Programme| bits[usize::from(p.bit)] == p.id;
+    assert!(policy.programmes.iter().all(stand), "{bits:?}");
     assert_eq!(policy.counter("paid_orders").map(|id| id.0), Some(1), "ids go on after what was declared before");
-    let tilt = &policy.programmes[2];
+    let find = |id: &str| policy.programmes.iter().find(|programme| programme.id == id).expect(id);
+    let tilt = find("trust_purchase");
     assert_eq!(tilt.kind, ProgrammeKind::Tilt);
     assert_eq!(Scene::ALL.map(|scene| tilt.works_in(scene)), [true, false, false, true, true, true]);
     let rules = |scene| policy.weight_rules.in_scene(scene, u64::MAX, false);
-    assert_eq!((rules(Scene::Live).in_scene, rules(Scene::ShortVideo).in_scene), (0b1110, 0b1010));
-    assert_eq!((rules(Scene::Live).hard, rules(Scene::Live).tilts), (0, 0b0100));
+    for (id, live, mall) in [("trust_purchase", true, true), ("mall_launch", false, true), ("new_star", true, false)] {
+        let works = |scene| rules(scene).in_scene & find(id).mask() != 0;
+        assert_eq!((works(Scene::Live), works(Scene::Mall)), (live, mall), "{id}");
+    }
+    assert_eq!((rules(Scene::Live).hard, rules(Scene::Live).tilts), (0, tilt.mask()));
+    assert_eq!(rules(Scene::Mall).modifiers, find("mall_launch").mask());
 }
 
 #[test]

@@ -282,8 +282,10 @@ fn trust_purchase_is_granted_on_rights_and_thresholds() {
     let (made, _) = perfect().record(&policy);
     let tilt = f64::from(made.record.tilt[Scene::Live.index()]);
     assert!(perfect().weight(&policy).tilt > tilt, "tilted in live rooms");
-    let scenes = made.record.boosts.map(|boost| boost.scenes);
-    assert!(scenes.iter().all(|scenes| scenes & Scene::ShortVideo.mask() == 0), "not in short videos");
+    let bit = policy.programmes.iter().find(|p| p.id == "trust_purchase").expect("it is shipped").bit;
+    let boost = made.record.boosts.iter().find(|boost| boost.bit == bit).expect("it lifts");
+    assert_eq!(boost.scenes & Scene::ShortVideo.mask(), 0, "not in short videos");
+    assert_ne!(boost.scenes & Scene::Live.mask(), 0, "in live rooms");
 }
 
 #[test]
