@@ -170,8 +170,6 @@ impl Ground<'_> {
                 }
                 less(value, bound)
             }
-            // A day that has been does not become another.
-            NumberColumn::EnrolmentDay(_) => None,
             // A lower place is a better one.
             NumberColumn::ProviderRank => less(value?, bound),
         }
