@@ -157,7 +157,7 @@ impl Ground<'_> {
             }
             // A date that has passed stays where it is.
             NumberColumn::EnrolmentDay(_) => None,
-            NumberColumn::Level(level) => Self::level(*level, bound, &count_to_f64),
+            NumberColumn::Level(level) => self.level(*level, bound, &count_to_f64),
             NumberColumn::FanCount
             | NumberColumn::Sum(_)
             | NumberColumn::ItemSum(_)
