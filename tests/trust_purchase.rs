@@ -222,7 +222,7 @@ async fn a_promoter_sees_what_fails_and_no_figure_of_the_owner() {
     let view = TrustPurchaseView::Promoter.into();
     let promoter = GetTrustPurchaseStatusRequest { view, promoter_merchant_id: 2, ..ask(TargetKind::Product, 77) };
     let owner = status_of(client, ask(TargetKind::Product, 77)).await;
-    let seen = status_of(client, promoter.clone()).await;
+    let seen = status_of(client, promoter).await;
     assert_eq!((seen.granted, seen.label, failing(&seen)), (owner.granted, owner.label, failing(&owner)));
     assert_eq!(seen.rights, owner.rights);
     assert_eq!((seen.target_name.as_str(), seen.merchant_id, seen.view()), ("丝绸", 1, TrustPurchaseView::Promoter));
@@ -240,14 +240,13 @@ async fn a_promoter_sees_what_fails_and_no_figure_of_the_owner() {
     }
     client.grant(1, held(&RIGHTS)).await;
     client.record(vec![good_day(1, "2023-02-27")]).await;
-    let seen = status_of(client, promoter.clone()).await;
+    let seen = status_of(client, promoter).await;
     assert!(seen.granted && !seen.tilts.is_empty());
     assert!(seen.tilts.iter().all(|tilt| tilt.uplift.is_none()), "it follows from the trust score");
 
-    let other = GetTrustPurchaseStatusRequest { promoter_merchant_id: 3, ..promoter.clone() };
+    let other = GetTrustPurchaseStatusRequest { promoter_merchant_id: 3, ..promoter };
     refused(client, other).await.is_plain(Code::FailedPrecondition, "NOT_PROMOTER");
-    let of_shop =
-        GetTrustPurchaseStatusRequest { target_id: 1, target_kind: TargetKind::Merchant.into(), ..promoter.clone() };
+    let of_shop = GetTrustPurchaseStatusRequest { target_id: 1, target_kind: TargetKind::Merchant.into(), ..promoter };
     refused(client, of_shop).await.is(Code::InvalidArgument, "BAD_REQUEST", "view");
     let nobody = GetTrustPurchaseStatusRequest { promoter_merchant_id: 0, ..promoter };
     refused(client, nobody).await.is(Code::InvalidArgument, "BAD_REQUEST", "promoter_merchant_id");

@@ -157,7 +157,7 @@ impl Ground<'_> {
             }
             // A date that has passed stays where it is.
             NumberColumn::EnrolmentDay(_) => None,
-            NumberColumn::Level(level) => self.level(*level, bound, &count_to_f64),
+            NumberColumn::Level(level) => Self::level(*level, bound, &count_to_f64),
             NumberColumn::FanCount
             | NumberColumn::Sum(_)
             | NumberColumn::ItemSum(_)
@@ -212,7 +212,7 @@ impl Ground<'_> {
                 Some(Closing::More { by, of: numerator.clone() })
             }
             SignalKind::Level { level, scale } => {
-                self.level(*level, bound, &|value| smooth(signal, scale * count_to_f64(value), 1.0))
+                Self::level(*level, bound, &|value| smooth(signal, scale * count_to_f64(value), 1.0))
             }
             SignalKind::Growth { current, previous } => {
                 let now = count_to_f64(view.facts.sum(*current));
@@ -274,7 +274,7 @@ impl Ground<'_> {
     }
 
     /// The level nearest to the present one that reaches the bound.
-    fn level(&self, level: LevelId, bound: Bound, figure: &dyn Fn(u64) -> f64) -> Option<Closing> {
+    fn level(level: LevelId, bound: Bound, figure: &dyn Fn(u64) -> f64) -> Option<Closing> {
         let holds = |value| bound.holds(figure(value));
         let to = if bound.wants_more() {
             smallest(holds)?
@@ -292,11 +292,11 @@ impl Ground<'_> {
             Derived::ViolationPoints => {
                 // After the longest decay nothing is left, and no day after it differs.
                 let longest = self.model.violations.types.iter().map(|kind| kind.decay_days).max().unwrap_or(0);
-                self.first_day(view, i32::from(longest).saturating_add(1), &reaches)
+                Self::first_day(view, i32::from(longest).saturating_add(1), &reaches)
             }
             Derived::DaysSinceOpening if bound.wants_more() => {
                 view.merchant.opened_at?;
-                self.first_day(view, i32::from(u16::MAX), &reaches)
+                Self::first_day(view, i32::from(u16::MAX), &reaches)
             }
             Derived::RightsCoverage if bound.wants_more() => {
                 let today = view.now.day();
@@ -321,7 +321,7 @@ impl Ground<'_> {
     }
 
     /// The first closed day after the present one on which a merchant that does nothing reaches a bound.
-    fn first_day(&self, view: &MerchantView, most: i32, reaches: &dyn Fn(&MerchantView) -> bool) -> Option<Closing> {
+    fn first_day(view: &MerchantView, most: i32, reaches: &dyn Fn(&MerchantView) -> bool) -> Option<Closing> {
         let days = (1..=most).map(|days| view.facts_day.plus(days));
         let mut later = days.map(|facts_day| MerchantView { facts_day, ..*view });
         later.find(|view| reaches(view)).map(|view| Closing::FactsDay(view.facts_day))
