@@ -4,12 +4,13 @@ use std::error::Error;
 
 /// Help text.
 pub(crate) const USAGE: &str = "\
-cargo bench --profile dist --bench grpc -- [OPTIONS] [score] [import] [start]
+cargo bench --profile dist --bench grpc -- [OPTIONS] [score] [import] [start] [policy]
 
-Without names all three run.
+Without names all four run.
   score               server CPU per Score call against the echo server
   import              durable merchant-days a second of ProfileService.Import
   start               time from spawn to `listening`, and resident memory, on the loaded data folder
+  policy              200 publishes and some simulations beside 1,000 Score calls a second: tail, time, consistency
 
   --quick             fewer calls, 10,000 merchants only
   --merchants N       population instead of 10,000 and 1,000,000; may be repeated
@@ -25,6 +26,7 @@ pub(crate) enum Part {
     Score,
     Import,
     Start,
+    Policy,
 }
 
 /// How calls are driven.
@@ -77,6 +79,7 @@ impl Args {
                 "score" => args.parts.push(Part::Score),
                 "import" => args.parts.push(Part::Import),
                 "start" => args.parts.push(Part::Start),
+                "policy" => args.parts.push(Part::Policy),
                 "--quick" => args.quick = true,
                 "--merchants" => args.merchants.push(value()?.replace('_', "").parse()?),
                 "--runs" => args.runs = value()?.parse()?,
@@ -99,7 +102,7 @@ impl Args {
             return Err("--runs and --merchants are at least 1".into());
         }
         if args.parts.is_empty() {
-            args.parts = vec![Part::Score, Part::Import, Part::Start];
+            args.parts = vec![Part::Score, Part::Import, Part::Start, Part::Policy];
         }
         if args.merchants.is_empty() {
             args.merchants = if args.quick { vec![10_000] } else { vec![10_000, 1_000_000] };

@@ -1,5 +1,5 @@
 //! Out-of-process benchmark of the `trustflow` binary: server CPU per Score call against an echo server, durable
-//! import, and start-up. Needs `h2load` (nghttp2-client) and `taskset` (util-linux), two cores and Linux.
+//! import, start-up, and policies that change under load. Needs `h2load` (nghttp2-client) and `taskset` (util-linux), two cores and Linux.
 //!
 //! Client and server are separate processes on separate cores, so that only the server's CPU time is counted. Echo
 //! and trustflow take turns, so that a change of the machine hits both. See `args::USAGE` for the options.
@@ -11,6 +11,7 @@ mod durable;
 mod echo;
 mod fresh;
 mod load;
+mod policy;
 mod population;
 mod process;
 mod report;
@@ -63,15 +64,19 @@ fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     report.table(durable::IMPORT_TITLE, &durable::IMPORT_HEAD);
     report.table(durable::LOAD_TITLE, &durable::LOAD_HEAD);
     report.table(durable::START_TITLE, &durable::START_HEAD);
+    report.table(policy::TITLE, &policy::HEAD);
     if args.has(Part::Import) {
         durable::import_days(args, &runtime, &Site::new(args.echo_as_target)?, &mut report)?;
     }
-    if args.has(Part::Score) || args.has(Part::Start) {
+    if args.has(Part::Score) || args.has(Part::Start) || args.has(Part::Policy) {
         for &merchants in &args.merchants {
             let site = Site::new(args.echo_as_target)?;
             durable::load(&runtime, &site, merchants, &mut report)?;
             if args.has(Part::Start) {
                 durable::starts(&site, merchants, &mut report)?;
+            }
+            if args.has(Part::Policy) {
+                policy::run(args, &runtime, &site, merchants, &mut report)?;
             }
             if args.has(Part::Score) {
                 eprintln!("scoring with {merchants} merchants");

@@ -45,6 +45,8 @@ pub(crate) struct Process {
     log: PathBuf,
     /// Where it takes calls.
     pub(crate) address: SocketAddr,
+    /// Where it answers metrics; the echo server has none and names its only address.
+    pub(crate) http: SocketAddr,
     /// From spawn to its `listening` line.
     pub(crate) start: Duration,
 }
@@ -77,8 +79,8 @@ impl Process {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
         let address = child.stdout.take().map(BufReader::new).and_then(await_listening);
         let start = clock.elapsed();
-        if let Some(address) = address {
-            return Ok(Self { child, log: log.to_owned(), address, start });
+        if let Some((address, http)) = address {
+            return Ok(Self { child, log: log.to_owned(), address, http, start });
         }
         // It may have ended by itself; either way it must not stay.
         let _ = child.kill();
@@ -153,15 +155,15 @@ pub(crate) fn pinned(core: &str, executable: &Path) -> Command {
     command
 }
 
-/// Reads the gRPC address from the `listening` line; a thread drains what follows, so that the server never blocks.
-fn await_listening(stdout: BufReader<impl std::io::Read + Send + 'static>) -> Option<SocketAddr> {
+/// Reads the addresses from the `listening` line; a thread drains what follows, so that the server never blocks.
+fn await_listening(stdout: BufReader<impl std::io::Read + Send + 'static>) -> Option<(SocketAddr, SocketAddr)> {
     let (found, address) = sync_channel(1);
     thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
-            if let Some(grpc) = line.strip_prefix("listening grpc=").and_then(|rest| rest.split(' ').next()) {
-                // Only the first one is waited for.
-                let _ = found.try_send(grpc.parse().ok());
-            }
+            let Some(addresses) = line.strip_prefix("listening grpc=") else { continue };
+            let (grpc, http) = addresses.split_once(" http=").unwrap_or((addresses, addresses));
+            // Only the first one is waited for.
+            let _ = found.try_send(grpc.trim().parse().ok().map(|grpc| (grpc, http.trim().parse().unwrap_or(grpc))));
         }
     });
     address.recv_timeout(START_LIMIT).ok().flatten()

@@ -155,7 +155,9 @@ fn who(page: &mut String, policy: &Policy, programme: &Programme) {
         line(page, "\n**Who:** every merchant.");
     } else {
         line(page, "\n**Who:** a merchant of which all of this holds:\n");
-        conditions.iter().for_each(|condition| line(page, &format!("- {condition}")));
+        for condition in &conditions {
+            line(page, &format!("- {condition}"));
+        }
     }
     if let Some(holdout) = &programme.holdout {
         line(page, &format!("\n{} of them are held out, to measure what it brings.", percent(holdout.share)));

@@ -182,7 +182,8 @@ impl Lowering<'_, '_> {
             Ok((test, is_negated)) => {
                 // At most 64 comparisons were let through.
                 let index = u16::try_from(self.predicate.conditions.len()).unwrap_or(u16::MAX);
-                self.predicate.conditions.push(Condition { text: written.to_owned(), test });
+                let shown = if is_negated { affirmed(written) } else { written.to_owned() };
+                self.predicate.conditions.push(Condition { text: shown, test });
                 self.predicate.steps.push(Step::Condition(index));
                 if is_negated {
                     self.predicate.steps.push(Step::Not);
@@ -282,6 +283,12 @@ impl Lowering<'_, '_> {
         };
         Ok(Operand::Ratio(number(call.args.first())?, number(call.args.get(1))?))
     }
+}
+
+/// The text of a comparison whose outcome is turned round by a step of its own, before that: explanations negate it
+/// again.
+fn affirmed(written: &str) -> String {
+    if written.contains("!=") { written.replacen("!=", "==", 1) } else { written.replacen("false", "true", 1) }
 }
 
 const ONLY_COMPARISONS: &str = "write comparisons of a column with a constant, joined by &&, || and !";

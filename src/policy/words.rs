@@ -163,10 +163,12 @@ impl<'a> Words<'a> {
             let counter = layout.sum(id).map(|(counter, _)| *counter);
             self.policy.counters.iter().any(|def| Some(def.id) == counter && def.unit == "fen")
         };
-        let is_money = match column {
-            NumberColumn::Sum(id) => unit(&self.policy.model.layout, *id),
-            NumberColumn::ItemSum(id) => unit(&self.policy.item_layout, *id),
-            _ => false,
+        let is_money = if let NumberColumn::Sum(id) = column {
+            unit(&self.policy.model.layout, *id)
+        } else if let NumberColumn::ItemSum(id) = column {
+            unit(&self.policy.item_layout, *id)
+        } else {
+            false
         };
         if is_money { format!("{} yuan", plain(constant / 100.0)) } else { plain(constant) }
     }
@@ -236,7 +238,7 @@ fn both<'a>(left: Node<'a>, right: Node<'a>, is_and: bool) -> Vec<Node<'a>> {
     let parts = |node| match node {
         Node::And(parts) if is_and => parts,
         Node::Or(parts) if !is_and => parts,
-        other => vec![other],
+        part @ (Node::Test(_) | Node::Not(_) | Node::And(_) | Node::Or(_)) => vec![part],
     };
     let mut joined = parts(left);
     joined.extend(parts(right));

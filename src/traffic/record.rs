@@ -4,12 +4,13 @@ use super::holdout::Holdout;
 use super::programme::{Eligibility, Programme, ProgrammeKind};
 use super::stage::{Stage, next_stage_change, stage_of};
 use super::weight::Label;
-use crate::domain::{MerchantKind, Scene, TargetKind, Timestamp};
+use crate::domain::{Day, MerchantKind, Scene, TargetKind, Timestamp};
 use crate::trust::{
     Layer, MerchantView, ScoreModel, Seen, SignalRow, Trust, TrustView, consumer_rights, governance, score,
 };
 
-/// Most programmes that lift one merchant at a time: those with the largest uplift.
+/// Most programmes that lift one merchant at a time: tilts first, then support programmes, of each those with the
+/// largest uplift. Campaigns that were over on the facts day take no place.
 pub const MAX_BOOSTS: usize = 11;
 /// Uplifts are kept in thousandths.
 const THOUSANDTHS: f64 = 1_000.0;
@@ -63,7 +64,7 @@ pub struct MerchantRecord {
     pub programmes: u64,
     /// Bits of the programmes it would be a member of but for a holdout.
     pub held_out: u64,
-    /// What programmes lift it by, largest first, then in policy order.
+    /// What programmes lift it by: tilts first, of each kind the largest first, then in policy order.
     pub boosts: [Boost; MAX_BOOSTS],
 }
 
@@ -100,7 +101,7 @@ pub struct MerchantRow {
     pub programmes: u64,
     /// Bits of the programmes it would be a member of but for a holdout.
     pub held_out: u64,
-    /// What programmes lift it by, largest first.
+    /// What programmes lift it by, in the order of the record.
     pub boosts: [Boost; MAX_BOOSTS],
 }
 
@@ -172,7 +173,7 @@ pub fn materialise(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>
         labels: kind_label(view.merchant.kind),
         penalty: TargetKind::ALL.map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
         tilt: Scene::ALL.map(|scene| to_f32(model.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(trust.score)))),
-        boosts: boosts(programmes, &members),
+        boosts: boosts(programmes, &members, view.facts_day),
         ..MerchantRecord::UNREGISTERED
     };
     for (programme, member) in programmes.iter().zip(&members).filter(|(_, member)| member.is_met) {
@@ -195,21 +196,27 @@ pub fn materialise(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>
     Materialised { record, trust, stage, programmes: members, next_change }
 }
 
-/// What lifts a merchant: the largest first, then in policy order.
-fn boosts(programmes: &[Programme], members: &[Eligibility]) -> [Boost; MAX_BOOSTS] {
+/// What lifts a merchant, in the order of the record. Windows open and close without making records again, and so only
+/// what was over on the facts day is left out.
+fn boosts(programmes: &[Programme], members: &[Eligibility], facts_day: Day) -> [Boost; MAX_BOOSTS] {
     let lifting = |programme: &Programme| {
-        !programme.is_shadow && matches!(programme.kind, ProgrammeKind::Tilt | ProgrammeKind::Support)
+        !programme.is_shadow
+            && matches!(programme.kind, ProgrammeKind::Tilt | ProgrammeKind::Support)
+            && programme.window.last.is_none_or(|last| last >= facts_day)
     };
-    let mut found: Vec<Boost> = programmes
+    let mut found: Vec<(bool, Boost)> = programmes
         .iter()
         .zip(members)
         .filter(|(programme, member)| member.is_member() && lifting(programme))
-        .map(|(programme, member)| Boost::new(programme.bit, member.scenes, member.uplift))
-        .filter(|boost| boost.thousandths > 0 && boost.scenes != 0)
+        .map(|(programme, member)| {
+            let boost = Boost::new(programme.bit, member.scenes, member.uplift);
+            (programme.kind == ProgrammeKind::Support, boost)
+        })
+        .filter(|(_, boost)| boost.thousandths > 0 && boost.scenes != 0)
         .collect();
-    found.sort_by_key(|boost| std::cmp::Reverse(boost.thousandths));
+    found.sort_by_key(|(is_support, boost)| (*is_support, std::cmp::Reverse(boost.thousandths)));
     let mut boosts = [Boost::default(); MAX_BOOSTS];
-    for (place, boost) in boosts.iter_mut().zip(found) {
+    for (place, (_, boost)) in boosts.iter_mut().zip(found) {
         *place = boost;
     }
     boosts

@@ -41,7 +41,9 @@ async fn start(folder: &std::path::Path) -> Engine {
     population.profiles.retain(|profile| match profile {
         Profile::Merchant(merchant) => is_in(merchant.id.0),
         Profile::Provider(_) => true,
-        other => other.owner().is_some_and(|owner| is_in(owner.0)),
+        item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
+            item.owner().is_some_and(|owner| is_in(owner.0))
+        }
     });
     population.rows.retain(|row| match row.subject {
         Subject::Merchant(merchant) => is_in(merchant.0),

@@ -1,5 +1,6 @@
 //! What is called impossible never happens: random expressions against random merchants.
 
+use super::search::{STEPS_IN_ALL, STEPS_PER_SEARCH};
 use super::{Reach, highest_scores, tier_scores};
 use crate::domain::{
     CounterId, Day, DayFacts, Enrolment, HeldRight, Merchant, MerchantId, MerchantKind, ProviderId, ServiceProvider,
@@ -106,7 +107,9 @@ impl Ground {
         let names: Vec<&str> = stages.iter().map(|stage| stage.id.as_str()).collect();
         let reach = Reach::new(&tiers, &self.signals, highest).with_stages(stages, &names);
         let (holds, _) = reach.node(predicate);
-        reach.refuted(&[&holds]).is_some()
+        let is_refuted = reach.refuted(&[&holds]).is_some();
+        assert!(STEPS_IN_ALL - reach.known.steps.get() <= STEPS_PER_SEARCH, "a search goes on for ever");
+        is_refuted
     }
 }
 
