@@ -19,12 +19,23 @@ pub(super) struct Scope<'a> {
     pub(super) tiers: &'a [String],
     /// Ids of the rights; `None` when the catalogue could not be read.
     pub(super) rights: Option<&'a [String]>,
-    /// Ids of the stages of the life cycle; `None` where they are not known yet.
-    pub(super) stages: Option<&'a [String]>,
+    /// Ids of the stages of the life cycle.
+    pub(super) stages: Stages<'a>,
     /// Categories without logistics.
     pub(super) no_logistics: &'a [String],
     /// Whether expressions may look at products, rooms and videos.
     pub(super) items: bool,
+}
+
+/// What is known of the stages of the life cycle.
+#[derive(Clone, Copy)]
+pub(super) enum Stages<'a> {
+    /// A merchant's stage is not known yet where the expression stands.
+    Hidden,
+    /// Their file could not be read: what is said about it is enough.
+    Unread,
+    /// Their ids.
+    Ids(&'a [String]),
 }
 
 /// Whom a column is about.
@@ -182,7 +193,11 @@ impl Scope<'_> {
             "days_since_opening" => Column::Number(NumberColumn::DaysSinceOpening),
             "days_since_first_sale" => Column::Number(NumberColumn::DaysSinceFirstSale),
             "stage" => {
-                let known = Known::OneOf("stage", self.stages?.to_vec());
+                let known = match self.stages {
+                    Stages::Hidden => return None,
+                    Stages::Unread => Known::Any,
+                    Stages::Ids(ids) => Known::OneOf("stage", ids.to_vec()),
+                };
                 Column::Text { column: TextColumn::Stage, known }
             }
             "kind" => {

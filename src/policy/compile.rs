@@ -1,7 +1,7 @@
 //! The order of the work: rights, rules, counters, signals, programmes.
 
 use super::checks::{at_most, curve, number, sums_to_one, unique};
-use super::columns::Scope;
+use super::columns::{Scope, Stages};
 use super::counters::{Counters, declare};
 use super::layout::{LayoutBuilder, fingerprint};
 use super::model::{Dictionary, Policy, WaiverCounters};
@@ -188,7 +188,7 @@ impl<'a> Work<'a, '_> {
             signals: None,
             tiers: &tier_ids,
             rights: right_ids.as_deref(),
-            stages: None,
+            stages: Stages::Hidden,
             no_logistics: &no_logistics,
             items: false,
         };
@@ -217,7 +217,9 @@ impl<'a> Work<'a, '_> {
         }
 
         let scope = Scope { signals: Some(&signal_ids), ..scope };
-        let stages = self.stages(&scope, &reach, &mut layout);
+        let read_stages = self.stages(&scope, &reach, &mut layout);
+        let is_read = read_stages.is_some() || !self.files.contains_key(LIFE_CYCLE);
+        let stages = read_stages.unwrap_or_default();
         let stage_ids: Vec<String> = stages.iter().map(|stage| stage.id.clone()).collect();
         let stage_names: Vec<&str> = stage_ids.iter().map(String::as_str).collect();
         let is_right = self.problems.is_empty();
@@ -225,7 +227,8 @@ impl<'a> Work<'a, '_> {
         let provider_ranking = self.ranking(&counters, &mut layout);
         let paths: Vec<(&str, &str)> =
             self.files.iter().filter(|(path, _)| path.starts_with(FOLDER)).map(|(path, text)| (*path, *text)).collect();
-        let scope = Scope { stages: Some(&stage_ids), items: true, ..scope };
+        let stage_scope = if is_read { Stages::Ids(&stage_ids) } else { Stages::Unread };
+        let scope = Scope { stages: stage_scope, items: true, ..scope };
         let ceiling = frame.ceiling;
         let programmes = programmes(&paths, (&scope, ceiling, &reach), &mut layout, self.names, &mut self.problems);
         let waiver_counters = self.waiver_counters(violations.waiver.as_ref(), &counters);
@@ -257,9 +260,9 @@ impl<'a> Work<'a, '_> {
         })
     }
 
-    fn stages(&mut self, scope: &Scope, reach: &Reach, layout: &mut LayoutBuilder) -> Vec<Stage> {
+    fn stages(&mut self, scope: &Scope, reach: &Reach, layout: &mut LayoutBuilder) -> Option<Vec<Stage>> {
         let read = |file: LifeCycleFile, report: &mut Report| stages(file, (scope, reach), layout, report);
-        self.read(LIFE_CYCLE, read).unwrap_or_default()
+        self.read(LIFE_CYCLE, read)
     }
 
     fn ranking(&mut self, counters: &Counters, layout: &mut LayoutBuilder) -> Option<ProviderRanking> {

@@ -7,7 +7,7 @@ use crate::domain::{
     Timestamp,
 };
 use crate::policy::Dictionary;
-use crate::policy::columns::Scope;
+use crate::policy::columns::{Scope, Stages};
 use crate::policy::counters::{Counters, declare};
 use crate::policy::layout::LayoutBuilder;
 use crate::policy::lower::lower;
@@ -83,7 +83,7 @@ impl Ground {
             signals: Some(&signals),
             tiers: &tiers,
             rights: Some(&rights),
-            stages: Some(&stages),
+            stages: Stages::Ids(&stages),
             no_logistics: &no_logistics,
             items: false,
         };

@@ -2,14 +2,14 @@
 
 use super::sample::{Sample, day, embedded_policy};
 use crate::domain::{Enrolment, MerchantKind};
-use crate::policy::columns::Scope;
+use crate::policy::columns::{Scope, Stages};
 use crate::policy::counters::{Counters, declare};
 use crate::policy::layout::LayoutBuilder;
 use crate::policy::lower::lower;
 use crate::policy::problem::{Problems, Report};
 use crate::policy::schema::CounterFile;
 use crate::policy::{Dictionary, Policy, compile, embedded};
-use crate::trust::Predicate;
+use crate::trust::{Predicate, Seen};
 use proptest::prelude::*;
 
 /// A Kuai brand of 20 days with some facts.
@@ -108,10 +108,19 @@ fn expressions_hold_or_do_not() {
 
 #[test]
 fn a_condition_keeps_the_text_it_was_written_as() {
-    let policy =
-        with_programme("trust.score>=60.50 &&\n !( \"a b\" in merchant.tags || merchant.ships_goods == false )");
+    let policy = with_programme("trust.score>=60.50 &&\n !( \"a b\" in merchant.tags || merchant.fan_count != 7 )");
     let texts: Vec<&str> = probe(&policy).conditions.iter().map(|condition| condition.text.as_str()).collect();
-    assert_eq!(texts, ["trust.score>=60.50", "\"a b\" in merchant.tags", "merchant.ships_goods == false"]);
+    assert_eq!(texts, ["trust.score>=60.50", "\"a b\" in merchant.tags", "merchant.fan_count != 7"]);
+}
+
+#[test]
+fn a_comparison_that_is_turned_round_is_shown_negated_once() {
+    let policy = with_programme("merchant.region != \"nowhere\" && merchant.prior_identity_violation == false");
+    let shown = brand().view(&policy, |view| probe(&policy).results(&Seen::merchant(view, None)));
+    let shown: Vec<(&str, bool)> = shown.iter().map(|result| (result.text.as_str(), result.holds)).collect();
+    let expected =
+        [("!(merchant.region == \"nowhere\")", true), ("!(merchant.prior_identity_violation == true)", true)];
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -135,7 +144,7 @@ fn refusal(text: &str) -> Option<String> {
         signals: Some(&signals),
         tiers: &tiers,
         rights: Some(&rights),
-        stages: None,
+        stages: Stages::Hidden,
         no_logistics: &[],
         items: false,
     };
