@@ -128,6 +128,12 @@ pub fn client_side() -> PolicyFolder {
             let compiled = policy::compile(&text, 1, &mut Dictionary::default());
             compiled.map(|_| text.files.len()).map_err(to_proto)
         },
+        describe: |folder| {
+            let text = read_folder(folder).map_err(to_proto)?;
+            let compiled = policy::compile(&text, 1, &mut Dictionary::default());
+            compiled.map(|policy| policy::catalogue(&policy)).map_err(to_proto)
+        },
+        schemas: policy::schemas,
     }
 }
 

@@ -29,6 +29,10 @@ pub struct PolicyFolder {
     pub read: fn(&Path) -> Result<Vec<PolicyFile>, Vec<PolicyProblem>>,
     /// Checks a folder without a server; answers how many files it has, or every problem.
     pub check: fn(&Path) -> Result<usize, Vec<PolicyProblem>>,
+    /// Describes what a folder supports, for people who do not read TOML, or answers every problem.
+    pub describe: fn(&Path) -> Result<String, Vec<PolicyProblem>>,
+    /// The JSON Schemas of policy files, by name.
+    pub schemas: fn() -> Vec<(&'static str, String)>,
 }
 
 /// What to do with policies.
@@ -38,6 +42,16 @@ pub(super) enum PolicyAction {
     Check {
         /// The policy folder
         dir: PathBuf,
+    },
+    /// Describe what a folder supports, as Markdown, for people who do not read TOML; without a server
+    Docs {
+        /// The policy folder
+        dir: PathBuf,
+    },
+    /// Print the JSON Schema of a kind of policy file, for editors; without a server
+    Schema {
+        /// score, rights, violations, programme, ...
+        name: String,
     },
     /// Have the server check a folder, as it would for publishing
     Validate {
@@ -160,6 +174,18 @@ pub(super) async fn run(action: PolicyAction, target: &Target, folder: &PolicyFo
             Ok(files) => both(target, &json!({"problems": []}), &format!("{}: {files} files, right", dir.display())),
             Err(problems) => refuse(target, &problems),
         },
+        PolicyAction::Docs { dir } => match (folder.describe)(&dir) {
+            Ok(page) => out::result(&page),
+            Err(problems) => refuse(target, &problems),
+        },
+        PolicyAction::Schema { name } => {
+            let schemas = (folder.schemas)();
+            let known = || schemas.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            let found = schemas.iter().find(|(other, _)| *other == name);
+            let (_, schema) = found
+                .ok_or_else(|| CliError::argument("NAME", format!("there is no schema {name}; use {}", known())))?;
+            out::result(schema)
+        }
         PolicyAction::Validate { dir } => {
             let files = read(target, folder, &dir)?;
             let answer = validate(&mut client(target).await?, target, files).await?;
