@@ -72,11 +72,15 @@ impl Reader<'_> {
 
     fn read_file(&mut self, path: &Path) {
         // Counted before it is read: a file of gigabytes must not fill the memory.
-        let size = match std::fs::metadata(path) {
-            Ok(metadata) => metadata.len(),
+        let (size, is_file) = match std::fs::metadata(path) {
+            Ok(metadata) => (metadata.len(), metadata.is_file()),
             // A link to nothing, or a file that went away while the folder was listed.
             Err(cause) => return self.unreadable(path, &cause),
         };
+        if !is_file {
+            let suggestion = "name files and links to files only".to_owned();
+            return self.problem(path, 0, "neither a file nor a link to one".to_owned(), suggestion);
+        }
         self.bytes = self.bytes.saturating_add(size);
         if self.is_too_much(path) {
             return;

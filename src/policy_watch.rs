@@ -31,14 +31,20 @@ async fn read(folder: PathBuf) -> Found {
 }
 
 /// Publishes a text unless it is the one that was last published from there; answers what is wrong with it.
-async fn take(engine: &Arc<Engine>, name: &str, found: Found) -> Result<Vec<Problem>, WriteError> {
+async fn take(engine: &Arc<Engine>, name: &str, is_carried: bool, found: Found) -> Result<Vec<Problem>, WriteError> {
     let text = match found {
         Ok(text) => text,
         Err(problems) => return Ok(problems),
     };
     let hash = policy::text_hash(&text);
     // A version that was published over RPC since then stays, also over a restart.
-    if engine.read(|state| state.meta().configured_hash == hash) {
+    let (configured, serves) = engine.read(|state| (state.meta().configured_hash.clone(), state.policy().hash.clone()));
+    if configured == hash {
+        return Ok(Vec::new());
+    }
+    // What an operator published does not give way to what a new program carries.
+    if is_carried && !configured.is_empty() && serves != configured {
+        info!(source = name, "the policy that the program carries changed; the one that was published serves on");
         return Ok(Vec::new());
     }
     let problem = |message: String| {
@@ -84,11 +90,12 @@ pub async fn begin(
 ) -> Result<Begun, WriteError> {
     let name = folder.as_ref().map_or_else(|| "embedded".to_owned(), |folder| folder.display().to_string());
     let last_read = Some(engine.clock().now());
+    let is_carried = folder.is_none();
     let found = match folder {
         Some(folder) => read(folder).await,
         None => Ok(carried),
     };
-    let problems = take(engine, &name, found.clone()).await?;
+    let problems = take(engine, &name, is_carried, found.clone()).await?;
     for problem in &problems {
         error!(%problem, source = name, "the configured policy has a problem");
     }
@@ -133,7 +140,7 @@ pub async fn watch(
         let is_stable = found == seen;
         seen.clone_from(&found);
         if is_stable && found != handled {
-            match take(&engine, &name, found.clone()).await {
+            match take(&engine, &name, false, found.clone()).await {
                 Ok(problems) => {
                     for problem in &problems {
                         warn!(%problem, source = name, "the changed policy has a problem; the last good one serves on");

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use common::calls::{count, facts, merchant, score_request, signal};
 use common::{Client, NOW, Server, instant, plus, refusal};
 use tonic::Code;
-use trustflow::proto::{ExplainScoreResponse, HeldRight, Label, Merchant, Scene, SignalState, TargetKind};
+use trustflow::proto::{
+    BatchUpsertProductsRequest, ExplainScoreRequest, ExplainScoreResponse, HeldRight, Label, Merchant, PolicyFile,
+    Product, PublishPolicyRequest, Scene, SignalState, TargetKind,
+};
 
 /// The orders of the last 30 days, as a signal counts them.
 async fn orders(client: &Client, merchant: u64) -> u64 {
@@ -359,4 +362,47 @@ async fn every_answer_is_from_one_day() {
     }
     closing.await.expect("closed");
     assert!(!seen.is_empty());
+}
+
+#[tokio::test]
+async fn an_items_days_count_on_under_a_policy_that_came_later() {
+    let server = Server::start().await;
+    let client = &server.client;
+    let shipped =
+        || trustflow::policy::embedded().files.into_iter().map(|(path, content)| PolicyFile { path, content });
+    let publish = async |files| {
+        let request = PublishPolicyRequest { files, ..PublishPolicyRequest::default() };
+        client.policies.clone().publish_policy(request).await.expect("published");
+    };
+    publish(shipped().filter(|file| !file.path.ends_with("new_product_super.toml")).map(unmodified).collect()).await;
+    client.upsert(vec![merchant(1)]).await;
+    let listed_at = instant(&format!("{}T12:00:00+08:00", plus("2023-03-01", -29)));
+    let products = vec![Product { product_id: 2, merchant_id: 1, listed_at: Some(listed_at), ..Product::default() }];
+    let request = BatchUpsertProductsRequest { products, ..BatchUpsertProductsRequest::default() };
+    client.profiles.clone().batch_upsert_products(request).await.expect("a product");
+    publish(shipped().collect()).await;
+    let taken = async || {
+        let request = ExplainScoreRequest {
+            scene: Scene::Mall.into(),
+            target_kind: TargetKind::Product.into(),
+            target_id: 2,
+            ..ExplainScoreRequest::default()
+        };
+        let explained = client.explain_with(request).await;
+        let programme = explained.programmes.into_iter().find(|p| p.id == "new_product_super").expect("it is there");
+        programme.item_conditions.iter().all(|condition| condition.holds)
+    };
+    let charged = async || client.score(Scene::Mall, TargetKind::Product, &[2]).await.programmes[0];
+    assert!(taken().await, "29 days since it was listed");
+    let before = charged().await;
+    assert_ne!(before, 0);
+    // Midnight, long before the day is closed at six.
+    client.advance("2023-03-02T00:00:00+08:00").await;
+    assert!(!taken().await, "30 days are too many");
+    assert_ne!(charged().await, before, "the class of the product followed");
+}
+
+/// The mall's launch names every programme it doubles.
+fn unmodified(file: PolicyFile) -> PolicyFile {
+    PolicyFile { content: file.content.replace("\"new_product_super\", ", ""), ..file }
 }

@@ -244,3 +244,17 @@ fn expressions_made_to_harm_end_quickly() {
         assert!(!said(&with(file, programme(&eligibility, constant))).is_empty(), "{attack}");
     }
 }
+
+#[test]
+fn comparing_hostile_texts_takes_little_memory() {
+    let text = |content: String| PolicyText { source: String::new(), files: vec![("score.toml".to_owned(), content)] };
+    let name = "k".repeat(200_000);
+    let many: String = (0..60_000).map(|n| format!("k{n} = 1\n")).collect();
+    let before = text(format!("[{name}]\n"));
+    let after = text(format!("[{name}]\n{many}"));
+    let changes = trustflow::policy::diff(&before, &after).expect("both are TOML");
+    assert_eq!(changes.len(), 10_001, "and a last one that says there are more");
+    let bytes: usize = changes.iter().map(|change| change.path.len() + change.before.len() + change.after.len()).sum();
+    assert!(bytes < 10_000_000, "{bytes} bytes");
+    assert!(trustflow::policy::diff(&before, &text("#".repeat(5 << 20))).is_err(), "too large to be looked at");
+}

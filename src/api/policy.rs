@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status};
 
 use super::{deadline, off_the_path};
@@ -18,13 +18,20 @@ pub struct PolicyApi {
     engine: Arc<Engine>,
     /// Held while a simulation runs: one is work enough for the machine.
     simulating: Arc<Semaphore>,
+    /// Held while texts are checked or compared: a few megabytes of text keep a core busy.
+    judging: Arc<Semaphore>,
 }
 
 impl PolicyApi {
     /// The service.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, simulating: Arc::new(Semaphore::new(1)) }
+        Self { engine, simulating: Arc::new(Semaphore::new(1)), judging: Arc::new(Semaphore::new(JUDGED_AT_A_TIME)) }
+    }
+
+    /// Waits for its turn to work on texts.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Status> {
+        self.judging.acquire().await.map_err(|_| Status::unavailable("the server stops"))
     }
 
     /// Changes the policy; answers what it came to by when the caller wants to know.
@@ -46,6 +53,9 @@ impl PolicyApi {
     }
 }
 
+/// Texts that are checked or compared at a time; others wait.
+const JUDGED_AT_A_TIME: usize = 2;
+
 fn no_version(version: u64) -> Status {
     wire::rejected_status(&Rejection::NotFound { what: "policy version".to_owned(), id: version })
 }
@@ -58,6 +68,7 @@ impl PolicyService for PolicyApi {
     ) -> Result<Response<proto::ValidatePolicyResponse>, Status> {
         let text = wire::policy_text(request.into_inner().files)?;
         let engine = self.engine.clone();
+        let _turn = self.turn().await?;
         let response = off_the_path(move || {
             let problems = engine.judge(&text).err().unwrap_or_default();
             engine.read(|state| wire::validate_response(&text, &problems, state))
@@ -75,11 +86,13 @@ impl PolicyService for PolicyApi {
         let publish = wire::publish(request)?;
         let engine = self.engine.clone();
         // Judged before it is logged: what is in the log is never judged again.
+        let turn = self.turn().await?;
         let (publish, judged) = off_the_path(move || {
             let judged = engine.judge_new(&publish.text);
             (publish, judged)
         })
         .await?;
+        drop(turn);
         judged.map_err(|problems| wire::bad_policy(&problems))?;
         let published = self.change(key, Body::PublishPolicy(publish), deadline).await?;
         Ok(Response::new(wire::publish_response(&published)))
@@ -110,6 +123,7 @@ impl PolicyService for PolicyApi {
         let [from, to] = wire::diff_sides(request.into_inner())?;
         let texts = self.engine.read(|state| Ok((from.text(state)?, to.text(state)?)));
         let (from, to) = texts.map_err(no_version)?;
+        let _turn = self.turn().await?;
         let changes = off_the_path(move || wire::policy_diff(&from, &to)).await??;
         Ok(Response::new(changes))
     }

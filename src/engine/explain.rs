@@ -8,8 +8,8 @@ use crate::domain::{Day, HeldRight, Merchant, Scene, TargetKind, Timestamp, Viol
 use crate::policy::Policy;
 use crate::state::{HistoryError, State};
 use crate::traffic::{
-    Eligibility, ItemClass, ItemRecord, Materialised, MerchantRecord, Programme, ProgrammeKind, SceneRules, Weight,
-    materialise, weigh,
+    Boost, Eligibility, ItemClass, ItemRecord, Materialised, MerchantRecord, Programme, ProgrammeKind, SceneRules,
+    Weight, materialise, weigh,
 };
 use crate::trust::governance::WaiverFacts;
 use crate::trust::{ConditionResult, ItemView, MerchantFacts, MerchantView, Seen, SignalRow, TrustView};
@@ -72,6 +72,7 @@ pub struct ExplainedMerchant {
 }
 
 /// One programme for one target in one scene.
+#[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own to take no part")]
 pub struct ExplainedProgramme {
     /// Whether the merchant is a member.
     pub member: Eligibility,
@@ -85,6 +86,8 @@ pub struct ExplainedProgramme {
     pub is_in_scene: bool,
     /// Whether it takes the target.
     pub takes_target: bool,
+    /// Whether it would lift the merchant, were there not as many others as a record holds that come first.
+    pub is_displaced: bool,
     /// Uplift for this target: what the merchant has, scaled by the item and by modifiers.
     pub uplift: f64,
     /// Factor of the item on the uplift.
@@ -118,7 +121,8 @@ fn explain(
     let neutral = ItemClass { factor: 1.0, programmes: 0, uplift_factors: Vec::new() };
     let class = world.classes.get(item.class).unwrap_or(&neutral);
     let weight = weigh(&rules, &record.row(query.scene, query.kind), class);
-    let target = Target { query, item, class, record: &record, rules: &rules };
+    let facts_day = world.facts_day;
+    let target = Target { query, item, class, record: &record, rules: &rules, facts_day };
     let merchant = match state.view(item.merchant_slot) {
         Some(view) => Some(explain_merchant(state, history, &target, &view)?),
         None => None,
@@ -142,6 +146,7 @@ struct Target<'a> {
     class: &'a ItemClass,
     record: &'a MerchantRecord,
     rules: &'a SceneRules<'a>,
+    facts_day: Day,
 }
 
 impl Target<'_> {
@@ -153,6 +158,9 @@ impl Target<'_> {
         let asked = programme.scene_conditions.iter().filter(|c| c.scenes.get(query.scene.index()) == Some(&true));
         conditions.extend(asked.flat_map(|condition| condition.when.results(seen)));
         let own = self.record.boosts.iter().find(|boost| boost.bit == programme.bit && boost.thousandths > 0);
+        let would_lift =
+            programme.lifts() && member.is_member() && Boost::new(0, member.scenes, member.uplift).is_some();
+        let is_displaced = would_lift && own.is_none() && !programme.window.is_over(self.facts_day);
         let modifier_factor = match programme.kind {
             ProgrammeKind::Modifier => programme.factor,
             ProgrammeKind::Tilt | ProgrammeKind::Support | ProgrammeKind::Hard => {
@@ -167,8 +175,10 @@ impl Target<'_> {
             is_open: programme.window.is_open(seen.now()),
             is_in_scene: programme.works_in(query.scene) && (!member.is_met || member.scenes & query.scene.mask() != 0),
             takes_target: programme.takes(query.kind, item),
+            is_displaced,
             // In shadow nothing is prepared: what it would be.
-            uplift: own.map_or(member.uplift, |boost| boost.uplift()) * (modifier_factor * item_factor),
+            uplift: own.map_or(if is_displaced { 0.0 } else { member.uplift }, |boost| boost.uplift())
+                * (modifier_factor * item_factor),
             item_factor,
             modifier_factor,
         }

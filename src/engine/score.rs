@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::domain::{Scene, TargetKind};
-use crate::state::{Hot, World};
+use crate::state::{Hot, World, WorldGuard as Guard};
 use crate::traffic::{ItemRecord, weigh};
 
 /// What to score. The lists are empty or one per target.
@@ -70,7 +70,7 @@ impl Engine {
 pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
-    let world = hot.world();
+    let (world, located) = locate(hot, query);
     let count = query.target_ids.len();
     let mut columns = ScoreColumns {
         policy_version: world.policy.version,
@@ -82,10 +82,21 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
         labels: vec![0; count],
         ..ScoreColumns::default()
     };
-    let located = hot.targets(query.kind).locate_all(&world, query.target_ids, query.merchant_ids);
     columns.weigh(&world, query, &located, hot.kill_switch());
     columns.extras(&world, query, &located);
     columns
+}
+
+/// The world that serves, and where each target's records are in it. Once another world serves, the place that an
+/// item's class had in this one is given to the next: what was located then is located again.
+fn locate(hot: &Hot, query: &ScoreQuery) -> (Guard, Vec<ItemRecord>) {
+    loop {
+        let world = hot.world();
+        let located = hot.targets(query.kind).locate_all(&world, query.target_ids, query.merchant_ids);
+        if hot.serves(&world) {
+            return (world, located);
+        }
+    }
 }
 
 impl ScoreColumns {
@@ -100,6 +111,7 @@ impl ScoreColumns {
             .zip(located);
         for (at, (((trust, boost), (programmes, labels)), item)) in rows.enumerate() {
             let row = world.table.read_row(item.merchant_slot, query.scene, query.kind);
+            // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
             let weight = weigh(&rules, &row, class);
             *trust = row.trust;

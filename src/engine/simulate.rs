@@ -10,7 +10,7 @@ use super::tally::{Move, Tally};
 use crate::clock::Stopwatch;
 use crate::domain::{PolicyText, Scene, Subject, TargetKind, count_to_f64};
 use crate::policy::{self, Policy, Problem};
-use crate::state::{HistoryError, State, World, disabled_signals};
+use crate::state::{HistoryError, State, World, disabled_signals, yield_to_requests};
 use crate::traffic::{
     ItemClass, Materialised, Programme, ProgrammeKind, SceneRules, Weight, materialise, open_programmes, weigh,
 };
@@ -119,6 +119,11 @@ impl Engine {
         let version = current.version.saturating_add(1);
         let candidate = policy::compile(&query.text, version, &mut dictionary).map_err(SimulateError::BadPolicy)?;
         let revision = self.hot().revision();
+        // One world for all: a policy that is published meanwhile does not mix into the comparison.
+        let world = std::sync::Arc::clone(&self.hot().world());
+        if world.policy.version != current.version {
+            return Err(SimulateError::Overtaken);
+        }
         let is_relaid = candidate.layout_fingerprint != current.layout_fingerprint;
         let backfill = if is_relaid {
             self.backfill(&current, &candidate)
@@ -126,8 +131,6 @@ impl Engine {
         } else {
             HashMap::default()
         };
-        // One world for all: a policy that is published meanwhile does not mix into the comparison.
-        let world = std::sync::Arc::clone(&self.hot().world());
         let open = (world.open(), open_programmes(&candidate.programmes, now));
         let rules = Scene::ALL.map(|scene| {
             let before = world.policy.weight_rules.in_scene(scene, open.0, false);
@@ -193,6 +196,7 @@ impl Engine {
     fn tally(&self, candidate: &Candidate, movers: usize) -> Option<Tally> {
         let next = AtomicU32::new(0);
         let work = || {
+            yield_to_requests();
             let mut tally = Tally::new(candidate.programmes.len(), movers);
             let mut scratch = Vec::new();
             loop {
@@ -214,10 +218,10 @@ impl Engine {
         };
         let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         thread::scope(|scope| {
-            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let mut tally = work()?;
-            for other in others {
-                match other.join() {
+            let parts: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let mut tally = Tally::new(candidate.programmes.len(), movers);
+            for part in parts {
+                match part.join() {
                     Ok(part) => tally.merge(part?),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
@@ -233,7 +237,7 @@ impl Engine {
             let (mut before, mut after) = (Vec::new(), Vec::new());
             let current = &candidate.world.policy;
             let was = materialise(&current.rules(state.disabled()), &view, &mut before);
-            let view = MerchantView { facts: facts.as_ref(), ..view };
+            let view = MerchantView { facts: facts.as_ref(), ..state.next_view(moved.slot)? };
             let is = materialise(&candidate.policy.rules(&candidate.disabled), &view, &mut after);
             let name = view.merchant.name.clone();
             let reasons = candidate.reasons(&moved, (&was, &before), (&is, &after));
@@ -260,7 +264,7 @@ impl Candidate<'_> {
     }
 
     fn count(&self, state: &State, slot: u32, scratch: &mut Vec<SignalRow>, tally: &mut Tally) {
-        let Some(view) = state.view(slot) else { return };
+        let Some(view) = state.next_view(slot) else { return };
         let was = self.world.table.read(slot);
         let facts = self.facts(slot, &view);
         let made =

@@ -226,8 +226,12 @@ fn status(state: &State, query: &TrustPurchaseQuery) -> Result<TrustPurchaseStat
         is_granted: served.is_member(programme.mask()),
         labels: served.labels(),
         kill_switch: hot.kill_switch(),
-        // Under the kill switch nothing is lifted; labels stay.
-        tilts: if hot.kill_switch() { Vec::new() } else { served.tilts(programme) },
+        // Under the kill switch nothing is lifted, nor what a violation excludes; labels stay.
+        tilts: if hot.kill_switch() || served.labels() & crate::traffic::Label::Excluded.bit() != 0 {
+            Vec::new()
+        } else {
+            served.tilts(programme)
+        },
         member: made.programmes.get(position).copied().unwrap_or_default(),
         is_open: world.open() & programme.mask() != 0,
         takes_target: programme.takes(query.kind, item.as_ref()),

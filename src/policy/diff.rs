@@ -9,6 +9,12 @@ use toml::Value;
 /// Keys by which the tables of an array are known, in order of preference.
 const KEYS: [&str; 2] = ["id", "name"];
 
+/// Most changes that are shown.
+const MAX_CHANGES: usize = 10_000;
+/// Most bytes of one name in a path, and of one value.
+const MAX_NAME: usize = 100;
+const MAX_VALUE: usize = 2_000;
+
 /// What happened to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
@@ -40,6 +46,7 @@ pub struct Change {
 /// # Errors
 /// What is not TOML in either of them.
 pub fn diff(before: &PolicyText, after: &PolicyText) -> Result<Vec<Change>, Vec<Problem>> {
+    super::size::check_size(before).and_then(|()| super::size::check_size(after))?;
     let mut problems = Problems::default();
     let (before, after) = (parse(before, &mut problems), parse(after, &mut problems));
     if !problems.is_empty() {
@@ -50,6 +57,10 @@ pub fn diff(before: &PolicyText, after: &PolicyText) -> Result<Vec<Change>, Vec<
     for path in paths {
         let file = path.strip_suffix(".toml").unwrap_or(path);
         compare(file, ": ", (before.get(path), after.get(path)), &mut changes);
+    }
+    if changes.len() >= MAX_CHANGES {
+        let path = format!("more than {MAX_CHANGES} changes: the others are not shown");
+        changes.push(Change { kind: ChangeKind::Changed, path, before: String::new(), after: String::new() });
     }
     Ok(changes)
 }
@@ -69,6 +80,9 @@ fn parse<'a>(text: &'a PolicyText, problems: &mut Problems) -> BTreeMap<&'a str,
 
 /// Compares two values under a path; `joint` stands between the path and the name of a part.
 fn compare(path: &str, joint: &str, values: (Option<&Value>, Option<&Value>), changes: &mut Vec<Change>) {
+    if changes.len() >= MAX_CHANGES {
+        return;
+    }
     let (kind, before, after) = match values {
         (None, None) => return,
         (Some(before), None) => (ChangeKind::Removed, inline(before), String::new()),
@@ -76,7 +90,12 @@ fn compare(path: &str, joint: &str, values: (Option<&Value>, Option<&Value>), ch
         (Some(Value::Table(before)), Some(Value::Table(after))) => {
             let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
             for name in names {
-                compare(&format!("{path}{joint}{name}"), ".", (before.get(name), after.get(name)), changes);
+                compare(
+                    &format!("{path}{joint}{}", clipped(name, MAX_NAME)),
+                    ".",
+                    (before.get(name), after.get(name)),
+                    changes,
+                );
             }
             return;
         }
@@ -86,7 +105,17 @@ fn compare(path: &str, joint: &str, values: (Option<&Value>, Option<&Value>), ch
         (Some(before), Some(after)) if equal(before, after) => return,
         (Some(before), Some(after)) => (ChangeKind::Changed, inline(before), inline(after)),
     };
-    changes.push(Change { kind, path: path.to_owned(), before, after });
+    let shown = |value: String| clipped(&value, MAX_VALUE).into_owned();
+    changes.push(Change { kind, path: path.to_owned(), before: shown(before), after: shown(after) });
+}
+
+/// The beginning of a text that is longer than so many bytes.
+fn clipped(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default()).into()
 }
 
 fn has_tables(array: &[Value]) -> bool {
@@ -100,7 +129,7 @@ fn compare_tables(path: &str, before: &[Value], after: &[Value], changes: &mut V
         let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
         for name in names {
             let values = (before.get(name).copied(), after.get(name).copied());
-            compare(&format!("{path}[{name}]"), ".", values, changes);
+            compare(&format!("{path}[{}]", clipped(name, MAX_NAME)), ".", values, changes);
         }
         return;
     }

@@ -68,6 +68,9 @@ impl World {
     }
 }
 
+/// A world that is held for a request.
+pub type WorldGuard = Guard<Arc<World>>;
+
 /// Slots beyond every table: their records are unregistered.
 const NO_SLOT: u32 = u32::MAX;
 /// An item's value: the slot of its merchant, and its class in each of two worlds. One word, so that readers never see
@@ -130,8 +133,14 @@ impl Default for Hot {
 impl Hot {
     /// The current world. Cheap, and safe to hold for a request.
     #[must_use]
-    pub fn world(&self) -> Guard<Arc<World>> {
+    pub fn world(&self) -> WorldGuard {
         self.world.load()
+    }
+
+    /// Whether a world is still the current one.
+    #[must_use]
+    pub fn serves(&self, world: &WorldGuard) -> bool {
+        Arc::ptr_eq(world, &self.world.load())
     }
 
     /// The revision that every record read after this call includes.
@@ -175,14 +184,15 @@ impl Hot {
         self.merchants.set(id.0, u64::from(slot));
     }
 
-    /// Sets where an item belongs; none if only violations against it are left.
-    pub(super) fn set_item(&self, item: ItemId, merchant_slot: Option<u32>) {
+    /// Sets where an item belongs, none if only violations against it are left, and its classes in the worlds there are:
+    /// all at once.
+    pub(super) fn set_item(&self, item: ItemId, merchant_slot: Option<u32>, classes: &[(Side, u32)]) {
         let index = self.index(item.kind);
         let slot = merchant_slot.filter(|slot| *slot < NO_OWNER).unwrap_or(NO_OWNER);
         let class = ItemClasses::unregistered(item.kind.target());
         let plain = || with_class(with_class(0, Side::Even, class), Side::Odd, class);
         let value = index.get(item.id).unwrap_or_else(plain) & !u64::from(NO_OWNER) | u64::from(slot);
-        index.set(item.id, value);
+        index.set(item.id, classes.iter().fold(value, |value, (side, class)| with_class(value, *side, *class)));
     }
 
     /// Sets the class of an item in a world. The item must have been set.

@@ -1,16 +1,15 @@
 //! `apply` for what follows from items: their classes, and the sums of facts about them.
 
-use super::history::{History, HistoryError};
-use super::hot::Side;
-use super::state::{Due, State};
-use super::transition::Transition;
-use crate::domain::{DayFacts, FactRow, ItemId, Profile};
-use crate::policy::Policy;
-use crate::traffic::ItemClass;
-use crate::trust::{Anchors, ItemView, MerchantFacts, governance};
+use std::collections::BTreeSet;
 
 use super::classes::ItemClasses;
-use crate::domain::Violation;
+use super::history::{History, HistoryError};
+use super::state::{Due, State};
+use super::transition::Transition;
+use crate::domain::{Day, DayFacts, FactRow, ItemId, Profile, Subject, TargetKind, Timestamp, Violation};
+use crate::policy::Policy;
+use crate::traffic::ItemClass;
+use crate::trust::{Anchors, FactsLayout, ItemView, MerchantFacts, governance};
 
 impl State {
     /// Makes what Score needs of an item, in the world that serves and in the one being built.
@@ -22,52 +21,57 @@ impl State {
             return;
         }
         let slot = owner.map(|owner| self.slot_of(owner));
-        self.hot.set_item(item, slot);
         let world = self.hot.world();
-        let facts = self.item_facts.get(&item);
-        self.classify(item, (&self.policy, &world.classes, world.side), facts);
-        if let Some(transition) = &self.transition {
-            self.classify_in(transition, item);
-        }
+        let class = self.class_of(item, &self.policy, &world.classes, self.item_facts.get(&item));
+        let mut classes = vec![(world.side, class)];
+        classes
+            .extend(self.transition.as_ref().map(|building| (building.side, self.class_in_transition(building, item))));
+        self.hot.set_item(item, slot, &classes);
         if let Some(at) = self.next_item_change(item) {
             self.due.insert((at, Due::Item(item)));
         }
     }
 
-    /// Sets the class of an item in a world.
-    fn classify(
-        &self,
-        item: ItemId,
-        (policy, classes, side): (&Policy, &ItemClasses, Side),
-        facts: Option<&MerchantFacts>,
-    ) {
+    /// The class of an item under a policy.
+    fn class_of(&self, item: ItemId, policy: &Policy, classes: &ItemClasses, facts: Option<&MerchantFacts>) -> u32 {
         let kind = item.kind.target();
         let profile = self.items(item.kind).get(&item.id);
         let view = profile.map(|profile| ItemView { profile, facts, now: self.meta.now });
         let class = ItemClass::new(&policy.programmes, kind, view.as_ref(), self.item_factor(policy, item));
-        self.hot.set_class(item, side, classes.position(class, kind));
+        classes.position(class, kind)
     }
 
     /// Sets the class of an item in the world being built.
     pub(super) fn classify_in(&self, transition: &Transition, item: ItemId) {
+        self.hot.set_class(item, transition.side, self.class_in_transition(transition, item));
+    }
+
+    /// The class of an item in the world being built.
+    pub(super) fn class_in_transition(&self, transition: &Transition, item: ItemId) -> u32 {
         let facts = transition.item_facts.get(&item).or_else(|| {
             let same = transition.policy.item_layout_fingerprint == self.policy.item_layout_fingerprint;
             self.item_facts.get(&item).filter(|_| same)
         });
-        self.classify(item, (&transition.policy, &transition.classes, transition.side), facts);
+        self.class_of(item, &transition.policy, &transition.classes, facts)
     }
 
-    fn next_item_change(&self, item: ItemId) -> Option<crate::domain::Timestamp> {
+    fn next_item_change(&self, item: ItemId) -> Option<Timestamp> {
         let violations = self.item_violations(item).map(|(_, violation)| violation);
         let by_violation = governance::next_change(violations, self.meta.now);
         let kind = item.kind.target();
         let view = |profile| ItemView { profile, facts: None, now: self.meta.now };
         let profile = self.items(item.kind).get(&item.id).map(view);
+        let by_violation = by_violation.into_iter();
         let policies = std::iter::once(&self.policy).chain(self.transition.as_ref().map(|building| &building.policy));
-        let by_policy = policies
-            .flat_map(|policy| &policy.programmes)
-            .filter_map(|programme| programme.next_item_change(kind, profile.as_ref()?));
-        by_violation.into_iter().chain(by_policy).min()
+        let by_policy = policies.filter_map(|policy| next_change_under(policy, kind, profile.as_ref()?));
+        by_violation.chain(by_policy).min()
+    }
+
+    /// When the class of an item in the world being built changes by itself. Violations are due whatever the policy.
+    pub(super) fn next_change_in_transition(&self, transition: &Transition, item: ItemId) -> Option<Timestamp> {
+        let profile = self.items(item.kind).get(&item.id)?;
+        let view = ItemView { profile, facts: None, now: self.meta.now };
+        next_change_under(&transition.policy, item.kind.target(), &view)
     }
 
     /// The product of the factors of the violations against an item under a policy; 1 if there is none.
@@ -128,13 +132,7 @@ impl State {
     }
 
     /// Takes a stored row of an item into the sums being prepared.
-    pub(super) fn move_item_row(
-        &self,
-        transition: &mut Transition,
-        item: ItemId,
-        day: crate::domain::Day,
-        row: &DayFacts,
-    ) {
+    pub(super) fn move_item_row(&self, transition: &mut Transition, item: ItemId, day: Day, row: &DayFacts) {
         let policy = transition.policy.clone();
         if policy.item_layout.sums().is_empty() {
             return;
@@ -145,33 +143,38 @@ impl State {
         facts.move_row(&policy.item_layout, &Anchors::default(), days, &new_sums, day, row);
     }
 
-    /// Sums the facts of items again from stored rows.
+    /// Brings the sums of items up to the facts day: each from the day its sums are of, none if they are of another
+    /// layout.
     ///
     /// # Errors
     /// When stored facts cannot be read.
-    pub(super) fn resum_items(
+    pub(super) fn catch_items_up(
         &mut self,
-        items: &std::collections::BTreeSet<ItemId>,
+        from: Option<Day>,
+        items: &BTreeSet<ItemId>,
         history: &dyn History,
     ) -> Result<(), HistoryError> {
         let policy = self.policy.clone();
         let layout = &policy.item_layout;
-        let nothing = super::hot::NOTHING_CLOSED;
         let to = self.facts_day();
-        if items.is_empty() || layout.sums().is_empty() || to <= nothing {
-            return Ok(());
-        }
-        let older = crate::trust::FactsLayout::default();
-        let new_sums = layout.new_sums(&older);
-        for stored in history.rows(layout.days_to_read(&older, nothing, to)) {
+        self.changes.item_windows.extend(items.iter().copied());
+        let empty = FactsLayout::default();
+        let (older, from) = from.map_or((&empty, to), |from| (layout, from));
+        let new_sums = layout.new_sums(older);
+        // From the facts day to itself only what new sums reach back to is read.
+        for stored in history.rows(layout.days_to_read(older, from, to)) {
             let (key, row) = stored?;
-            let crate::domain::Subject::Item(item) = key.subject else { continue };
+            let Subject::Item(item) = key.subject else { continue };
             if items.contains(&item) {
                 let facts = self.item_facts.entry(item).or_insert_with(|| MerchantFacts::empty(layout));
-                facts.move_row(layout, &Anchors::default(), (nothing, to), &new_sums, key.day, &row);
+                facts.move_row(layout, &Anchors::default(), (from, to), &new_sums, key.day, &row);
             }
         }
-        self.changes.item_windows.extend(items.iter().copied());
         Ok(())
     }
+}
+
+/// When an item's part in the programmes of a policy changes by itself.
+fn next_change_under(policy: &Policy, kind: TargetKind, item: &ItemView) -> Option<Timestamp> {
+    policy.programmes.iter().filter_map(|programme| programme.next_item_change(kind, item)).min()
 }

@@ -24,8 +24,8 @@ pub struct Restore {
     behind: BTreeMap<Day, Vec<u32>>,
     /// Merchants whose sums are of another layout.
     relaid: Vec<u32>,
-    /// Items whose sums are of another day or layout.
-    stale_items: BTreeSet<ItemId>,
+    /// Items whose sums are of another day, by that day; none stands for another layout.
+    stale_items: BTreeMap<Option<Day>, BTreeSet<ItemId>>,
     is_compiled: bool,
 }
 
@@ -155,10 +155,14 @@ impl Restore {
 
     fn item_windows(&mut self, item: ItemId, row: WindowsRow) {
         let policy = self.state.policy.clone();
-        let is_current = row.layout == policy.item_layout_fingerprint && row.facts_day == self.state.facts_day();
-        match MerchantFacts::from_parts(&policy.item_layout, row.facts).filter(|_| is_current) {
-            Some(facts) => drop(self.state.item_facts.insert(item, facts)),
-            None => drop(self.stale_items.insert(item)),
+        let same_layout = row.layout == policy.item_layout_fingerprint;
+        let facts = MerchantFacts::from_parts(&policy.item_layout, row.facts).filter(|_| same_layout);
+        let summed_to = facts.as_ref().map(|_| row.facts_day);
+        if let Some(facts) = facts {
+            self.state.item_facts.insert(item, facts);
+        }
+        if summed_to != Some(self.state.facts_day()) && !policy.item_layout.sums().is_empty() {
+            self.stale_items.entry(summed_to).or_default().insert(item);
         }
     }
 
@@ -177,8 +181,9 @@ impl Restore {
         let relaid = std::mem::take(&mut self.relaid);
         self.catch_up(&FactsLayout::default(), &layout, NOTHING_CLOSED, relaid, history)?;
 
-        let stale_items = std::mem::take(&mut self.stale_items);
-        self.state.resum_items(&stale_items, history)?;
+        for (from, items) in std::mem::take(&mut self.stale_items) {
+            self.state.catch_items_up(from, &items, history)?;
+        }
 
         let mut state = self.state;
         state.requests.restore(self.requests);

@@ -391,6 +391,12 @@ impl State {
         self.view_with(slot, &self.meta.provider_ranks)
     }
 
+    /// The same with the places of providers that the next policy or day will find.
+    #[must_use]
+    pub fn next_view(&self, slot: u32) -> Option<MerchantView<'_>> {
+        self.view_with(slot, &self.meta.next_provider_ranks)
+    }
+
     pub(super) fn view_with(&self, slot: u32, ranks: &ProviderRanks) -> Option<MerchantView<'_>> {
         let entry = self.entry(slot)?;
         let merchant = entry.profile.as_ref()?;

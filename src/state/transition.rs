@@ -234,9 +234,7 @@ impl State {
             Phase::Classifying(kind, after) => {
                 let kind = *kind;
                 let ids: Vec<u64> = self.items_after(kind, *after).take(budget).collect();
-                for id in &ids {
-                    self.classify_in(transition, ItemId { kind, id: *id });
-                }
+                self.classify_items(transition, kind, &ids);
                 transition.phase = match (ids.last(), kind) {
                     (Some(last), _) => Phase::Classifying(kind, *last),
                     (None, ItemKind::LiveRoom) => Phase::Classifying(ItemKind::Product, 0),
@@ -253,6 +251,24 @@ impl State {
 
     fn items_after(&self, kind: ItemKind, after: u64) -> impl Iterator<Item = u64> {
         self.items(kind).range((Bound::Excluded(after), Bound::Unbounded)).map(|(id, _)| *id)
+    }
+
+    /// Finds the classes of items on every core, then sets them.
+    fn classify_items(&mut self, transition: &Transition, kind: ItemKind, ids: &[u64]) {
+        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let state = &*self;
+        let found = in_parallel(0..count, |part| {
+            let items = part.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
+            let class = |item| (item, state.class_in_transition(transition, item));
+            items
+                .map(class)
+                .map(|(item, class)| (item, class, state.next_change_in_transition(transition, item)))
+                .collect()
+        });
+        for (item, class, next_change) in found {
+            self.hot.set_class(item, transition.side, class);
+            self.due.extend(next_change.map(|at| (at, Due::Item(item))));
+        }
     }
 
     /// Items that are gone while violations against them are not.
@@ -458,12 +474,18 @@ impl State {
         self.changes.item_windows.extend(transition.item_facts.keys().copied());
         self.item_facts.extend(transition.item_facts);
         self.flips.merge(&transition.flips.lock());
+        // Another policy over the same sums leaves the stored ones as they are.
+        let same_sums = self.facts_day() == transition.facts_day
+            && self.policy.layout_fingerprint == transition.policy.layout_fingerprint
+            && self.stale_windows.is_empty();
         self.meta.facts_day = Some(transition.facts_day).filter(|day| *day > NOTHING_CLOSED);
         self.meta.policy_version = transition.policy.version;
         self.meta.unseen_at_close = row.map(|row| row.unseen_at_close).unwrap_or_default();
         self.policy = transition.policy.clone();
         self.disabled.clone_from(&transition.disabled);
-        self.stale_windows = (0..self.slots()).collect();
+        if !same_sums {
+            self.stale_windows = (0..self.slots()).collect();
+        }
         self.meta.provider_ranks = std::mem::take(&mut self.meta.next_provider_ranks);
         self.meta.next_provider_ranks = self.ranked_providers();
         self.hot.set_world(World {

@@ -171,6 +171,12 @@ impl Eligibility {
 }
 
 impl Programme {
+    /// Whether it takes part in what lifts its members.
+    #[must_use]
+    pub fn lifts(&self) -> bool {
+        !self.is_shadow && matches!(self.kind, ProgrammeKind::Tilt | ProgrammeKind::Support)
+    }
+
     /// Its bit as a mask.
     #[must_use]
     pub fn mask(&self) -> u64 {

@@ -36,6 +36,12 @@ impl Boost {
         Self { bit, scenes, thousandths }
     }
 
+    /// Whether there is anything to it.
+    #[must_use]
+    pub fn is_some(self) -> bool {
+        self.thousandths > 0 && self.scenes != 0
+    }
+
     /// The uplift: 0.5 means half as much again.
     #[must_use]
     pub fn uplift(self) -> f64 {
@@ -199,11 +205,7 @@ pub fn materialise(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>
 /// What lifts a merchant, in the order of the record. Windows open and close without making records again, and so only
 /// what was over on the facts day is left out.
 fn boosts(programmes: &[Programme], members: &[Eligibility], facts_day: Day) -> [Boost; MAX_BOOSTS] {
-    let lifting = |programme: &Programme| {
-        !programme.is_shadow
-            && matches!(programme.kind, ProgrammeKind::Tilt | ProgrammeKind::Support)
-            && programme.window.last.is_none_or(|last| last >= facts_day)
-    };
+    let lifting = |programme: &Programme| programme.lifts() && !programme.window.is_over(facts_day);
     let mut found: Vec<(bool, Boost)> = programmes
         .iter()
         .zip(members)
@@ -212,7 +214,7 @@ fn boosts(programmes: &[Programme], members: &[Eligibility], facts_day: Day) -> 
             let boost = Boost::new(programme.bit, member.scenes, member.uplift);
             (programme.kind == ProgrammeKind::Support, boost)
         })
-        .filter(|(_, boost)| boost.thousandths > 0 && boost.scenes != 0)
+        .filter(|(_, boost)| boost.is_some())
         .collect();
     found.sort_by_key(|(is_support, boost)| (*is_support, std::cmp::Reverse(boost.thousandths)));
     let mut boosts = [Boost::default(); MAX_BOOSTS];

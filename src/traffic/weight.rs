@@ -89,7 +89,11 @@ impl Weight {
 #[inline]
 pub fn weigh(rules: &SceneRules, merchant: &MerchantRow, item: &ItemClass) -> Weight {
     if !merchant.is_registered {
-        return Weight::UNKNOWN;
+        let excluded = Label::Excluded.bit() | Label::Penalised.bit();
+        let labels = if item.factor > 0.0 { Label::Unknown.bit() } else { Label::Unknown.bit() | excluded };
+        // A violation against an item outlives its registration and that of its merchant.
+        let weight = if item.factor > 0.0 { 1.0 } else { 0.0 };
+        return Weight { weight, labels, item_factor: f64::from(item.factor), ..Weight::UNKNOWN };
     }
     let penalty = f64::from(merchant.penalty);
     let item_factor = f64::from(item.factor);

@@ -35,6 +35,12 @@ impl ProgrammeWindow {
         self.works_on(day) && hours
     }
 
+    /// Whether it was closed for good on a day.
+    #[must_use]
+    pub fn is_over(&self, day: Day) -> bool {
+        self.last.is_some_and(|last| last < day)
+    }
+
     fn works_on(&self, day: Day) -> bool {
         let weekday = usize::try_from(day.days_since(day.week().monday())).unwrap_or(0);
         self.first.is_none_or(|first| first <= day)

@@ -10,7 +10,7 @@ use crate::engine::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explana
 use crate::policy::{CounterKind, Policy};
 use crate::proto;
 use crate::state::State;
-use crate::traffic::Programme;
+use crate::traffic::{MAX_BOOSTS, Programme};
 use crate::trust::governance::{WaiverRule, shown_share};
 use crate::trust::{ConditionResult, Input, Layer, Signal, SignalKind, SignalRow, SignalState};
 
@@ -224,6 +224,9 @@ fn reasons(programme: &Programme, query: &ExplainQuery, found: &ExplainedProgram
     }
     if !programme.works_for(query.kind) {
         reasons.push(format!("does not work for targets of kind {}", query.kind.name()));
+    }
+    if found.is_displaced {
+        reasons.push(format!("displaced: {MAX_BOOSTS} others that come first lift the merchant"));
     }
     if found.member.is_held_out {
         reasons.push("held out: the merchant is in a control group".to_owned());

@@ -19,6 +19,8 @@ const MAX_DATES: i32 = 120;
 const MAX_STEP: u32 = 366;
 const MAX_RESAMPLES: u32 = 2_000;
 const MAX_MERCHANTS: u32 = 200_000;
+/// Most merchants times days: each is remembered with every signal, in about a kilobyte.
+const MAX_SCORED: u32 = 1_000_000;
 
 /// Days, horizon, outcome and effort of a `ValidateScores`.
 ///
@@ -47,6 +49,7 @@ pub fn validation_query(policy: &Policy, request: &proto::ValidateScoresRequest)
     }
     fields.finish()?;
     let or = |given: u32, default: u32| if given == 0 { default } else { given };
+    let dates = u32::try_from(span / i32::from(every_days.max(1))).unwrap_or(0).saturating_add(1);
     Ok(ValidationQuery {
         from,
         to,
@@ -55,7 +58,8 @@ pub fn validation_query(policy: &Policy, request: &proto::ValidateScoresRequest)
         outcome: Some(request.outcome.clone()).filter(|outcome| !outcome.is_empty()),
         seed: request.seed,
         resamples: u16::try_from(or(request.resamples, 200)).unwrap_or(u16::MAX),
-        max_merchants: or(request.max_merchants, 20_000),
+        // The answer says how many were sampled.
+        max_merchants: or(request.max_merchants, 20_000).min(MAX_SCORED / dates),
     })
 }
 
