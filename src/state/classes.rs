@@ -1,9 +1,7 @@
 //! The classes of items of one world: items that are alike share one, so that an item takes no more memory than its
 //! place in the index.
 
-use std::collections::HashMap;
-
-use parking_lot::Mutex;
+use dashmap::{DashMap, Entry};
 
 use crate::domain::TargetKind;
 use crate::traffic::{ItemClass, Programme};
@@ -19,14 +17,14 @@ type Key = (u32, u64, Vec<(u8, u32)>);
 /// The classes. They are only ever added; readers need no lock.
 pub struct ItemClasses {
     list: boxcar::Vec<ItemClass>,
-    /// Only the writer looks here.
-    positions: Mutex<HashMap<Key, u32, foldhash::fast::FixedState>>,
+    /// Where each class is. Whoever makes records looks here, on several cores at a time; Score does not.
+    positions: DashMap<Key, u32, foldhash::fast::FixedState>,
 }
 
 impl ItemClasses {
     /// The classes of targets that are not registered, by kind index, and of excluded items.
     pub(super) fn new(programmes: &[Programme]) -> Self {
-        let classes = Self { list: boxcar::Vec::new(), positions: Mutex::default() };
+        let classes = Self { list: boxcar::Vec::new(), positions: DashMap::default() };
         for kind in TargetKind::ALL {
             classes.list.push(ItemClass::new(programmes, kind, None, 1.0));
         }
@@ -51,17 +49,23 @@ impl ItemClasses {
     pub(super) fn position(&self, class: ItemClass, kind: TargetKind) -> u32 {
         let factors = class.uplift_factors.iter().map(|(bit, factor)| (*bit, factor.to_bits())).collect();
         let key: Key = (class.factor.to_bits(), class.programmes, factors);
-        let mut positions = self.positions.lock();
-        if let Some(position) = positions.get(&key) {
+        if let Some(position) = self.positions.get(&key) {
             return *position;
         }
-        let next = u32::try_from(self.list.count()).unwrap_or(u32::MAX);
-        if next >= MAX_CLASSES {
-            return if class.factor <= 0.0 { EXCLUDED } else { Self::unregistered(kind) };
+        match self.positions.entry(key) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(_) if self.list.count() >= MAX_CLASSES as usize => {
+                if class.factor <= 0.0 {
+                    EXCLUDED
+                } else {
+                    Self::unregistered(kind)
+                }
+            }
+            Entry::Vacant(place) => {
+                let position = u32::try_from(self.list.push(class)).unwrap_or(EXCLUDED);
+                *place.insert(position)
+            }
         }
-        self.list.push(class);
-        positions.insert(key, next);
-        next
     }
 }
 
