@@ -1,7 +1,10 @@
 //! Work on many things that do not look at each other, on every core, behind the requests.
 
 use std::ops::Range;
-use std::thread;
+use std::sync::OnceLock;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Fewer than this for a thread are not worth starting it.
 const MIN_PART: u32 = 256;
@@ -14,37 +17,27 @@ pub fn yield_to_requests() {
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
+/// Threads that stay: one that has just been started is not yet known to be nice, and takes its first turn.
+fn pool() -> Option<&'static ThreadPool> {
+    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let build =
+        || ThreadPoolBuilder::new().thread_name(|_| "records".into()).start_handler(|_| yield_to_requests()).build();
+    POOL.get_or_init(|| build().ok()).as_ref()
+}
+
 /// Splits a range among the cores; answers what each part came to, in order.
 pub fn in_parallel<T: Send>(slots: Range<u32>, work: impl Fn(Range<u32>) -> Vec<T> + Sync) -> Vec<T> {
-    let cores = thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let count = slots.end.saturating_sub(slots.start);
-    if count < MIN_PART {
-        return work(slots);
-    }
+    // Without threads to be had the work is done here.
+    let Some(pool) = pool().filter(|_| count >= MIN_PART) else { return work(slots) };
+    let cores = u32::try_from(pool.current_num_threads()).unwrap_or(1);
     let parts = cores.min(count / MIN_PART).max(1);
     let border = |part: u32| {
         let offset = u64::from(count) * u64::from(part) / u64::from(parts);
         slots.start.saturating_add(u32::try_from(offset).unwrap_or(count))
     };
-    let work = &work;
-    thread::scope(|scope| {
-        let start = |part| {
-            scope.spawn(move || {
-                yield_to_requests();
-                work(border(part)..border(part + 1))
-            })
-        };
-        let parts: Vec<_> = (0..parts).map(start).collect();
-        let mut all = Vec::new();
-        for part in parts {
-            match part.join() {
-                Ok(made) => all.extend(made),
-                // What panicked there panics here: a part that is missing must not pass for an empty one.
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        all
-    })
+    let part = |part: u32| work(border(part)..border(part + 1));
+    pool.install(|| (0..parts).into_par_iter().flat_map_iter(part).collect())
 }
 
 #[cfg(test)]

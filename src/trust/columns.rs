@@ -212,6 +212,29 @@ impl ListColumn {
     }
 }
 
+impl ListColumn {
+    /// Whether the list has an entry. Called for every merchant and programme: nothing is put together for it.
+    pub(super) fn contains(self, seen: &Seen, entry: &str) -> bool {
+        let has = |texts: &[String]| texts.iter().any(|text| text == entry);
+        let merchant = seen.merchant;
+        match self {
+            Self::Tags => merchant.is_some_and(|view| has(&view.merchant.tags)),
+            Self::Categories => merchant.is_some_and(|view| has(&view.merchant.categories)),
+            Self::Enrolments => {
+                let today = seen.now().day();
+                merchant.is_some_and(|view| {
+                    view.merchant.enrolments.iter().any(|enrolment| enrolment.day <= today && enrolment.list == entry)
+                })
+            }
+            Self::Rights => {
+                let now = seen.now();
+                merchant.is_some_and(|view| view.rights.iter().any(|right| right.right == entry && right.held_at(now)))
+            }
+            Self::ProviderTags | Self::ItemTags | Self::ItemCategories => self.values(seen).any(|text| text == entry),
+        }
+    }
+}
+
 impl FlagColumn {
     pub(super) fn value(&self, seen: &Seen) -> bool {
         let merchant = seen.merchant.map(|view| view.merchant);

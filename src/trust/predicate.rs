@@ -257,7 +257,7 @@ impl Condition {
                 self.test.value(seen).is_some_and(|value| comparison.holds(value, *constant))
             }
             Test::Text(column, texts) => column.value(seen).is_some_and(|value| texts.iter().any(|text| text == value)),
-            Test::Member(column, entry) => column.values(seen).any(|value| value == entry),
+            Test::Member(column, entry) => column.contains(seen, entry),
             Test::Flag(column) => column.value(seen),
         }
     }
