@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
+use super::parallel::in_parallel;
+use super::rows::{Row, WindowsRow};
 use super::state::{Due, State};
 use super::transition::Transition;
-use crate::domain::{Day, DayFacts, FactRow, ItemId, Profile, Subject, TargetKind, Timestamp, Violation};
+use crate::domain::{Day, DayFacts, FactRow, ItemId, ItemKind, Profile, Subject, TargetKind, Timestamp, Violation};
 use crate::policy::Policy;
 use crate::traffic::ItemClass;
 use crate::trust::{Anchors, FactsLayout, ItemView, MerchantFacts, governance};
@@ -97,6 +99,41 @@ impl State {
     pub fn item_view(&self, item: ItemId) -> Option<ItemView<'_>> {
         let profile = self.items(item.kind).get(&item.id)?;
         Some(ItemView { profile, facts: self.item_facts.get(&item), now: self.meta.now })
+    }
+
+    /// Finds the classes of items on every core, then sets them.
+    pub(super) fn classify_items(&mut self, transition: &Transition, kind: ItemKind, ids: &[u64]) {
+        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let state = &*self;
+        let found = in_parallel(0..count, |part| {
+            let items = part.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
+            let class = |item| (item, state.class_in_transition(transition, item));
+            items
+                .map(class)
+                .map(|(item, class)| (item, class, state.next_change_in_transition(transition, item)))
+                .collect()
+        });
+        for (item, class, next_change) in found {
+            self.hot.set_class(item, transition.side, class);
+            self.due.extend(next_change.map(|at| (at, Due::Item(item))));
+        }
+    }
+
+    /// Items that are gone while violations against them are not.
+    pub(super) fn classify_deleted(&self, transition: &Transition) {
+        let deleted = self.item_violations.keys().filter(|item| !self.items(item.kind).contains_key(&item.id));
+        deleted.for_each(|item| self.classify_in(transition, *item));
+    }
+
+    /// The row of an item's sums.
+    pub(super) fn item_windows_row(&self, item: ItemId) -> Option<Row> {
+        let row = WindowsRow {
+            facts_day: self.facts_day(),
+            layout: self.policy.item_layout_fingerprint,
+            last_stored: None,
+            facts: self.item_facts.get(&item)?.to_parts(),
+        };
+        Some(Row::Windows(Subject::Item(item), row))
     }
 
     /// The part of recording a row that concerns the sums of an item: those of now, and those being prepared.

@@ -473,16 +473,6 @@ impl State {
         Some(Row::Windows(Subject::Merchant(entry.id), row))
     }
 
-    fn item_windows_row(&self, item: ItemId) -> Option<Row> {
-        let row = WindowsRow {
-            facts_day: self.facts_day(),
-            layout: self.policy.item_layout_fingerprint,
-            last_stored: None,
-            facts: self.item_facts.get(&item)?.to_parts(),
-        };
-        Some(Row::Windows(Subject::Item(item), row))
-    }
-
     /// A profile of any kind, as it stands.
     #[must_use]
     pub fn profile(&self, key: ProfileKey) -> Option<Profile> {

@@ -253,30 +253,6 @@ impl State {
         self.items(kind).range((Bound::Excluded(after), Bound::Unbounded)).map(|(id, _)| *id)
     }
 
-    /// Finds the classes of items on every core, then sets them.
-    fn classify_items(&mut self, transition: &Transition, kind: ItemKind, ids: &[u64]) {
-        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        let state = &*self;
-        let found = in_parallel(0..count, |part| {
-            let items = part.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
-            let class = |item| (item, state.class_in_transition(transition, item));
-            items
-                .map(class)
-                .map(|(item, class)| (item, class, state.next_change_in_transition(transition, item)))
-                .collect()
-        });
-        for (item, class, next_change) in found {
-            self.hot.set_class(item, transition.side, class);
-            self.due.extend(next_change.map(|at| (at, Due::Item(item))));
-        }
-    }
-
-    /// Items that are gone while violations against them are not.
-    fn classify_deleted(&self, transition: &Transition) {
-        let deleted = self.item_violations.keys().filter(|item| !self.items(item.kind).contains_key(&item.id));
-        deleted.for_each(|item| self.classify_in(transition, *item));
-    }
-
     fn move_row(&self, transition: &mut Transition, key: FactKey, row: &DayFacts) {
         let id = match key.subject {
             Subject::Merchant(id) => id,
