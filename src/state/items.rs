@@ -8,7 +8,7 @@ use super::parallel::in_parallel;
 use super::rows::{Row, WindowsRow};
 use super::state::{Due, State};
 use super::transition::Transition;
-use crate::domain::{Day, DayFacts, FactRow, ItemId, ItemKind, Profile, Subject, TargetKind, Timestamp, Violation};
+use crate::domain::{Day, DayFacts, FactRow, ItemId, ItemKind, Profile, Subject, Timestamp, Violation};
 use crate::policy::Policy;
 use crate::traffic::ItemClass;
 use crate::trust::{Anchors, FactsLayout, ItemView, MerchantFacts, governance};
@@ -37,8 +37,7 @@ impl State {
     /// The class of an item under a policy.
     fn class_of(&self, item: ItemId, policy: &Policy, classes: &ItemClasses, facts: Option<&MerchantFacts>) -> u32 {
         let kind = item.kind.target();
-        let profile = self.items(item.kind).get(&item.id);
-        let view = profile.map(|profile| ItemView { profile, facts, now: self.meta.now });
+        let view = self.item_view(item).map(|view| ItemView { facts, ..view });
         let class = ItemClass::new(&policy.programmes, kind, view.as_ref(), self.item_factor(policy, item));
         classes.position(class, kind)
     }
@@ -60,20 +59,14 @@ impl State {
     fn next_item_change(&self, item: ItemId) -> Option<Timestamp> {
         let violations = self.item_violations(item).map(|(_, violation)| violation);
         let by_violation = governance::next_change(violations, self.meta.now);
-        let kind = item.kind.target();
-        let view = |profile| ItemView { profile, facts: None, now: self.meta.now };
-        let profile = self.items(item.kind).get(&item.id).map(view);
-        let by_violation = by_violation.into_iter();
         let policies = std::iter::once(&self.policy).chain(self.transition.as_ref().map(|building| &building.policy));
-        let by_policy = policies.filter_map(|policy| next_change_under(policy, kind, profile.as_ref()?));
-        by_violation.chain(by_policy).min()
+        by_violation.into_iter().chain(policies.filter_map(|policy| self.next_change_under(policy, item))).min()
     }
 
-    /// When the class of an item in the world being built changes by itself. Violations are due whatever the policy.
-    pub(super) fn next_change_in_transition(&self, transition: &Transition, item: ItemId) -> Option<Timestamp> {
-        let profile = self.items(item.kind).get(&item.id)?;
-        let view = ItemView { profile, facts: None, now: self.meta.now };
-        next_change_under(&transition.policy, item.kind.target(), &view)
+    /// When an item's part in the programmes of a policy changes by itself. Violations are due whatever the policy.
+    fn next_change_under(&self, policy: &Policy, item: ItemId) -> Option<Timestamp> {
+        let view = self.item_view(item)?;
+        policy.programmes.iter().filter_map(|programme| programme.next_item_change(item.kind.target(), &view)).min()
     }
 
     /// The product of the factors of the violations against an item under a policy; 1 if there is none.
@@ -107,11 +100,8 @@ impl State {
         let state = &*self;
         let found = in_parallel(0..count, |part| {
             let items = part.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
-            let class = |item| (item, state.class_in_transition(transition, item));
-            items
-                .map(class)
-                .map(|(item, class)| (item, class, state.next_change_in_transition(transition, item)))
-                .collect()
+            let class = |item| state.class_in_transition(transition, item);
+            items.map(|item| (item, class(item), state.next_change_under(&transition.policy, item))).collect()
         });
         for (item, class, next_change) in found {
             self.hot.set_class(item, transition.side, class);
@@ -175,7 +165,7 @@ impl State {
             return;
         }
         let days = (self.facts_day(), transition.facts_day);
-        let new_sums = policy.item_layout.new_sums(&self.policy.item_layout);
+        let new_sums = transition.new_item_sums.clone();
         let facts = self.forked_item(transition, item);
         facts.move_row(&policy.item_layout, &Anchors::default(), days, &new_sums, day, row);
     }
@@ -209,9 +199,4 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// When an item's part in the programmes of a policy changes by itself.
-fn next_change_under(policy: &Policy, kind: TargetKind, item: &ItemView) -> Option<Timestamp> {
-    policy.programmes.iter().filter_map(|programme| programme.next_item_change(kind, item)).min()
 }

@@ -24,7 +24,7 @@ mod transition;
 pub use classes::ItemClasses;
 pub use history::{History, HistoryError, HistoryRows};
 pub use hot::{Hot, NOTHING_CLOSED, Targets, World, WorldGuard};
-pub use parallel::{in_parallel, yield_to_requests};
+pub use parallel::yield_to_requests;
 pub use providers::ProviderRanks;
 pub use requests::{MAX_REMEMBERED, REMEMBERED_MS};
 pub use restore::{Restore, RestoreError};

@@ -25,8 +25,9 @@ fn pool() -> Option<&'static ThreadPool> {
     POOL.get_or_init(|| build().ok()).as_ref()
 }
 
-/// Splits a range among the cores; answers what each part came to, in order.
-pub fn in_parallel<T: Send>(slots: Range<u32>, work: impl Fn(Range<u32>) -> Vec<T> + Sync) -> Vec<T> {
+/// Splits a range among the cores; answers what each part came to, in order. For the writer alone, which may hold the
+/// state's lock meanwhile: work that itself waits for that lock, as simulations do, would stop it for ever.
+pub(super) fn in_parallel<T: Send>(slots: Range<u32>, work: impl Fn(Range<u32>) -> Vec<T> + Sync) -> Vec<T> {
     let count = slots.end.saturating_sub(slots.start);
     // Without threads to be had the work is done here.
     let Some(pool) = pool().filter(|_| count >= MIN_PART) else { return work(slots) };

@@ -20,12 +20,6 @@ impl State {
         Some(ProviderView { profile: self.providers.get(&id)?, rank: ranks.get(&id).copied() })
     }
 
-    /// Places of the service providers that records are made with.
-    #[must_use]
-    pub fn provider_ranks(&self) -> &ProviderRanks {
-        &self.meta.provider_ranks
-    }
-
     /// Makes the records of a provider's merchants again.
     pub(super) fn touch_merchants_of(&mut self, id: ProviderId) {
         let slots = self.merchants_of.get(&id).into_iter().flatten();

@@ -36,6 +36,8 @@ pub struct Transition {
     disabled: Vec<bool>,
     /// Sums that the current layout does not have, by position.
     new_sums: Vec<bool>,
+    /// The same of items.
+    pub(super) new_item_sums: Arc<[bool]>,
     table: MerchantTable,
     /// Classes of items, and which of the two in an item's value they are.
     pub(super) classes: ItemClasses,
@@ -136,6 +138,7 @@ impl State {
             facts_day: row.facts_day.unwrap_or(NOTHING_CLOSED),
             disabled: disabled_signals(&policy, &row.unseen_at_close),
             new_sums: policy.model.layout.new_sums(&self.policy.model.layout),
+            new_item_sums: policy.item_layout.new_sums(&self.policy.item_layout).into(),
             classes: ItemClasses::new(&policy.programmes),
             policy,
             table: MerchantTable::default(),
