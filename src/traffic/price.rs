@@ -1,0 +1,144 @@
+//! Prices of budgets, caps and guarantees, and what they make of a candidate (DESIGN section 7, weights and prices).
+//!
+//! A price says what one more exposure of something scarce is worth, in units of the mean base score. Control solves
+//! them (`control`); Score and Allocate only read them. Prices are soft state: lost, they are solved again.
+
+use arrayvec::ArrayVec;
+
+use super::record::MAX_BOOSTS;
+use crate::domain::{Scene, TargetKind};
+
+/// Bits of a programme mask.
+pub const BITS: usize = 64;
+
+/// A support programme that an exposure may be charged to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Support {
+    /// The programme's bit.
+    pub bit: u8,
+    /// Its uplift after modifiers and item factors: 0.5 means half as much again.
+    pub uplift: f64,
+}
+
+/// A candidate before prices.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Offer {
+    /// Slot of its merchant.
+    pub member: u32,
+    /// Base score times tilt, penalty and item factor; without a base score only the factors.
+    pub value: f64,
+    /// Bits of the hard programmes that its exposure counts against.
+    pub hard: u64,
+    /// Support programmes that its exposure may be charged to, the largest uplift first.
+    pub supports: ArrayVec<Support, MAX_BOOSTS>,
+}
+
+/// Prices of the budgets of one scene, by programme bit. A budget over all scenes has one price in all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScenePrices {
+    /// Price of a budget in units of the mean base score, 0 and up (slate and adjusted mode).
+    pub lambda: [f32; BITS],
+    /// e^-price of the prices solved in the log domain, 0 to 1 (weights mode).
+    pub discount: [f32; BITS],
+    /// Programmes without budget left, as bits.
+    pub spent: u64,
+    /// Mean base score, by target kind index; above 0.
+    pub mean_base: [f32; TargetKind::COUNT],
+}
+
+impl Default for ScenePrices {
+    fn default() -> Self {
+        Self { lambda: [0.0; BITS], discount: [1.0; BITS], spent: 0, mean_base: [1.0; TargetKind::COUNT] }
+    }
+}
+
+/// All prices of budgets, as of one epoch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PriceBook {
+    /// Counts publications, so that an explanation can name the one it speaks of.
+    pub epoch: u64,
+    /// By scene index.
+    pub scenes: [ScenePrices; Scene::COUNT],
+}
+
+/// What guarantees and caps make of one member.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MemberPrice {
+    /// Prices of its guarantees less those of its caps, in units of the mean base score (slate and adjusted mode).
+    pub additive: f32,
+    /// The same as a factor, e^(guarantees - caps), solved in the log domain (weights mode).
+    pub factor: f32,
+    /// Programmes whose cap or share is spent for this member, as bits.
+    pub spent: u64,
+    /// Whether the guard wants it served whenever it is a candidate (slate mode).
+    pub must_serve: bool,
+}
+
+impl Default for MemberPrice {
+    fn default() -> Self {
+        Self { additive: 0.0, factor: 1.0, spent: 0, must_serve: false }
+    }
+}
+
+/// What a candidate comes to under prices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bid {
+    /// Adjusted score in units of the mean base score (`bid`), or the weight (`weight`).
+    pub score: f64,
+    /// The support programme that its exposure is charged to.
+    pub charged: Option<u8>,
+}
+
+fn at(prices: &[f32; BITS], bit: u8) -> f64 {
+    prices.get(usize::from(bit)).map_or(0.0, |price| f64::from(*price))
+}
+
+fn bits(mut mask: u64) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let bit = u8::try_from(mask.trailing_zeros()).ok().filter(|_| mask != 0)?;
+        mask &= mask.wrapping_sub(1);
+        Some(bit)
+    })
+}
+
+impl Offer {
+    /// `v − Σ λ(hard) + member + max(0, max(uplift·v − λ(support)))` with `v = value / mean`, over the programmes that
+    /// are not in `spent`. None if a hard programme of it is spent: then nothing may be shown.
+    #[must_use]
+    pub fn bid(&self, prices: &ScenePrices, member: &MemberPrice, mean: f64, spent: u64) -> Option<Bid> {
+        let spent = spent | prices.spent | member.spent;
+        if self.hard & spent != 0 {
+            return None;
+        }
+        let value = self.value / mean;
+        let hard = bits(self.hard).fold(0.0, |sum, bit| sum + at(&prices.lambda, bit));
+        let mut support = (0.0, None);
+        for Support { bit, uplift } in &self.supports {
+            let gain = uplift * value - at(&prices.lambda, *bit);
+            if 1_u64.wrapping_shl(u32::from(*bit)) & spent == 0 && gain > support.0 {
+                support = (gain, Some(*bit));
+            }
+        }
+        Some(Bid { score: value - hard + f64::from(member.additive) + support.0, charged: support.1 })
+    }
+
+    /// `value · member · Π discount(hard) · max(1, max((1 + uplift)·discount(support)))`, clamped to the ceiling, over
+    /// the programmes that are not in `spent`. None if a hard programme of it is spent.
+    #[must_use]
+    pub fn weight(&self, prices: &ScenePrices, member: &MemberPrice, ceiling: f64, spent: u64) -> Option<Bid> {
+        let spent = spent | prices.spent | member.spent;
+        if self.hard & spent != 0 {
+            return None;
+        }
+        let hard = bits(self.hard).fold(1.0, |product, bit| product * at(&prices.discount, bit));
+        let mut support = (1.0, None);
+        for Support { bit, uplift } in &self.supports {
+            let lift = (1.0 + uplift) * at(&prices.discount, *bit);
+            if 1_u64.wrapping_shl(u32::from(*bit)) & spent == 0 && lift > support.0 {
+                support = (lift, Some(*bit));
+            }
+        }
+        let weight = self.value * f64::from(member.factor) * hard * support.0;
+        Some(Bid { score: weight.clamp(0.0, ceiling), charged: support.1 })
+    }
+}
