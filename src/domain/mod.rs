@@ -1,6 +1,7 @@
 //! The platform's nouns: ids, days and weeks, profiles, facts, violations and rights. Pure std, no I/O.
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod allocation;
 mod command;
 mod facts;
 mod ids;
@@ -13,6 +14,10 @@ mod right;
 mod time;
 mod violation;
 
+pub use allocation::{
+    AccountKey, BUCKET_MS, ExposureRow, NewGuarantee, ProgrammeChange, REPORT_WINDOW_DAYS, RESERVATION_MS, Renewal,
+    ReservationId, Scope,
+};
 pub use command::{
     Body, ChunkOutcome, Command, FactRow, Outcome, PolicyText, Rejection, RequestKey, SEMANTICS, Upsert,
 };
