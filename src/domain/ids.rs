@@ -106,7 +106,7 @@ impl TargetKind {
 }
 
 /// Where traffic is shown (场域).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scene {
     /// Live rooms.
     Live,
