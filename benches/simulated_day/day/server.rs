@@ -1,0 +1,143 @@
+//! The real server: started on a data folder and simulated time, asked, killed.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic::transport::{Channel, Endpoint};
+use trustflow::clock::Stopwatch;
+use trustflow::domain::Timestamp;
+
+use super::Outcome;
+
+/// A call that takes longer has hung.
+const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// How long a start may take.
+const START_LIMIT: Duration = Duration::from_secs(300);
+
+/// Simulated time as this process knows it: the server started its clock somewhere between the spawn and its first
+/// line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SimulatedTime {
+    base: Timestamp,
+    rate: f64,
+    spawned: Stopwatch,
+    ready: Stopwatch,
+}
+
+impl SimulatedTime {
+    /// The server's clock shows this or a later time.
+    pub(crate) fn at_least(&self) -> Timestamp {
+        self.after(self.ready)
+    }
+
+    /// The server's clock shows this or an earlier time.
+    pub(crate) fn at_most(&self) -> Timestamp {
+        self.after(self.spawned)
+    }
+
+    fn after(&self, since: Stopwatch) -> Timestamp {
+        self.base.plus_ms((since.elapsed().as_secs_f64() * 1e3 * self.rate) as i64)
+    }
+}
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// The folder of the policy; none for the one that is built in.
+    pub(crate) policy: Option<PathBuf>,
+    /// Where the server logs to.
+    pub(crate) log: PathBuf,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// Where it answers metrics.
+    http: String,
+    /// The connection of this life.
+    pub(crate) channel: Channel,
+    /// Its clock.
+    pub(crate) time: SimulatedTime,
+    /// From the spawn to its first line.
+    pub(crate) start: Duration,
+}
+
+impl Server {
+    /// Starts it and waits until it serves.
+    pub(crate) async fn start(site: &Site, now: Timestamp, rate: f64) -> Outcome<Self> {
+        let base = jiff::Timestamp::from_millisecond(now.0)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trustflow"));
+        command.env_clear().arg("serve").arg("--data").arg(&site.data);
+        command.args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--insecure"]);
+        command.args(["--now", &base.to_string(), "--clock-rate", &rate.to_string()]);
+        // Nothing is trimmed: the whole log is replayed at the end.
+        command.args(["--log-retain", "1000000000", "--log", "info,fjall=warn,lsm_tree=warn"]);
+        if let Some(policy) = &site.policy {
+            command.arg("--policy").arg(policy);
+        }
+        let log = File::options().create(true).append(true).open(&site.log)?;
+        let spawned = Stopwatch::start();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
+        let stdout = child.stdout.take().ok_or("no pipe")?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).map(|_| line)
+        });
+        let line = tokio::time::timeout(START_LIMIT, read).await???;
+        let ready = Stopwatch::start();
+        let word = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(ToOwned::to_owned);
+        let (Some(grpc), Some(http)) = (word("grpc="), word("http=")) else {
+            child.wait()?;
+            return Err(format!("the server did not start; its log: {}", tail(&site.log)).into());
+        };
+        let endpoint = Endpoint::from_shared(format!("http://{grpc}"))?.timeout(CALL_LIMIT);
+        let channel = endpoint.connect().await?;
+        let time = SimulatedTime { base: now, rate, spawned, ready };
+        Ok(Self { child, http, channel, time, start: spawned.elapsed() })
+    }
+
+    /// Kills it: SIGKILL, nothing is flushed or finished. Answers the time from which the next life must go on.
+    pub(crate) fn kill(&mut self) -> Outcome<Timestamp> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(self.time.at_most())
+    }
+
+    /// Resident memory, MiB; 0 where the system does not say.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1_024
+    }
+
+    /// The metrics page.
+    pub(crate) async fn metrics(&self) -> Outcome<String> {
+        let mut stream = tokio::net::TcpStream::connect(&self.http).await?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok(text)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A run that failed leaves no server behind; one that was killed is gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The last lines of a log.
+pub(crate) fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
+}
