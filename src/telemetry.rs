@@ -109,6 +109,48 @@ impl ScoreMetrics {
     }
 }
 
+/// Metrics of Allocate.
+#[derive(Clone)]
+pub struct AllocateMetrics {
+    candidates: Counter,
+    unknown: Counter,
+    batch: Histogram,
+    empty: Counter,
+    slots: [Counter; 4],
+}
+
+impl Default for AllocateMetrics {
+    fn default() -> Self {
+        let reasons = ["organic", "support", "guarantee", "fill"];
+        Self {
+            candidates: counter!("trustflow_allocate_candidates_total"),
+            unknown: counter!("trustflow_allocate_unknown_total"),
+            batch: histogram!("trustflow_allocate_batch_size"),
+            empty: counter!("trustflow_allocate_empty_slots_total"),
+            slots: reasons.map(|reason| counter!("trustflow_allocate_slots_total", "reason" => reason)),
+        }
+    }
+}
+
+impl AllocateMetrics {
+    /// Counts one call: its candidates, how many of them were unknown, the slots asked for, and the filled ones by
+    /// reason: organic, support, guarantee, fill.
+    #[expect(clippy::cast_precision_loss, reason = "batches are small")]
+    pub fn allocated(&self, candidates: usize, unknown: usize, asked: usize, filled: [u64; 4]) {
+        self.candidates.increment(candidates as u64);
+        if unknown > 0 {
+            self.unknown.increment(unknown as u64);
+        }
+        self.batch.record(candidates as f64);
+        self.empty.increment((asked as u64).saturating_sub(filled.iter().sum()));
+        for (counter, count) in self.slots.iter().zip(filled) {
+            if count > 0 {
+                counter.increment(count);
+            }
+        }
+    }
+}
+
 /// Metrics of the writer.
 pub struct WriterMetrics {
     size: Histogram,

@@ -53,7 +53,7 @@ impl InsightService for InsightApi {
         let engine = self.engine.clone();
         let explanation =
             off_the_path(move || engine.explain(&query)).await?.map_err(|error| wire::read_status(&error))?;
-        Ok(Response::new(wire::explain_response(&query, request.base_score, &explanation)))
+        Ok(Response::new(wire::explain_response(&query, &explanation)))
     }
 
     async fn list_facts(&self, request: Request<ListFactsRequest>) -> Result<Response<ListFactsResponse>, Status> {

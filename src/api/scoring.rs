@@ -1,4 +1,4 @@
-//! `ScoringService`.
+//! `ScoringService`: memory only, from the decoded request to the answer.
 
 use std::sync::Arc;
 
@@ -7,23 +7,26 @@ use tonic::{Request, Response, Status};
 use super::{Waiter, deadline};
 use crate::engine::Engine;
 use crate::proto::scoring_service_server::ScoringService;
-use crate::proto::{ScoreRequest, ScoreResponse};
-use crate::telemetry::ScoreMetrics;
+use crate::proto::{
+    AllocateRequest, AllocateResponse, ListUnderservedRequest, ListUnderservedResponse, ScoreRequest, ScoreResponse,
+};
+use crate::telemetry::{AllocateMetrics, ScoreMetrics};
 use crate::wire::{self, ScoreLimits};
 
-/// Answers Score.
+/// Answers Score and Allocate.
 pub struct ScoringApi {
     engine: Arc<Engine>,
     waiter: Waiter,
     limits: ScoreLimits,
     metrics: ScoreMetrics,
+    allocated: AllocateMetrics,
 }
 
 impl ScoringApi {
     /// The service.
     #[must_use]
     pub fn new(engine: Arc<Engine>, waiter: Waiter, limits: ScoreLimits) -> Self {
-        Self { engine, waiter, limits, metrics: ScoreMetrics::default() }
+        Self { engine, waiter, limits, metrics: ScoreMetrics::default(), allocated: AllocateMetrics::default() }
     }
 }
 
@@ -37,5 +40,23 @@ impl ScoringService for ScoringApi {
         let columns = self.engine.score(&query);
         self.metrics.scored(query.target_ids.len(), columns.unknown);
         Ok(Response::new(wire::score_response(columns)))
+    }
+
+    async fn allocate(&self, request: Request<AllocateRequest>) -> Result<Response<AllocateResponse>, Status> {
+        let deadline = if request.get_ref().min_revision == 0 { None } else { deadline(&request) };
+        let request = request.into_inner();
+        let query = wire::allocate_query(&request, self.limits)?;
+        self.waiter.wait(request.min_revision, deadline).await?;
+        let slate = self.engine.allocate(&query);
+        self.allocated.allocated(query.target_ids.len(), slate.unknown, query.slots, slate.counts());
+        Ok(Response::new(wire::allocate_response(slate)))
+    }
+
+    async fn list_underserved(
+        &self,
+        request: Request<ListUnderservedRequest>,
+    ) -> Result<Response<ListUnderservedResponse>, Status> {
+        let query = wire::underserved_query(request.get_ref())?;
+        Ok(Response::new(wire::underserved_response(self.engine.underserved(&query))))
     }
 }

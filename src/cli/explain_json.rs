@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use super::time::instant_text;
 use super::words::{id_json, label_words, short_float};
 use crate::proto::{
-    ConditionExplanation, CurvePoint, ExplainScoreResponse, LayerExplanation, ProgrammeExplanation, RightExplanation,
-    ScoreRow, SignalExplanation, TrustExplanation, ViolationExplanation, WaiverExplanation, WeightExplanation,
+    AdjustedExplanation, BudgetExplanation, CapExplanation, ConditionExplanation, CurvePoint, ExplainScoreResponse,
+    GuaranteeExplanation, LayerExplanation, MemberPriceExplanation, ProgrammeExplanation, RightExplanation, ScoreRow,
+    SignalExplanation, TrustExplanation, ViolationExplanation, WaiverExplanation, WeightExplanation,
 };
 
 /// The whole answer.
@@ -18,6 +19,8 @@ pub(super) fn explanation_json(answer: &ExplainScoreResponse) -> Value {
         "trust": answer.trust.as_ref().map(trust), "programmes": list(&answer.programmes, programme),
         "violations": list(&answer.violations, violation), "rights": list(&answer.rights, right),
         "weight": answer.weight.as_ref().map(weight), "waiver": answer.waiver.as_ref().map(waiver),
+        "price_epoch": answer.price_epoch, "mean_base_score": answer.mean_base_score,
+        "adjusted": answer.adjusted.as_ref().map(adjusted), "member": answer.member.as_ref().map(member),
     })
 }
 
@@ -68,6 +71,9 @@ fn programme(programme: &ProgrammeExplanation) -> Value {
         "id": programme.id, "name": programme.name, "name_zh": programme.name_zh, "bit": programme.bit,
         "kind": programme.kind, "eligible": programme.eligible, "reasons": programme.reasons,
         "conditions": list(&programme.conditions, condition), "uplift": programme.uplift, "charged": programme.charged,
+        "price": programme.price, "price_factor": programme.price_factor, "spent": programme.spent,
+        "budget": programme.budget.as_ref().map(budget), "guarantee": programme.guarantee.as_ref().map(guarantee),
+        "cap": programme.cap.as_ref().map(cap),
     })
 }
 
@@ -97,7 +103,44 @@ fn weight(weight: &WeightExplanation) -> Value {
     json!({
         "tilt": weight.tilt, "penalty": weight.penalty, "item_factor": weight.item_factor, "uplift": weight.uplift,
         "ceiling": weight.ceiling, "weight": weight.weight, "kill_switch": weight.kill_switch,
+        "member_factor": weight.member_factor, "hard_factor": weight.hard_factor,
+        "support_factor": weight.support_factor, "charged_programme": weight.charged_programme,
     })
+}
+
+fn adjusted(adjusted: &AdjustedExplanation) -> Value {
+    json!({
+        "base_score": short_float(adjusted.base_score), "value": adjusted.value, "hard_prices": adjusted.hard_prices,
+        "member_price": adjusted.member_price, "support_gain": adjusted.support_gain, "adjusted": adjusted.adjusted,
+        "charged_programme": adjusted.charged_programme, "stopped": adjusted.stopped,
+    })
+}
+
+fn member(member: &MemberPriceExplanation) -> Value {
+    json!({
+        "additive": member.additive, "factor": member.factor, "spent_programmes": member.spent_programmes,
+        "must_serve": member.must_serve,
+    })
+}
+
+fn budget(budget: &BudgetExplanation) -> Value {
+    json!({
+        "limit_exposures": budget.limit_exposures, "delivered_exposures": budget.delivered_exposures,
+        "reserved_exposures": budget.reserved_exposures, "period_first_day": budget.period_first_day,
+        "pace": budget.pace,
+    })
+}
+
+fn guarantee(guarantee: &GuaranteeExplanation) -> Value {
+    json!({
+        "target_exposures": guarantee.target_exposures, "delivered_exposures": guarantee.delivered_exposures,
+        "ends_at": instant_text(guarantee.ends_at.as_ref()), "penalty": guarantee.penalty,
+        "feasible": guarantee.feasible, "status": guarantee.status,
+    })
+}
+
+fn cap(cap: &CapExplanation) -> Value {
+    json!({"limit_exposures": cap.limit_exposures, "delivered_exposures": cap.delivered_exposures})
 }
 
 fn waiver(waiver: &WaiverExplanation) -> Value {

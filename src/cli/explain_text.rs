@@ -4,8 +4,9 @@ use super::table::{bar, pad, width};
 use super::time::instant_text;
 use super::words::{label_words, listed};
 use crate::proto::{
-    ConditionExplanation, ExplainScoreResponse, LayerExplanation, ProgrammeExplanation, RightExplanation, ScoreRow,
-    SignalExplanation, SignalState, TrustExplanation, ViolationExplanation, WaiverExplanation, WeightExplanation,
+    AdjustedExplanation, BudgetExplanation, ConditionExplanation, ExplainScoreResponse, LayerExplanation,
+    MemberPriceExplanation, ProgrammeExplanation, RightExplanation, ScoreRow, SignalExplanation, SignalState,
+    TrustExplanation, ViolationExplanation, WaiverExplanation, WeightExplanation,
 };
 
 /// A line of the tree and what hangs below it.
@@ -52,6 +53,8 @@ pub(super) fn explanation_text(answer: &ExplainScoreResponse) -> String {
     }
     let row = answer.row.unwrap_or_default();
     parts.extend(answer.weight.as_ref().map(|explained| weight(explained, &row)));
+    parts.extend(answer.adjusted.as_ref().map(|explained| adjusted(explained, answer)));
+    parts.extend(answer.member.as_ref().and_then(member));
     let who = match answer.merchant_id {
         0 => "unknown: neither the target nor its merchant is registered".to_owned(),
         id => format!("merchant {id} {}", answer.merchant_name),
@@ -226,7 +229,8 @@ fn programme(programme: &ProgrammeExplanation) -> Node {
         programme.id, programme.name, programme.name_zh, programme.kind
     );
     let reasons = programme.reasons.iter().map(|reason| Node::leaf(reason.clone()));
-    Node::new(line, reasons.chain(programme.conditions.iter().map(condition)).collect())
+    let ledger = if programme.eligible { ledger(programme) } else { Vec::new() };
+    Node::new(line, reasons.chain(ledger).chain(programme.conditions.iter().map(condition)).collect())
 }
 
 fn condition(condition: &ConditionExplanation) -> Node {
@@ -245,16 +249,92 @@ fn weight(weight: &WeightExplanation, row: &ScoreRow) -> Node {
         number(weight.ceiling)
     );
     let mut below = Vec::new();
+    let prices = [
+        ("guarantees and caps", weight.member_factor),
+        ("hard budgets", weight.hard_factor),
+        ("support budget", weight.support_factor),
+    ];
+    let changed: Vec<String> = prices
+        .iter()
+        .filter(|(_, factor)| (factor - 1.0).abs() > 0.0)
+        .map(|(name, factor)| format!("{name} × {}", number(*factor)))
+        .collect();
+    if !changed.is_empty() {
+        below.push(Node::leaf(format!("prices: {}", changed.join(", "))));
+    }
     if weight.kill_switch {
         below
             .push(Node::leaf("the kill switch is on: the weight is 1 whatever the factors are, unless it is excluded"));
     }
-    below.extend(row.adjusted_score.map(|score| {
-        let text = if score <= f32::MIN { "excluded".to_owned() } else { number(f64::from(score)) };
-        Node::leaf(format!("adjusted score {text}"))
-    }));
     below.push(Node::leaf(format!("ad price factor {}", number(f64::from(row.ad_price_factor)))));
     Node::new(line, below)
+}
+
+fn adjusted(explained: &AdjustedExplanation, answer: &ExplainScoreResponse) -> Node {
+    if explained.stopped {
+        return Node::leaf("adjusted score: never shown, excluded or a hard budget or cap of it is spent");
+    }
+    let line = format!(
+        "adjusted score {} = (value {} − hard prices {} + guarantees and caps {} + support {}) × mean base score {}",
+        number(explained.adjusted),
+        number(explained.value),
+        number(explained.hard_prices),
+        number(explained.member_price),
+        number(explained.support_gain),
+        number(answer.mean_base_score)
+    );
+    let charged = match explained.charged_programme.as_str() {
+        "" => "organic: charged to no support programme".to_owned(),
+        id => format!("charged to {id}"),
+    };
+    Node::new(line, vec![Node::leaf(charged), Node::leaf(format!("prices of publication {}", answer.price_epoch))])
+}
+
+/// What guarantees and caps do to the merchant; nothing to say while they do nothing.
+fn member(member: &MemberPriceExplanation) -> Option<Node> {
+    let mut below = Vec::new();
+    if member.must_serve {
+        below.push(Node::leaf("Allocate serves it whenever it is a candidate: its guarantee would be missed otherwise"));
+    }
+    if !member.spent_programmes.is_empty() {
+        below.push(Node::leaf(format!("cap or share spent: {}", member.spent_programmes.join(", "))));
+    }
+    let is_neutral = member.additive.abs() <= 0.0 && (member.factor - 1.0).abs() <= 0.0;
+    (!below.is_empty() || !is_neutral).then(|| {
+        let (additive, factor) = (number(member.additive), number(member.factor));
+        Node::new(format!("guarantees and caps of the merchant: {additive} on scores, × {factor} on weights"), below)
+    })
+}
+
+/// What the ledger says of a programme.
+fn ledger(programme: &ProgrammeExplanation) -> Vec<Node> {
+    let mut lines = Vec::new();
+    if programme.spent {
+        lines.push("spent: it lifts nothing and takes no exposure".to_owned());
+    }
+    if programme.price > 0.0 || (programme.price_factor - 1.0).abs() > 0.0 {
+        let (price, factor) = (number(programme.price), number(programme.price_factor));
+        lines.push(format!("price of an exposure {price}, on weights × {factor}"));
+    }
+    lines.extend(programme.budget.as_ref().map(|budget| {
+        let pace = if budget.pace > 0.0 { format!(", pace {}", number(budget.pace)) } else { String::new() };
+        let BudgetExplanation { limit_exposures, delivered_exposures, reserved_exposures, .. } = budget;
+        format!("budget: {delivered_exposures} of {limit_exposures} delivered, {reserved_exposures} reserved{pace}")
+    }));
+    lines.extend(programme.guarantee.as_ref().map(|guarantee| {
+        let feasible = if guarantee.feasible { "" } else { ", judged infeasible when it began" };
+        format!(
+            "guarantee: {} of {} delivered until {}, {}{feasible}",
+            guarantee.delivered_exposures,
+            guarantee.target_exposures,
+            instant_text(guarantee.ends_at.as_ref()),
+            guarantee.status
+        )
+    }));
+    lines.extend(
+        programme.cap.as_ref().map(|cap| format!("cap: {} of {} used", cap.delivered_exposures, cap.limit_exposures)),
+    );
+    lines.into_iter().map(Node::leaf).collect()
 }
 
 /// At most four decimals, without trailing zeros.

@@ -1,5 +1,6 @@
 //! The command line client. It talks gRPC only: what it can do, every caller of the API can do.
 
+mod allocate;
 mod client;
 mod error;
 mod explain;
@@ -35,6 +36,10 @@ pub enum ClientCommand {
     Status(StatusArgs),
     /// Trust scores and boost weights of some targets
     Score(ScoreCommand),
+    /// The slate of one request: which candidates to show, and what they are charged to
+    Allocate(AllocateCommand),
+    /// Merchants whose guarantee falls behind, for retrieval to bring in
+    Underserved(UnderservedCommand),
     /// Why a target has its score and weight
     Explain(ExplainCommand),
     /// Whether a shop, product or live room holds Trust Purchase (信任购), and what is missing
@@ -98,6 +103,8 @@ enum ScoreAction {
     Validate(validate::ValidateArgs),
 }
 
+command!(AllocateCommand, args: allocate::AllocateArgs, flatten, "`allocate`.");
+command!(UnderservedCommand, args: allocate::UnderservedArgs, flatten, "`underserved`.");
 command!(ExplainCommand, args: explain::ExplainArgs, flatten, "`explain`.");
 command!(TrustPurchaseCommand, action: trust_purchase::TrustPurchaseAction, subcommand, "`trust-purchase`.");
 command!(ProductsCommand, action: products::ProductsAction, subcommand, "`products`.");
@@ -123,6 +130,8 @@ pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), Cl
         ClientCommand::Score(ScoreCommand { target, args: Some(args), .. }) => score::run(args, &target).await,
         // The parser asks for targets unless there is an action.
         ClientCommand::Score(_) => Err(CliError::argument("ID", "no targets given".to_owned())),
+        ClientCommand::Allocate(AllocateCommand { target, args }) => allocate::allocate(args, &target).await,
+        ClientCommand::Underserved(UnderservedCommand { target, args }) => allocate::underserved(args, &target).await,
         ClientCommand::Explain(ExplainCommand { target, args }) => explain::run(args, &target).await,
         ClientCommand::TrustPurchase(TrustPurchaseCommand { target, action }) => {
             trust_purchase::run(action, &target).await
@@ -167,6 +176,8 @@ mod tests {
             "t score --scene mall --kind live-room --base-score 0.5,1 1 2",
             "t score validate --from 2018-01-01 --to 2018-06-04 --every 14d --horizon 30d --outcome bad_orders --json",
             "t score --json validate --from 2018-01-01 --to 2018-06-04",
+            "t allocate --scene live --kind live-room --slots 2 --fill --base-score 0.5,1,2 1 2 3",
+            "t underserved --scene mall --limit 10 --json",
             "t explain --scene search --kind product 77",
             "t trust-purchase status --product 7 --as-promoter 5 --json",
             "t trust-purchase status --merchant 5",
@@ -203,6 +214,7 @@ mod tests {
             "t score",
             "t score --scene live --kind merchant",
             "t score validate",
+            "t allocate --scene live --kind merchant --slots 1 5",
             "t rights set 5",
             "t rights set 5 a --none",
             "t merchant upsert",

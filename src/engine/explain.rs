@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::error::ReadError;
+use super::score::{member_price, scene_prices};
 use crate::domain::{Day, HeldRight, Merchant, Scene, TargetKind, Timestamp, Violation, Week};
 use crate::policy::Policy;
-use crate::state::{HistoryError, State};
+use crate::state::{HistoryError, Hot, State};
 use crate::traffic::{
-    Boost, Eligibility, ItemClass, ItemRecord, Materialised, MerchantRecord, Programme, ProgrammeKind, SceneRules,
-    Weight, materialise, weigh,
+    Bid, Boost, Eligibility, ItemClass, ItemRecord, Lines, Materialised, MemberPrice, MerchantRecord, Programme,
+    ProgrammeKind, SceneRules, Weight, lines, materialise,
 };
 use crate::trust::governance::WaiverFacts;
 use crate::trust::{ConditionResult, ItemView, MerchantFacts, MerchantView, Seen, SignalRow, TrustView};
@@ -25,6 +26,8 @@ pub struct ExplainQuery {
     pub target_id: u64,
     /// Its owner, if it is not registered; 0 if none was sent.
     pub merchant_id: u64,
+    /// The recommender's score, if one was sent.
+    pub base_score: Option<f32>,
 }
 
 /// One row of Score and its derivation.
@@ -43,8 +46,78 @@ pub struct Explanation {
     pub weight: Weight,
     /// Whether all weights are neutral.
     pub kill_switch: bool,
+    /// The prices that made the row.
+    pub prices: ExplainedPrices,
     /// How the record came about; none for unknown targets.
     pub merchant: Option<ExplainedMerchant>,
+}
+
+/// The prices of one target's row.
+pub struct ExplainedPrices {
+    /// Which publication of prices.
+    pub epoch: u64,
+    /// Mean base score of scene and kind.
+    pub mean: f64,
+    /// What the target brought to pricing.
+    pub lines: Lines,
+    /// The price of its member, as it holds for this target.
+    pub member: MemberPrice,
+    /// Prices of budgets in the scene, by bit: additive, and as a factor.
+    pub budgets: Vec<(f32, f32)>,
+    /// Programmes without budget left, for this member or at all, as bits.
+    pub spent: u64,
+    /// The adjusted score in units of the base score, if one was sent.
+    pub adjusted: Option<Bid>,
+}
+
+impl ExplainedPrices {
+    /// Bits of the programmes that an exposure counts against, as Score answers them.
+    #[must_use]
+    pub fn programmes(&self, weight: &Weight) -> u64 {
+        self.adjusted.map_or(weight.programmes, |bid| self.lines.programmes(bid.charged))
+    }
+
+    /// Price of a budget: additive, and as a factor.
+    #[must_use]
+    pub fn budget(&self, bit: u8) -> (f64, f64) {
+        let found = self.budgets.get(usize::from(bit)).copied().unwrap_or((0.0, 1.0));
+        (f64::from(found.0), f64::from(found.1))
+    }
+
+    /// Sum of the prices of the hard budgets that an exposure counts against, in order of bits as pricing adds them.
+    #[must_use]
+    pub fn hard_prices(&self) -> f64 {
+        self.hard().fold(0.0, |sum, (price, _)| sum + price)
+    }
+
+    /// Product of the factors of the same.
+    #[must_use]
+    pub fn hard_factor(&self) -> f64 {
+        self.hard().fold(1.0, |product, (_, factor)| product * factor)
+    }
+
+    fn hard(&self) -> impl Iterator<Item = (f64, f64)> {
+        let stopped_by = self.lines.stopped_by();
+        (0..64_u8).filter(move |bit| stopped_by >> bit & 1 == 1).map(|bit| self.budget(bit))
+    }
+
+    /// The value of the target for a base score, in units of the mean.
+    #[must_use]
+    pub fn value(&self, base_score: f32) -> f64 {
+        self.lines.factor() * f64::from(base_score) / self.mean
+    }
+
+    /// Whether nothing may be shown: excluded, or a hard budget or cap of it is spent.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.lines.is_excluded || self.lines.stopped_by() & self.spent != 0
+    }
+
+    /// The support programme charged, as Score answers it.
+    #[must_use]
+    pub fn charged(&self, weight: &Weight) -> Option<u8> {
+        self.adjusted.map_or(weight.charged, |bid| bid.charged)
+    }
 }
 
 /// The derivation of a merchant's record.
@@ -120,7 +193,7 @@ fn explain(
     // Every class that an item names is there.
     let neutral = ItemClass { factor: 1.0, programmes: 0, uplift_factors: Vec::new() };
     let class = world.classes.get(item.class).unwrap_or(&neutral);
-    let weight = weigh(&rules, &record.row(query.scene, query.kind), class);
+    let (weight, prices) = explain_prices(hot, &rules, query, item.merchant_slot, (&record, class));
     let facts_day = world.facts_day;
     let target = Target { query, item, class, record: &record, rules: &rules, facts_day };
     let merchant = match state.view(item.merchant_slot) {
@@ -135,8 +208,28 @@ fn explain(
         record,
         weight,
         kill_switch,
+        prices,
         merchant,
     })
+}
+
+/// The row's weight and adjusted score, by the code and the prices that Score uses, each read once.
+fn explain_prices(
+    hot: &Hot,
+    rules: &SceneRules,
+    query: &ExplainQuery,
+    slot: u32,
+    (record, class): (&MerchantRecord, &ItemClass),
+) -> (Weight, ExplainedPrices) {
+    let book = hot.prices().book();
+    let (scene, mean) = scene_prices(&book, query.scene, query.kind);
+    let lines = lines(rules, slot, &record.row(query.scene, query.kind), class);
+    let member = member_price(hot, &lines, slot);
+    let weight = lines.weight(scene, &member);
+    let adjusted = query.base_score.map(|base| lines.clone().adjusted(scene, &member, mean, base));
+    let budgets = scene.lambda.iter().copied().zip(scene.discount).collect();
+    let spent = scene.spent | member.spent;
+    (weight, ExplainedPrices { epoch: book.epoch, mean, lines, member, budgets, spent, adjusted })
 }
 
 /// What is explained, as Score read it.

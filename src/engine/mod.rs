@@ -1,5 +1,6 @@
 //! The machine around the state: one writer, many readers.
 
+mod allocate;
 mod error;
 mod explain;
 mod history;
@@ -10,6 +11,7 @@ mod search;
 mod simulate;
 mod tally;
 mod trust_purchase;
+mod underserved;
 mod validate;
 mod writer;
 
@@ -27,8 +29,9 @@ use crate::state::{Applied, Hot, RestoreError, State};
 use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
+pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
 pub use error::{ReadError, WriteError};
-pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
+pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
@@ -39,12 +42,14 @@ pub use trust_purchase::{
     ConditionKind, ConditionStatus, RightStatus, TRUST_PURCHASE, TrustPurchaseError, TrustPurchaseQuery,
     TrustPurchaseStatus,
 };
+pub use underserved::{Underserved, UnderservedPage, UnderservedQuery};
 pub use validate::{
     Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
     Validation, ValidationQuery,
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
+use underserved::UnderservedLists;
 use writer::{Writer, WriterHandle};
 
 /// The running service, without its wire.
@@ -57,6 +62,7 @@ pub struct Engine {
     revisions: watch::Receiver<u64>,
     close_days: bool,
     policy_source: RwLock<PolicySource>,
+    underserved: UnderservedLists,
 }
 
 /// A write that was handed over.
@@ -128,8 +134,8 @@ impl Engine {
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
         let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
-        let policy_source = RwLock::default();
-        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source })
+        let (policy_source, underserved) = (RwLock::default(), UnderservedLists::default());
+        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source, underserved })
     }
 
     /// Writes: durable, applied and visible when it answers.

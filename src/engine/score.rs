@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::domain::{Scene, TargetKind};
 use crate::state::{Hot, World, WorldGuard as Guard};
-use crate::traffic::{ItemRecord, weigh};
+use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, lines};
 
 /// What to score. The lists are empty or one per target.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ impl Engine {
 pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
-    let (world, located) = locate(hot, query);
+    let Located { world, items: located } = Located::of(hot, query.kind, query.target_ids, query.merchant_ids);
     let count = query.target_ids.len();
     let mut columns = ScoreColumns {
         policy_version: world.policy.version,
@@ -82,28 +82,53 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
         labels: vec![0; count],
         ..ScoreColumns::default()
     };
-    columns.weigh(&world, query, &located, hot.kill_switch());
+    columns.weigh(hot, &world, query, &located);
     columns.extras(&world, query, &located);
     columns
 }
 
-/// The world that serves, and where each target's records are in it. Once another world serves, the place that an
-/// item's class had in this one is given to the next: what was located then is located again.
-fn locate(hot: &Hot, query: &ScoreQuery) -> (Guard, Vec<ItemRecord>) {
-    loop {
-        let world = hot.world();
-        let located = hot.targets(query.kind).locate_all(&world, query.target_ids, query.merchant_ids);
-        if hot.serves(&world) {
-            return (world, located);
+/// The prices of budgets in a scene, and the mean base score of a kind of target there.
+pub(super) fn scene_prices(book: &PriceBook, scene: Scene, kind: TargetKind) -> (&ScenePrices, f64) {
+    let [live, ..] = &book.scenes;
+    let prices = book.scenes.get(scene.index()).unwrap_or(live);
+    let mean = prices.mean_base.get(kind.index()).copied().map_or(1.0, f64::from);
+    // Prices are in units of the mean: without one they mean nothing, and values stand for themselves.
+    (prices, if mean > 0.0 && mean.is_finite() { mean } else { 1.0 })
+}
+
+/// The price of a target's member, read only if something is limited or promised there.
+#[inline]
+pub(super) fn member_price(hot: &Hot, lines: &Lines, slot: u32) -> MemberPrice {
+    if lines.limited == 0 { MemberPrice::default() } else { lines.member_price(hot.prices().member(slot)) }
+}
+
+/// Targets in the world that serves.
+pub(super) struct Located {
+    pub(super) world: Guard,
+    /// Where each target's records are.
+    pub(super) items: Vec<ItemRecord>,
+}
+
+impl Located {
+    /// Looks targets up. Once another world serves, the place that an item's class had in this one is given to the
+    /// next: what was located then is located again.
+    pub(super) fn of(hot: &Hot, kind: TargetKind, target_ids: &[u64], merchant_ids: &[u64]) -> Self {
+        loop {
+            let world = hot.world();
+            let items = hot.targets(kind).locate_all(&world, target_ids, merchant_ids);
+            if hot.serves(&world) {
+                return Self { world, items };
+            }
         }
     }
 }
 
 impl ScoreColumns {
     /// The columns of every answer.
-    fn weigh(&mut self, world: &World, query: &ScoreQuery, located: &[ItemRecord], kill_switch: bool) {
-        let rules = world.rules(query.scene, kill_switch);
-        let has_base_scores = !query.base_scores.is_empty();
+    fn weigh(&mut self, hot: &Hot, world: &World, query: &ScoreQuery, located: &[ItemRecord]) {
+        let rules = world.rules(query.scene, hot.kill_switch());
+        let book = hot.prices().book();
+        let (prices, mean) = scene_prices(&book, query.scene, query.kind);
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
         let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
         let rows = (self.trust_scores.iter_mut().zip(&mut self.boost_weights))
@@ -113,14 +138,18 @@ impl ScoreColumns {
             let row = world.table.read_row(item.merchant_slot, query.scene, query.kind);
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
-            let weight = weigh(&rules, &row, class);
+            let mut lines = lines(&rules, item.merchant_slot, &row, class);
+            let member = member_price(hot, &lines, item.merchant_slot);
+            let weight = lines.weight(prices, &member);
             *trust = row.trust;
             *boost = to_f32(weight.weight);
             *programmes = weight.programmes;
             *labels = weight.labels;
             self.unknown += usize::from(!row.is_registered);
-            if has_base_scores && let (Some(adjusted), Some(base)) = (adjusted.get_mut(at), base_scores.get(at)) {
-                *adjusted = to_f32(weight.adjusted(*base));
+            if let (Some(adjusted), Some(base)) = (adjusted.get_mut(at), base_scores.get(at)) {
+                let bid = lines.adjusted(prices, &member, mean, *base);
+                *adjusted = to_f32(bid.score);
+                *programmes = lines.programmes(bid.charged);
             }
         }
     }

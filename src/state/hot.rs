@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::classes::{ItemClasses, MAX_CLASSES};
 use super::index::{IdIndex, IdTable};
+use super::prices::Prices;
 use super::table::MerchantTable;
 use crate::domain::{Day, FIRST_FACTS_DAY, ItemId, ItemKind, MerchantId, Scene, TargetKind};
 use crate::policy::Policy;
@@ -107,6 +108,7 @@ pub struct Hot {
     items: [IdIndex; 3],
     revision: AtomicU64,
     kill_switch: AtomicBool,
+    prices: Prices,
 }
 
 impl Default for Hot {
@@ -126,6 +128,7 @@ impl Default for Hot {
             items: ItemKind::ALL.map(|_| IdIndex::default()),
             revision: AtomicU64::new(0),
             kill_switch: AtomicBool::new(false),
+            prices: Prices::default(),
         }
     }
 }
@@ -153,6 +156,12 @@ impl Hot {
     #[must_use]
     pub fn kill_switch(&self) -> bool {
         self.kill_switch.load(Ordering::Acquire)
+    }
+
+    /// The prices of budgets and members.
+    #[must_use]
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     pub(super) fn set_kill_switch(&self, is_on: bool) {

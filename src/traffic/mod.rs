@@ -1,12 +1,13 @@
 //! From trust and programmes to boost weights (DESIGN section 7): pure arithmetic, no I/O.
 //!
 //! Read in this order: `programme` (what a policy declares), `record` (what a write prepares of a merchant), `item` (and
-//! of an item), `weight` (what Score computes of the two).
+//! of an item), `lines` (what the two bring to pricing), `price` (what prices make of it), `weight`, `slate`.
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod budget;
 mod holdout;
 mod item;
+mod lines;
 mod price;
 mod programme;
 mod provider;
@@ -20,12 +21,13 @@ mod window;
 pub use budget::{Budget, Cap, Guarantee, Pacing, Period, Tail};
 pub use holdout::Holdout;
 pub use item::{ItemClass, ItemRecord};
+pub use lines::{Lines, lines};
 pub use price::{BITS, Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};
 pub use provider::{ProviderRanking, rank};
 pub use record::{Boost, MAX_BOOSTS, Materialised, MerchantRecord, MerchantRow, Rules, materialise};
 pub use rules::{Modifier, SceneRules, WeightRules, next_window_boundary, open_programmes};
-pub use slate::{Charges, SlateQuery, Slot, SlotReason};
+pub use slate::{Charges, SlateQuery, Slot, SlotReason, fill_slate};
 pub use stage::{Stage, stage_of};
 pub use weight::{Label, Weight, weigh};
 pub use window::ProgrammeWindow;

@@ -177,6 +177,13 @@ impl Programme {
         !self.is_shadow && matches!(self.kind, ProgrammeKind::Tilt | ProgrammeKind::Support)
     }
 
+    /// Whether it limits or promises something to single members.
+    #[must_use]
+    pub fn limits_members(&self) -> bool {
+        let bounds = |budget: &Budget| budget.max_member_share.is_some() || budget.tail.is_some();
+        self.cap.is_some() || self.guarantee.is_some() || self.budget.as_ref().is_some_and(bounds)
+    }
+
     /// Its bit as a mask.
     #[must_use]
     pub fn mask(&self) -> u64 {

@@ -25,6 +25,8 @@ pub struct WeightRules {
     hard: u64,
     tilts: u64,
     supports: u64,
+    /// Those with caps, guarantees or a bound on one member's share.
+    limited: u64,
     modifiers: Vec<Modifier>,
     /// Labels of members, for each bit that has any.
     labels: Vec<(u64, u32)>,
@@ -58,6 +60,7 @@ impl WeightRules {
             hard: of_kind(ProgrammeKind::Hard),
             tilts: of_kind(ProgrammeKind::Tilt),
             supports: of_kind(ProgrammeKind::Support),
+            limited: bits(&Programme::limits_members),
             modifiers: programmes
                 .iter()
                 .filter(|programme| programme.kind == ProgrammeKind::Modifier)
@@ -82,6 +85,7 @@ impl WeightRules {
             hard: self.hard,
             tilts: self.tilts,
             lifting: self.tilts | self.supports,
+            limited: self.limited,
             modifiers,
             labelled: self.labels.iter().fold(0, |bits, (mask, _)| bits | mask),
             rules: self,
@@ -121,6 +125,8 @@ pub struct SceneRules<'a> {
     pub tilts: u64,
     /// Programmes that lift: tilt and support.
     pub lifting: u64,
+    /// Programmes that limit or promise something to single members.
+    pub limited: u64,
     /// Modifiers.
     pub modifiers: u64,
     labelled: u64,

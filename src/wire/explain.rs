@@ -2,6 +2,7 @@
 
 use tonic::Status;
 
+use super::prices::{adjusted, member_price, priced, weight};
 use super::scoring::{base_score, scene, target_kind};
 use super::time::to_proto_time;
 use super::validate::Fields;
@@ -25,16 +26,13 @@ pub fn explain_query(request: &proto::ExplainScoreRequest) -> Result<ExplainQuer
     fields.id("target_id", request.target_id);
     base_score(&mut fields, request.base_score);
     fields.finish()?;
-    Ok(ExplainQuery { scene, kind, target_id: request.target_id, merchant_id: request.merchant_id })
+    let (target_id, merchant_id) = (request.target_id, request.merchant_id);
+    Ok(ExplainQuery { scene, kind, target_id, merchant_id, base_score: request.base_score })
 }
 
 /// The answer.
 #[must_use]
-pub fn explain_response(
-    query: &ExplainQuery,
-    base_score: Option<f32>,
-    explanation: &Explanation,
-) -> proto::ExplainScoreResponse {
+pub fn explain_response(query: &ExplainQuery, explanation: &Explanation) -> proto::ExplainScoreResponse {
     let policy = &explanation.policy;
     let merchant = explanation.merchant.as_ref();
     proto::ExplainScoreResponse {
@@ -42,7 +40,7 @@ pub fn explain_response(
         revision: explanation.revision,
         facts_day: explanation.facts_day.to_string(),
         state_time: Some(to_proto_time(explanation.now)),
-        row: Some(row(explanation, base_score)),
+        row: Some(row(explanation)),
         merchant_id: merchant.map_or(0, |m| m.merchant.id.0),
         merchant_name: merchant.map(|m| m.merchant.name.clone()).unwrap_or_default(),
         trust: merchant.map(|m| trust(policy, explanation.facts_day, m)),
@@ -51,30 +49,26 @@ pub fn explain_response(
             .map(|m| m.violations.iter().map(|v| violation(policy, query.kind, explanation, v)).collect())
             .unwrap_or_default(),
         rights: merchant.map(|m| rights(policy, explanation, m)).unwrap_or_default(),
-        weight: Some(proto::WeightExplanation {
-            tilt: explanation.weight.tilt,
-            penalty: explanation.weight.penalty,
-            item_factor: explanation.weight.item_factor,
-            uplift: explanation.weight.uplift,
-            ceiling: policy.weight_rules.ceiling,
-            weight: explanation.weight.weight,
-            kill_switch: explanation.kill_switch,
-        }),
+        weight: Some(weight(explanation)),
         waiver: merchant.and_then(|m| waiver(policy, m)),
         stage: merchant.map(|m| m.made.stage.clone()).unwrap_or_default(),
+        price_epoch: explanation.prices.epoch,
+        mean_base_score: explanation.prices.mean,
+        adjusted: query.base_score.and_then(|base_score| adjusted(explanation, base_score)),
+        member: merchant.map(|_| member_price(explanation)),
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the one cast from f64, as in Score")]
-fn row(explanation: &Explanation, base_score: Option<f32>) -> proto::ScoreRow {
+fn row(explanation: &Explanation) -> proto::ScoreRow {
     let (record, weight) = (&explanation.record, &explanation.weight);
     let [governance_score, consumer_rights_score, experience_score] = record.layers;
     proto::ScoreRow {
         trust_score: record.trust,
         boost_weight: weight.weight as f32,
-        programmes: weight.programmes,
+        programmes: explanation.prices.programmes(weight),
         labels: weight.labels,
-        adjusted_score: base_score.map(|base| weight.adjusted(base) as f32),
+        adjusted_score: explanation.prices.adjusted.map(|bid| bid.score as f32),
         governance_score,
         consumer_rights_score,
         experience_score,
@@ -185,6 +179,7 @@ fn programmes(
     merchant: &ExplainedMerchant,
 ) -> Vec<proto::ProgrammeExplanation> {
     let explained = policy.programmes.iter().zip(&merchant.programmes);
+    let charged = explanation.prices.charged(&explanation.weight);
     explained
         .map(|(programme, found)| {
             let reasons = reasons(programme, query, found);
@@ -198,13 +193,14 @@ fn programmes(
                 reasons,
                 conditions: found.conditions.iter().map(condition).collect(),
                 uplift: found.uplift,
-                charged: explanation.weight.charged == Some(programme.bit),
+                charged: charged == Some(programme.bit),
                 item_conditions: found.item_conditions.iter().map(condition).collect(),
                 shadow: programme.is_shadow,
                 held_out: found.member.is_held_out,
                 item_factor: found.item_factor,
                 modifier_factor: found.modifier_factor,
                 seed: programme.seed.clone(),
+                ..priced(explanation, programme)
             }
         })
         .collect()

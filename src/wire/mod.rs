@@ -1,6 +1,7 @@
 //! Protobuf ⇄ domain, and domain errors → gRPC status with details. The only room that knows both.
 
 mod admin;
+mod allocate;
 mod closing;
 mod conduct;
 mod explain;
@@ -8,6 +9,7 @@ mod facts;
 mod import;
 mod names;
 mod policy;
+mod prices;
 mod profiles;
 mod scoring;
 mod search;
@@ -19,6 +21,7 @@ mod validate;
 mod validation;
 
 pub use admin::{Status, status_response};
+pub use allocate::{allocate_query, allocate_response, underserved_query, underserved_response};
 pub use conduct::{decision, revocation, rights, violation};
 pub use explain::{explain_query, explain_response, rules_response};
 pub use facts::{fact_rows, facts_query, facts_response};

@@ -19,20 +19,16 @@ pub struct ScoreLimits {
 /// # Errors
 /// `INVALID_ARGUMENT` naming every wrong field.
 pub fn score_query(request: &proto::ScoreRequest, limits: ScoreLimits) -> Result<ScoreQuery<'_>, Status> {
-    let count = request.target_ids.len();
     let mut fields = Fields::default();
-    let scene = scene(&mut fields, "scene", request.scene);
-    let kind = target_kind(&mut fields, "target_kind", request.target_kind);
-    if count == 0 || count > limits.max_targets {
-        fields.wrong("target_ids", format!("must have 1 to {} entries, has {count}", limits.max_targets));
-    }
-    let parallel = |len: usize| len == 0 || len == count;
-    fields.check(parallel(request.merchant_ids.len()), "merchant_ids", "must be empty or as long as target_ids");
-    fields.check(parallel(request.base_scores.len()), "base_scores", "must be empty or as long as target_ids");
-    if let Some(index) = request.base_scores.iter().position(|score| !is_base_score(*score)) {
-        fields.wrong(&format!("base_scores[{index}]"), "must be finite and at least 0");
-    }
-    fields.check(request.request_id.len() <= 128, "request_id", "must have at most 128 bytes");
+    let candidates = Candidates {
+        request_id: &request.request_id,
+        scene: request.scene,
+        kind: request.target_kind,
+        target_ids: &request.target_ids,
+        merchant_ids: &request.merchant_ids,
+        base_scores: &request.base_scores,
+    };
+    let (scene, kind) = check_candidates(&mut fields, &candidates, limits);
     let (mut layers, mut ad_price) = (false, false);
     for (index, column) in request.columns.iter().enumerate() {
         match proto::ScoreColumn::try_from(*column) {
@@ -53,6 +49,38 @@ pub fn score_query(request: &proto::ScoreRequest, limits: ScoreLimits) -> Result
         layers,
         ad_price,
     })
+}
+
+/// What requests about candidates have in common.
+pub(super) struct Candidates<'a> {
+    pub(super) request_id: &'a str,
+    pub(super) scene: i32,
+    pub(super) kind: i32,
+    pub(super) target_ids: &'a [u64],
+    pub(super) merchant_ids: &'a [u64],
+    pub(super) base_scores: &'a [f32],
+}
+
+/// Notes every wrong field of them; answers scene and kind.
+pub(super) fn check_candidates(
+    fields: &mut Fields,
+    request: &Candidates,
+    limits: ScoreLimits,
+) -> (Scene, TargetKind) {
+    let count = request.target_ids.len();
+    let scene = scene(fields, "scene", request.scene);
+    let kind = target_kind(fields, "target_kind", request.kind);
+    if count == 0 || count > limits.max_targets {
+        fields.wrong("target_ids", format!("must have 1 to {} entries, has {count}", limits.max_targets));
+    }
+    let parallel = |len: usize| len == 0 || len == count;
+    fields.check(parallel(request.merchant_ids.len()), "merchant_ids", "must be empty or as long as target_ids");
+    fields.check(parallel(request.base_scores.len()), "base_scores", "must be empty or as long as target_ids");
+    if let Some(index) = request.base_scores.iter().position(|score| !is_base_score(*score)) {
+        fields.wrong(&format!("base_scores[{index}]"), "must be finite and at least 0");
+    }
+    fields.check(request.request_id.len() <= 128, "request_id", "must have at most 128 bytes");
+    (scene, kind)
 }
 
 /// Whether a float can be a base score.

@@ -1,0 +1,136 @@
+//! The prices that Score and Allocate read: of budgets, all at once, and of members, by slot. Soft state, written by
+//! control alone: it belongs to no world and survives every change of one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::traffic::{MemberPrice, PriceBook};
+
+/// Members of one chunk: 4,096 of 16 bytes.
+const CHUNK: usize = 4_096;
+/// Chunks at most, as many as the table of records has.
+const MAX_CHUNKS: usize = super::MAX_SLOTS / CHUNK;
+/// In the sign of the factor, which has none: whether the guard wants the member served.
+const MUST_SERVE: u32 = 1 << 31;
+
+/// One member's prices in two words. Each is read whole; a reader between the two sees a price beside a mask of a
+/// moment before, which harms nothing: both were true just now.
+struct Place {
+    /// The additive price above, the factor below.
+    price: AtomicU64,
+    spent: AtomicU64,
+}
+
+/// A price book that is held for a request.
+pub type PriceGuard = Guard<Arc<PriceBook>>;
+
+/// The published prices.
+pub struct Prices {
+    book: ArcSwap<PriceBook>,
+    chunks: Box<[OnceLock<Box<[Place]>>]>,
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self { book: ArcSwap::default(), chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect() }
+    }
+}
+
+impl Prices {
+    /// The prices of budgets.
+    #[must_use]
+    pub fn book(&self) -> PriceGuard {
+        self.book.load()
+    }
+
+    /// Publishes prices of budgets.
+    pub fn publish(&self, book: PriceBook) {
+        self.book.store(Arc::new(book));
+    }
+
+    /// The prices of a member: neutral ones unless they were set.
+    #[must_use]
+    #[inline]
+    pub fn member(&self, slot: u32) -> MemberPrice {
+        let Some(place) = self.place(slot) else { return MemberPrice::default() };
+        let [additive, factor] = halves(place.price.load(Ordering::Relaxed));
+        MemberPrice {
+            additive: f32::from_bits(additive),
+            factor: f32::from_bits(factor & !MUST_SERVE),
+            spent: place.spent.load(Ordering::Relaxed),
+            must_serve: factor & MUST_SERVE != 0,
+        }
+    }
+
+    /// Publishes the prices of a member.
+    pub fn set_member(&self, slot: u32, price: &MemberPrice) {
+        let Some((chunk, at)) = place_of(slot) else { return };
+        let Some(chunk) = self.chunks.get(chunk) else { return };
+        let Some(place) = chunk.get_or_init(empty_chunk).get(at) else { return };
+        // What cannot be a price changes nothing rather than everything.
+        let additive = if price.additive.is_finite() { price.additive } else { 0.0 };
+        let factor = if price.factor.is_finite() && price.factor > 0.0 { price.factor } else { 1.0 };
+        place.spent.store(price.spent, Ordering::Relaxed);
+        place.price.store(word(additive, factor, price.must_serve), Ordering::Relaxed);
+    }
+
+    fn place(&self, slot: u32) -> Option<&Place> {
+        let (chunk, at) = place_of(slot)?;
+        self.chunks.get(chunk)?.get()?.get(at)
+    }
+}
+
+fn place_of(slot: u32) -> Option<(usize, usize)> {
+    let slot = usize::try_from(slot).ok()?;
+    Some((slot / CHUNK, slot % CHUNK))
+}
+
+fn word(additive: f32, factor: f32, must_serve: bool) -> u64 {
+    let flag = if must_serve { MUST_SERVE } else { 0 };
+    u64::from(additive.to_bits()) << 32 | u64::from(factor.to_bits() | flag)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "takes the high and the low half")]
+fn halves(word: u64) -> [u32; 2] {
+    [(word >> 32) as u32, word as u32]
+}
+
+fn empty_chunk() -> Box<[Place]> {
+    let neutral = MemberPrice::default();
+    let empty = || Place {
+        price: AtomicU64::new(word(neutral.additive, neutral.factor, false)),
+        spent: AtomicU64::new(neutral.spent),
+    };
+    (0..CHUNK).map(|_| empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHUNK, Prices};
+    use crate::traffic::MemberPrice;
+
+    #[test]
+    fn what_was_set_is_read_and_all_else_is_neutral() {
+        let prices = Prices::default();
+        let price = MemberPrice { additive: -0.75, factor: 0.25, spent: 1 << 63 | 1, must_serve: true };
+        let far = u32::try_from(CHUNK * 5 + 3).expect("small");
+        prices.set_member(far, &price);
+        assert_eq!(prices.member(far), price);
+        for other in [0, far + 1, u32::MAX] {
+            assert_eq!(prices.member(other), MemberPrice::default());
+        }
+        prices.set_member(far, &MemberPrice { must_serve: false, ..price });
+        assert!(!prices.member(far).must_serve);
+    }
+
+    #[test]
+    fn what_cannot_be_a_price_is_neutral() {
+        let prices = Prices::default();
+        for (additive, factor) in [(f32::NAN, f32::NAN), (f32::INFINITY, 0.0), (f32::NEG_INFINITY, -1.0)] {
+            prices.set_member(1, &MemberPrice { additive, factor, ..MemberPrice::default() });
+            assert_eq!(prices.member(1), MemberPrice::default());
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What a target brings to pricing: its factors, the budgets that an exposure of it counts against, and the lines
+//! that support programmes offer (DESIGN section 7, weights and prices).
+
+use super::item::ItemClass;
+use super::price::{Bid, MemberPrice, Offer, ScenePrices, Support};
+use super::record::{Boost, MAX_BOOSTS, MerchantRow};
+use super::rules::SceneRules;
+use super::weight::{Label, Weight};
+
+/// A target before prices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lines {
+    /// Factor of the trust score and the tilt programmes in this scene.
+    pub tilt: f64,
+    /// Factor of the merchant's violations on this kind of target.
+    pub penalty: f64,
+    /// Factor of the item itself.
+    pub item_factor: f64,
+    /// Bits of [`Label`].
+    pub labels: u32,
+    /// Bits of the hard programmes that an exposure counts against, also where no budget is looked at.
+    pub hard: u64,
+    /// Bits of the programmes that limit or promise something to single members: if there are any, its member's price
+    /// is to be read.
+    pub limited: u64,
+    /// Whether a violation excludes it: then it is never shown, and the offer says nothing.
+    pub is_excluded: bool,
+    /// Highest weight.
+    ceiling: f64,
+    /// Its value without a base score, the hard budgets that may stop it, and its support lines.
+    offer: Offer,
+}
+
+impl Lines {
+    /// A target that nothing is known of but its violations.
+    fn unregistered(member: u32, item: &ItemClass) -> Self {
+        // A violation against an item outlives its registration and that of its merchant.
+        let is_excluded = item.factor <= 0.0;
+        let excluded = if is_excluded { Label::Excluded.bit() | Label::Penalised.bit() } else { 0 };
+        Self {
+            tilt: 1.0,
+            penalty: 1.0,
+            item_factor: f64::from(item.factor),
+            labels: Label::Unknown.bit() | excluded,
+            hard: 0,
+            limited: 0,
+            is_excluded,
+            ceiling: f64::MAX,
+            offer: Offer { member, value: 1.0, ..Offer::default() },
+        }
+    }
+
+    /// Its offer for a base score; none when excluded.
+    #[must_use]
+    pub fn offer(mut self, base_score: f32) -> Option<Offer> {
+        self.offer.value *= f64::from(base_score);
+        Some(self.offer).filter(|_| !self.is_excluded)
+    }
+
+    /// The price of its member as it holds for this target: what is punished is neither lifted for a guarantee as
+    /// others are, nor served whatever else there is.
+    #[must_use]
+    pub fn member_price(&self, mut price: MemberPrice) -> MemberPrice {
+        let factor = self.penalty * self.item_factor;
+        if factor < 1.0 {
+            #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a factor below one")]
+            let factor = factor as f32;
+            if price.additive > 0.0 {
+                price.additive *= factor;
+            }
+            if price.factor > 1.0 {
+                price.factor = 1.0 + (price.factor - 1.0) * factor;
+            }
+            price.must_serve = false;
+        }
+        price
+    }
+
+    /// Its weight under the prices of weights mode.
+    #[must_use]
+    #[inline]
+    pub fn weight(&self, prices: &ScenePrices, member: &MemberPrice) -> Weight {
+        let bid = if self.is_excluded { None } else { self.offer.weight(prices, member, self.ceiling, 0) };
+        let bid = bid.unwrap_or(Bid { score: 0.0, charged: None });
+        Weight {
+            tilt: self.tilt,
+            penalty: self.penalty,
+            item_factor: self.item_factor,
+            uplift: bid.charged.map_or(0.0, |bit| self.uplift(bit)),
+            charged: bid.charged,
+            weight: bid.score,
+            programmes: self.hard | charged_mask(bid.charged),
+            labels: self.labels,
+        }
+    }
+
+    /// Its adjusted score in units of the base score, under the prices of adjusted mode: the lowest float when it is
+    /// excluded or a hard budget of it is spent. Call it once: the base score becomes part of the value.
+    #[must_use]
+    #[inline]
+    pub fn adjusted(&mut self, prices: &ScenePrices, member: &MemberPrice, mean: f64, base_score: f32) -> Bid {
+        let never = Bid { score: f64::from(f32::MIN), charged: None };
+        if self.is_excluded {
+            return never;
+        }
+        self.offer.value *= f64::from(base_score);
+        let bid = self.offer.bid(prices, member, mean, 0);
+        bid.map_or(never, |bid| Bid { score: bid.score * mean, ..bid })
+    }
+
+    /// Bits of the programmes that an exposure counts against when it is charged to a support programme.
+    #[must_use]
+    pub fn programmes(&self, charged: Option<u8>) -> u64 {
+        self.hard | charged_mask(charged)
+    }
+
+    /// Uplift of a support programme on this target, after modifiers and item factors; 0 if it has no line.
+    #[must_use]
+    pub fn uplift(&self, bit: u8) -> f64 {
+        self.offer.supports.iter().find(|support| support.bit == bit).map_or(0.0, |support| support.uplift)
+    }
+
+    /// The value without a base score.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        self.offer.value
+    }
+
+    /// Bits of the hard programmes whose budgets and caps may stop it: none under the kill switch.
+    #[must_use]
+    pub fn stopped_by(&self) -> u64 {
+        self.offer.hard
+    }
+}
+
+fn charged_mask(charged: Option<u8>) -> u64 {
+    charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)))
+}
+
+/// What a target brings to pricing. `member` is the slot of its merchant.
+#[must_use]
+#[inline]
+pub fn lines(rules: &SceneRules, member: u32, merchant: &MerchantRow, item: &ItemClass) -> Lines {
+    if !merchant.is_registered {
+        return Lines::unregistered(member, item);
+    }
+    let penalty = f64::from(merchant.penalty);
+    let item_factor = f64::from(item.factor);
+    let factor = penalty * item_factor;
+    let programmes = merchant.programmes & item.programmes & rules.open;
+    let mut labels = merchant.labels | rules.labels_of(programmes);
+    if merchant.held_out & item.programmes & rules.open != 0 {
+        labels |= Label::Holdout.bit();
+    }
+    let mut lines = Lines {
+        tilt: 1.0,
+        penalty,
+        item_factor,
+        labels,
+        hard: 0,
+        limited: 0,
+        is_excluded: false,
+        ceiling: f64::MAX,
+        offer: Offer { member, value: 1.0, ..Offer::default() },
+    };
+    if factor <= 0.0 {
+        lines.tilt = f64::from(merchant.tilt);
+        lines.is_excluded = true;
+        lines.labels |= Label::Excluded.bit() | Label::Penalised.bit();
+        return lines;
+    }
+    if factor < 1.0 {
+        lines.labels |= Label::Penalised.bit();
+    }
+    let active = programmes & rules.in_scene;
+    lines.hard = active & rules.hard;
+    if rules.kill_switch {
+        return lines;
+    }
+    lines.limited = active & rules.limited;
+    lines.ceiling = rules.ceiling;
+    lines.offer.hard = lines.hard;
+    lines.tilt = f64::from(merchant.tilt);
+    if active & rules.lifting != 0 {
+        lines.lift(rules, merchant, item, active);
+    }
+    lines.offer.value = lines.tilt * penalty * item_factor;
+    lines
+}
+
+impl Lines {
+    /// What programmes add: to the tilt the largest of each stacking group, and a line for each support programme.
+    fn lift(&mut self, rules: &SceneRules, merchant: &MerchantRow, item: &ItemClass, active: u64) {
+        let is_scaled = active & rules.modifiers != 0 || !item.uplift_factors.is_empty();
+        let mut boosts = [(0.0, Boost::default()); MAX_BOOSTS];
+        for (place, boost) in boosts.iter_mut().zip(merchant.boosts) {
+            if boost.thousandths == 0 {
+                break;
+            }
+            let scale = if is_scaled { rules.modified(boost.bit, active) * item.uplift_factor(boost.bit) } else { 1.0 };
+            *place = (boost.uplift() * scale, boost);
+        }
+        if is_scaled {
+            // Stable: equal ones stay in the order they were prepared in.
+            boosts.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        }
+        let mut tilt = 1.0;
+        let mut groups = 0_u64;
+        for (uplift, boost) in boosts {
+            let mask = 1_u64.wrapping_shl(u32::from(boost.bit));
+            if uplift <= 0.0 || active & mask == 0 || boost.scenes & rules.scene == 0 {
+                continue;
+            }
+            if rules.tilts & mask != 0 {
+                let group = rules.group_of(boost.bit);
+                if groups & group == 0 {
+                    groups |= group;
+                    tilt *= 1.0 + uplift;
+                }
+            } else {
+                // As many places as boosts.
+                let _ = self.offer.supports.try_push(Support { bit: boost.bit, uplift });
+            }
+        }
+        self.tilt *= tilt;
+    }
+}
