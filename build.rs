@@ -10,6 +10,7 @@ const PUBLIC: &[&str] = &[
     "trustflow/v1/insight_service.proto",
     "trustflow/v1/policy_service.proto",
     "trustflow/v1/profile_service.proto",
+    "trustflow/v1/programme_service.proto",
     "trustflow/v1/scoring_service.proto",
 ];
 const STORAGE: &[&str] = &["trustflow/storage/v1/storage.proto"];

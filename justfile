@@ -55,3 +55,7 @@ bench-grpc *args:
 # Kills a writing server 200 times and looks for lost writes.
 crash-200:
     TRUSTFLOW_CRASH_ROUNDS=200 cargo test --test crash
+
+# A simulated day of traffic against a server that is killed again and again: docs/simulated-day.md.
+simulated-day *args:
+    cargo bench --profile release --bench simulated_day -- {{args}}

@@ -114,6 +114,13 @@ impl InsightService for InsightApi {
         Ok(Response::new(wire::search_response(&request, page)))
     }
 
+    async fn get_forecast(
+        &self,
+        _: Request<crate::proto::GetForecastRequest>,
+    ) -> Result<Response<crate::proto::GetForecastResponse>, Status> {
+        Err(Status::unimplemented("placeholder"))
+    }
+
     async fn validate_scores(
         &self,
         request: Request<ValidateScoresRequest>,

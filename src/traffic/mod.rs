@@ -5,8 +5,11 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod budget;
+mod coverage;
+mod delivery;
 mod holdout;
 mod item;
+mod lift;
 mod lines;
 mod price;
 mod programme;
@@ -19,8 +22,11 @@ mod weight;
 mod window;
 
 pub use budget::{Budget, Cap, Guarantee, Pacing, Period, Tail};
+pub use coverage::{Concentration, Coverage, GuaranteeFacts, Standing};
+pub use delivery::{OpenTraffic, Outlook, Plan, Progress, Verdict, WEEK_HOURS, outlook};
 pub use holdout::Holdout;
 pub use item::{ItemClass, ItemRecord};
+pub use lift::{Comparison, Estimate, Interval, LiftGroup, MIN_MERCHANTS, MerchantYield, RatioSums, compare};
 pub use lines::{Lines, lines};
 pub use price::{BITS, Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};

@@ -1,0 +1,36 @@
+//! The simulated day: a recommender, its reports and the operators, over gRPC, against a server that is killed again and
+//! again; and the run's own books, which the server's must equal to the exposure.
+//!
+//! The bench of the same name and `tests/simulated_day.rs` share it. Read `run` first, then `books`.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "figures of a simulation, far below any limit; a wrong index ends the run, as it should"
+)]
+
+mod audit;
+mod books;
+mod chance;
+mod governance;
+mod load;
+mod options;
+mod policy;
+mod population;
+mod replay;
+mod reports;
+mod run;
+mod server;
+mod traffic;
+mod verdict;
+mod world;
+
+use std::error::Error;
+
+pub(crate) use options::{Options, USAGE};
+pub(crate) use run::run;
+
+/// What may fail: a run that cannot go on. A law that is broken goes into the books instead.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
