@@ -57,6 +57,13 @@ pub(crate) struct Shown {
     pub(crate) at: Timestamp,
 }
 
+impl Shown {
+    /// The instant whose period it counts in: of a reservation the first of the ten seconds it was granted in.
+    pub(crate) fn counts_at(&self) -> Timestamp {
+        if self.reservation == 0 { self.at } else { ReservationId(self.reservation).granted_from() }
+    }
+}
+
 /// Which part of a programme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Part {
@@ -128,8 +135,8 @@ pub(crate) struct Books {
     pub(crate) bits: BTreeMap<u8, String>,
     /// What was acknowledged, by account.
     pub(crate) accounts: Map<AccountKey, Sums>,
-    /// Every acknowledged row of programmes with guarantees, by bit and merchant.
-    pub(crate) guaranteed: Map<(u8, u64), Vec<(Timestamp, u64)>>,
+    /// Every acknowledged row by merchant: a guarantee counts all that was shown of its merchant, boosted or not.
+    pub(crate) shown: Map<u64, Vec<(Timestamp, u64)>>,
     /// Exposures that newcomers were candidates for.
     pub(crate) offered: Map<u64, u64>,
     /// Exposures assigned to packages.
@@ -156,7 +163,7 @@ impl Books {
             programmes,
             bits: BTreeMap::new(),
             accounts: Map::default(),
-            guaranteed: Map::default(),
+            shown: Map::default(),
             offered: Map::default(),
             wallets: Map::default(),
             exclusions: Map::default(),
@@ -196,7 +203,13 @@ impl Books {
     }
 
     /// The accounts that an exposure counts against under one programme, and what each may have.
-    pub(crate) fn accounts_of(&self, bit: u8, merchant: u64, scene: Scene, at: Timestamp) -> Vec<(AccountKey, Option<u64>)> {
+    pub(crate) fn accounts_of(
+        &self,
+        bit: u8,
+        merchant: u64,
+        scene: Scene,
+        at: Timestamp,
+    ) -> Vec<(AccountKey, Option<u64>)> {
         let Some((id, programme)) = self.programme(bit) else { return Vec::new() };
         let mut accounts = Vec::new();
         let mut add = |part, period: Period, limit| accounts.push(((bit, part, period.first(at.day())), limit));
@@ -229,11 +242,9 @@ impl Books {
             };
             self.tally.add("exposures acknowledged", row.exposures);
             self.tally.add("exposures acknowledged late, at least", sums.late_at_least);
+            self.shown.entry(row.merchant).or_default().push((row.at, row.exposures));
             for bit in bits_of(row.programmes) {
-                if self.programme(bit).is_some_and(|(_, programme)| programme.guarantee.is_some()) {
-                    self.guaranteed.entry((bit, row.merchant)).or_default().push((row.at, row.exposures));
-                }
-                for (key, limit) in self.accounts_of(bit, row.merchant, row.scene, row.at) {
+                for (key, limit) in self.accounts_of(bit, row.merchant, row.scene, row.counts_at()) {
                     let account = self.accounts.entry(key).or_default();
                     account.exposures += sums.exposures;
                     account.crowd += sums.crowd;
@@ -260,13 +271,15 @@ impl Books {
         }
         for bit in bits_of(slot.programmes) {
             for (key, limit) in self.accounts_of(bit, slot.merchant, slot.scene, earliest) {
-                let is_empty = limit == Some(0);
+                let has = self.accounts.get(&key).copied().unwrap_or_default();
+                // What others delivered beyond it does not take back what a node holds of it already.
+                let is_of_slates = has.crowd == 0 && has.late_at_most == 0;
                 let was_spent = self.spent.get(&key).is_some_and(|spent_ms| *spent_ms < sent_ms);
                 // Around midnight the two clocks may stand in two periods.
-                if (was_spent || is_empty) && Period::Day.is_one(earliest, latest) {
-                    let has = self.accounts.get(&key).copied().unwrap_or_default();
+                if is_of_slates && (was_spent || limit == Some(0)) && Period::Day.is_one(earliest, latest) {
                     let id = self.bits.get(&bit).cloned().unwrap_or_default();
-                    let words = format!("{id} {:?} had {} of {limit:?} when a slot was asked for", key.1, has.exposures);
+                    let words =
+                        format!("{id} {:?} had {} of {limit:?} when a slot was asked for", key.1, has.exposures);
                     self.breach("nothing spent is granted", words);
                 }
             }
@@ -284,6 +297,15 @@ impl Books {
                     && now < exclusion.until
             })
         })
+    }
+
+    /// A violation is about to be revoked: from now on either answer is right.
+    pub(crate) fn begin_revocation(&mut self, merchant: u64, violation: u64) {
+        let now_ms = self.now_ms();
+        let exclusions = self.exclusions.entry(merchant).or_default();
+        for exclusion in exclusions.iter_mut().filter(|exclusion| exclusion.violation == violation) {
+            exclusion.revoked_ms.get_or_insert(now_ms);
+        }
     }
 
     /// After everything: what slates were granted, on time, stays within every limit.

@@ -224,21 +224,13 @@ async fn take(world: &World, step: Step) -> Result<u64, Status> {
         Step::Violate(request, kinds, until) => {
             let (merchant, violation) = (request.merchant_id, request.violation_id);
             let revision = profiles.record_violation(request).await?.into_inner().revision;
-            let mut books = world.books();
-            let from_ms = books.now_ms();
-            let kinds = kinds.to_vec();
-            let exclusion = Exclusion { violation, kinds, until, from_ms, revoked_ms: None };
-            books.exclusions.entry(merchant).or_default().push(exclusion);
+            let from_ms = world.now_ms();
+            let exclusion = Exclusion { violation, kinds: kinds.to_vec(), until, from_ms, revoked_ms: None };
+            world.books().exclusions.entry(merchant).or_default().push(exclusion);
             ("violations that exclude", revision)
         }
         Step::Revoke(request) => {
-            let mut books = world.books();
-            let now_ms = books.now_ms();
-            let exclusions = books.exclusions.entry(request.merchant_id).or_default();
-            for exclusion in exclusions.iter_mut().filter(|exclusion| exclusion.violation == request.violation_id) {
-                exclusion.revoked_ms.get_or_insert(now_ms);
-            }
-            drop(books);
+            world.books().begin_revocation(request.merchant_id, request.violation_id);
             ("violations revoked", profiles.revoke_violation(request).await?.into_inner().revision)
         }
         Step::Grant(request) => {

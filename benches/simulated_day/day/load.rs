@@ -77,11 +77,7 @@ fn facts(members: &[Member], day: Day) -> ImportRequest {
 
 /// What a merchant holds since it opened.
 pub(crate) fn rights(member: &Member) -> SetRightsRequest {
-    let held = |right: &&str| HeldRight {
-        right: (*right).to_owned(),
-        from: Some(instant(member.opened)),
-        until: None,
-    };
+    let held = |right: &&str| HeldRight { right: (*right).to_owned(), from: Some(instant(member.opened)), until: None };
     SetRightsRequest {
         request_id: format!("rights-{}", member.id),
         merchant_id: member.id,

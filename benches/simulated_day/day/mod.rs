@@ -17,7 +17,7 @@ mod chance;
 mod governance;
 mod load;
 mod options;
-mod policy;
+pub(crate) mod policy;
 mod population;
 mod replay;
 mod reports;

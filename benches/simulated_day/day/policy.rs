@@ -52,8 +52,6 @@ impl Period {
 /// What a programme file says that matters here.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Programme {
-    /// tilt, support, hard or modifier.
-    pub(crate) kind: String,
     /// What it may spend.
     pub(crate) budget: Option<Budget>,
     /// What it promises.
@@ -77,7 +75,7 @@ pub(crate) struct Budget {
 }
 
 /// A guarantee.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Guarantee {
     /// Exposures promised.
     pub(crate) exposures: u64,
@@ -171,27 +169,4 @@ fn divided(line: &str, divisor: u64) -> Option<String> {
     let figure = value.split('#').next()?.trim().replace('_', "");
     let exposures: u64 = SCALED.contains(&key.trim()).then(|| figure.parse().ok())??;
     Some(format!("{key}= {}", (exposures / divisor).max(1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{read, shipped, tighten};
-
-    #[test]
-    fn a_tight_policy_differs_in_what_is_spent_alone() {
-        let folder = tempfile::tempdir().expect("a folder");
-        tighten(folder.path(), 1_000).expect("copied");
-        let (loose, tight) = (read(&shipped()).expect("read"), read(folder.path()).expect("read"));
-        assert!(loose.len() >= 24 && loose.keys().eq(tight.keys()));
-        for (id, programme) in &loose {
-            let budget = |programme: &super::Programme| programme.budget.clone().map(|budget| budget.exposures);
-            assert_eq!(budget(&tight[id]), budget(programme).map(|exposures| exposures / 1_000), "{id}");
-            let cap = |programme: &super::Programme| programme.cap.map(|cap| cap.exposures);
-            assert_eq!(cap(&tight[id]), cap(programme).map(|exposures| exposures / 1_000), "{id}");
-        }
-        let newcomers = |programmes: &super::Programmes| programmes["new_merchant_launch"].guarantee.clone();
-        assert_eq!(newcomers(&tight).map(|guarantee| (guarantee.exposures, guarantee.days)), Some((1_000, 7)));
-        let scenes = tight["double_11"].budget.as_ref().map(|budget| budget.of("live"));
-        assert_eq!(scenes, Some((170_000_000, true)));
-    }
 }

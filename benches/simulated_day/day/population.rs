@@ -4,9 +4,7 @@ use std::f64::consts::LN_2;
 
 use prost_types::Timestamp as Instant;
 use trustflow::domain::{Day, Timestamp};
-use trustflow::proto::{
-    Enrolment, LiveRoom, Merchant, MerchantKind, Product, ServiceProvider, ShortVideo, TargetKind,
-};
+use trustflow::proto::{Enrolment, LiveRoom, Merchant, MerchantKind, Product, ServiceProvider, ShortVideo, TargetKind};
 
 use super::Options;
 use super::chance::{Chance, Urn};
@@ -29,8 +27,18 @@ const ZIPF_POWER: f64 = -0.8;
 const NEWCOMER_RANK: f64 = 0.5;
 
 const CATEGORIES: [&str; 12] = [
-    "womens_wear", "womens_wear", "womens_wear", "plus_size_wear", "fur", "shoes", "luggage", "food", "fresh_food",
-    "beauty", "digital", "home",
+    "womens_wear",
+    "womens_wear",
+    "womens_wear",
+    "plus_size_wear",
+    "fur",
+    "shoes",
+    "luggage",
+    "food",
+    "fresh_food",
+    "beauty",
+    "digital",
+    "home",
 ];
 const REGIONS: [&str; 5] = ["zhejiang", "guangdong", "shanghai", "jilin", "hebei"];
 const BELTS: [&str; 6] = ["", "", "hangzhou", "humen", "haining", "yiwu"];
@@ -78,7 +86,7 @@ impl Member {
             opened: opened.min(now),
             is_newcomer,
             kind,
-            category: chance.one_of(&CATEGORIES),
+            category: *chance.one_of::<&str>(&CATEGORIES),
             seed: chance.roll(),
         }
     }
@@ -105,7 +113,9 @@ impl Member {
         let enrolled = |list: &str, date: Day| Enrolment { list: list.to_owned(), date: date.to_string() };
         let mut enrolments = Vec::new();
         let mut enrol = |share: f64, list: &str, date: &str| {
-            if chance.is(share) && let Some(date) = Day::parse(date) {
+            if chance.is(share)
+                && let Some(date) = Day::parse(date)
+            {
                 enrolments.push(enrolled(list, date.max(opened)));
             }
         };
@@ -173,11 +183,7 @@ impl Member {
 
     /// Its live room.
     pub(crate) fn live_room(&self) -> LiveRoom {
-        LiveRoom {
-            live_room_id: self.target(TargetKind::LiveRoom, 0),
-            merchant_id: self.id,
-            ..LiveRoom::default()
-        }
+        LiveRoom { live_room_id: self.target(TargetKind::LiveRoom, 0), merchant_id: self.id, ..LiveRoom::default() }
     }
 
     /// Its video.
@@ -264,11 +270,6 @@ impl Population {
         self.members.push(member.clone());
         self.order();
         member
-    }
-
-    /// By id.
-    pub(crate) fn member(&self, id: u64) -> Option<&Member> {
-        self.members.get(usize::try_from(id.checked_sub(FIRST_MERCHANT)?).ok()?)
     }
 
     fn order(&mut self) {

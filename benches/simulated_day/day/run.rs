@@ -75,7 +75,9 @@ pub(crate) async fn run(options: &Options) -> Outcome<Verdict> {
     let now = run.load().await?;
     run.watch = Stopwatch::start();
     let verdict = run.live(now).await;
-    verdict.map_err(|error| format!("{error}; the end of the server's log:\n{}", super::server::tail(&run.site.log)).into())
+    verdict.map_err(|error| {
+        format!("{error}; the end of the server's log:\n{}", super::server::tail(&run.site.log)).into()
+    })
 }
 
 impl Run {

@@ -80,14 +80,20 @@ impl Query {
         while numbers.len() < CANDIDATES && tries < 10 * CANDIDATES {
             tries += 1;
             let is_cold = numbers.len() < COLD_START_CANDIDATES && !population.newcomers.is_empty();
-            let number =
-                if is_cold { *chance.one_of(&population.newcomers) } else { population.urn.draw(chance) };
+            let number = if is_cold { *chance.one_of(&population.newcomers) } else { population.urn.draw(chance) };
             if !numbers.contains(&number) {
                 numbers.push(number);
             }
         }
-        let mut query =
-            Self { mode, scene, kind, merchants: Vec::new(), targets: Vec::new(), base_scores: Vec::new(), cold: COLD_START_CANDIDATES };
+        let mut query = Self {
+            mode,
+            scene,
+            kind,
+            merchants: Vec::new(),
+            targets: Vec::new(),
+            base_scores: Vec::new(),
+            cold: COLD_START_CANDIDATES,
+        };
         for number in numbers {
             let member = &population.members[number];
             query.merchants.push(member.id);
@@ -227,19 +233,13 @@ async fn ranked(world: &World, query: &Query, sent_ms: u64) -> Result<Vec<Shown>
     Ok(order.into_iter().map(row).collect())
 }
 
-fn check_exclusion(
-    books: &mut Books,
-    query: &Query,
-    candidate: usize,
-    sent_ms: u64,
-    latest: Timestamp,
-    is_out: bool,
-) {
+fn check_exclusion(books: &mut Books, query: &Query, candidate: usize, sent_ms: u64, latest: Timestamp, is_out: bool) {
     let merchant = query.merchants[candidate];
     if books.is_excluded(merchant, query.kind, sent_ms, latest) {
         books.tally.add("candidates that had to be excluded", 1);
         if !is_out {
-            books.breach("who is excluded is not served", format!("{merchant} as {:?} by {:?}", query.kind, query.mode));
+            books
+                .breach("who is excluded is not served", format!("{merchant} as {:?} by {:?}", query.kind, query.mode));
         }
     }
 }

@@ -105,7 +105,8 @@ impl Verdict {
     pub(crate) async fn take_guarantees(&mut self, world: &World, snapshot: &Snapshot) -> Outcome<()> {
         let promising: Vec<String> = {
             let books = world.books();
-            let promises = |id: &String| books.programmes.get(id).is_some_and(|programme| programme.guarantee.is_some());
+            let promises =
+                |id: &String| books.programmes.get(id).is_some_and(|programme| programme.guarantee.is_some());
             books.bits.values().filter(|id| promises(id)).cloned().collect()
         };
         for id in promising {
