@@ -11,6 +11,8 @@ mod holdout;
 mod item;
 mod lift;
 mod lines;
+mod ledger;
+mod limits;
 mod price;
 mod programme;
 mod provider;
@@ -28,6 +30,10 @@ pub use holdout::Holdout;
 pub use item::{ItemClass, ItemRecord};
 pub use lift::{Comparison, Estimate, Interval, LiftGroup, MIN_MERCHANTS, MerchantYield, RatioSums, compare};
 pub use lines::{Lines, lines};
+pub use ledger::{Account, Hold};
+pub use limits::{
+    BudgetOverride, Limit, MAX_ACCOUNTS, ONLY_PERIOD, SCENE_PACKAGE, account_at, accounts_of, limit, period_of,
+};
 pub use price::{BITS, Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};
 pub use provider::{ProviderRanking, rank};
