@@ -6,6 +6,7 @@ mod explain;
 mod history;
 mod policy;
 mod recovery;
+mod samples;
 mod score;
 mod search;
 mod simulate;
@@ -25,7 +26,7 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::Clock;
 use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, Rejection, RequestKey, Subject, Timestamp};
 use crate::log::{Log, LogError};
-use crate::state::{Applied, Hot, RestoreError, State};
+use crate::state::{Applied, Hot, NodeAccounts, RestoreError, State};
 use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
@@ -49,6 +50,7 @@ pub use validate::{
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
+use samples::Samples;
 use underserved::UnderservedLists;
 use writer::{Writer, WriterHandle};
 
@@ -63,6 +65,8 @@ pub struct Engine {
     close_days: bool,
     policy_source: RwLock<PolicySource>,
     underserved: UnderservedLists,
+    samples: Arc<Samples>,
+    node: Arc<NodeAccounts>,
 }
 
 /// A write that was handed over.
@@ -135,7 +139,8 @@ impl Engine {
         let close_days = settings.close_days;
         let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
         let (policy_source, underserved) = (RwLock::default(), UnderservedLists::default());
-        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source, underserved })
+        let (samples, node) = (Arc::default(), Arc::default());
+        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source, underserved, samples, node })
     }
 
     /// Writes: durable, applied and visible when it answers.

@@ -9,6 +9,7 @@ mod hot;
 mod index;
 mod items;
 mod node;
+mod owners;
 mod parallel;
 mod policies;
 mod prices;

@@ -51,19 +51,3 @@ pub struct SlateQuery<'a> {
     /// Whether slots are filled with what is worth nothing, rather than left empty.
     pub fill: bool,
 }
-
-/// Temporary.
-#[must_use]
-pub fn fill_slate(query: &SlateQuery, charges: &mut impl Charges) -> Vec<Slot> {
-    let mut slots: Vec<Slot> = Vec::new();
-    for (candidate, (offer, member)) in query.offers.iter().zip(query.members).enumerate() {
-        let Some(offer) = offer else { continue };
-        let Some(bid) = offer.bid(query.prices, member, query.mean, 0) else { continue };
-        let reason = if bid.charged.is_some() { SlotReason::Support } else { SlotReason::Organic };
-        slots.push(Slot { candidate, score: bid.score, reason, charged: bid.charged });
-    }
-    slots.sort_by(|a, b| b.score.total_cmp(&a.score));
-    slots.truncate(query.slots);
-    slots.retain(|slot| charges.charge(0, slot.charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)))));
-    slots
-}
