@@ -1,6 +1,7 @@
 //! The machine around the state: one writer, many readers.
 
 mod allocate;
+mod backtest;
 mod error;
 mod explain;
 mod history;
@@ -31,6 +32,9 @@ use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
+pub use backtest::{
+    Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
+};
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use policy::PolicySource;
