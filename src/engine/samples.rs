@@ -25,10 +25,10 @@ pub(super) struct Sample {
     pub(super) at: Timestamp,
     /// Slots that were to be filled; 0 where only the recommender knows.
     pub(super) slots: usize,
-    /// Candidates with their base scores, excluded ones left out.
-    pub(super) offers: Vec<Offer>,
-    /// Mean of their base scores.
-    pub(super) mean_base: f64,
+    /// What candidates offer, base scores included; none where excluded.
+    pub(super) offers: Vec<Option<Offer>>,
+    /// Base scores of the candidates, in the same order.
+    pub(super) bases: Vec<f64>,
 }
 
 /// Where requests leave them.
@@ -95,30 +95,28 @@ impl Samples {
 
 /// Puts a sample together, candidate by candidate.
 pub(super) struct Sampler {
-    offers: Vec<Offer>,
-    base_sum: f64,
-    count: u32,
+    offers: Vec<Option<Offer>>,
+    bases: Vec<f64>,
 }
 
 impl Sampler {
     /// For so many candidates.
     pub(super) fn new(candidates: usize) -> Self {
-        Self { offers: Vec::with_capacity(candidates.min(MAX_CANDIDATES)), base_sum: 0.0, count: 0 }
+        let capacity = candidates.min(MAX_CANDIDATES);
+        Self { offers: Vec::with_capacity(capacity), bases: Vec::with_capacity(capacity) }
     }
 
     /// Adds a candidate.
     pub(super) fn add(&mut self, lines: &Lines, base_score: f32) {
         if self.offers.len() < MAX_CANDIDATES {
-            self.offers.extend(lines.clone().offer(base_score));
-            self.base_sum += f64::from(base_score);
-            self.count += 1;
+            self.offers.push(lines.clone().offer(base_score));
+            self.bases.push(f64::from(base_score));
         }
     }
 
     /// Hands it over.
     pub(super) fn finish(self, samples: &Samples, scene: Scene, kind: TargetKind, at: Timestamp, slots: usize) {
-        let mean_base = if self.count == 0 { 0.0 } else { self.base_sum / f64::from(self.count) };
-        samples.hand_over(Sample { scene, kind, at, slots, offers: self.offers, mean_base });
+        samples.hand_over(Sample { scene, kind, at, slots, offers: self.offers, bases: self.bases });
     }
 }
 
@@ -129,7 +127,7 @@ mod tests {
 
     fn sample(slots: usize) -> Sample {
         let (scene, kind) = (Scene::Mall, TargetKind::Product);
-        Sample { scene, kind, at: Timestamp(1), slots, offers: Vec::new(), mean_base: 1.0 }
+        Sample { scene, kind, at: Timestamp(1), slots, offers: Vec::new(), bases: Vec::new() }
     }
 
     #[test]
