@@ -87,12 +87,25 @@ def mixed(seed, rounds):
     return out
 
 
+def allocate(seed, requests, count, slots):
+    """Slates of a few of many, in the scenes where budgets and packages are."""
+    draw = Draw(seed)
+    kinds = [("LIVE", "LIVE_ROOM"), ("MALL", "PRODUCT"), ("SHORT_VIDEO", "SHORT_VIDEO"), ("LIVE", "LIVE_ROOM")]
+    out = []
+    for at in range(requests):
+        scene, kind = kinds[at % len(kinds)]
+        message = request(draw, scene, kind, count, base_scores=True)
+        out.append({**message, "slots": slots, "fill_slots": at % 2 == 1})
+    return out
+
+
 FILES = {
     "single.json": live(1, 400, 1),
     "batch_50.json": live(50, 60, 50),
     "batch_200.json": live(200, 40, 200),
     "batch_500.json": live(500, 24, 500),
     "mixed_scenes.json": mixed(7, 8),
+    "allocate.json": allocate(10, 40, 200, 10),
 }
 
 

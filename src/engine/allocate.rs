@@ -2,11 +2,14 @@
 //! to leases that this node holds.
 
 use super::Engine;
+use super::samples::Sampler;
 use super::score::{Located, member_price, scene_prices, to_f32};
-use crate::domain::{ReservationId, Scene, TargetKind};
+use crate::domain::{AccountKey, ReservationId, Scene, Scope, TargetKind, Timestamp};
 use crate::policy::Policy;
-use crate::state::Hot;
-use crate::traffic::{Charges, MemberPrice, Offer, SlateQuery, SlotReason, fill_slate, lines};
+use crate::state::{Hot, NodeAccounts, NodeLedger};
+use crate::traffic::{
+    BudgetOverride, Charges, Limit, MemberPrice, Offer, SlateQuery, SlotReason, accounts_of, fill_slate, limit, lines,
+};
 
 /// What to allocate.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +84,13 @@ pub(super) struct Field {
 }
 
 impl Field {
-    fn of(hot: &Hot, located: &Located, query: &AllocateQuery, kill_switch: bool) -> Self {
+    fn of(
+        hot: &Hot,
+        located: &Located,
+        query: &AllocateQuery,
+        kill_switch: bool,
+        mut sampler: Option<&mut Sampler>,
+    ) -> Self {
         let count = query.target_ids.len();
         let world = &located.world;
         let rules = world.rules(query.scene, kill_switch);
@@ -97,6 +106,9 @@ impl Field {
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
             let lines = lines(&rules, slot, &row, class);
+            if let Some(sampler) = &mut sampler {
+                sampler.add(&lines, *base_score);
+            }
             field.members.push(member_price(hot, &lines, slot));
             field.hard.push(lines.hard);
             field.offers.push(lines.offer(*base_score));
@@ -106,21 +118,26 @@ impl Field {
     }
 }
 
-/// Fills the slots of one request by the readers' side of a state. `charges` takes the exposures; `reserve` names what
-/// was taken for a slot: a member and programmes, as bits.
+/// Fills the slots of one request by the readers' side of a state, charged to what a node holds of budgets at an
+/// instant.
 #[must_use]
-pub fn allocate(
+pub fn allocate(hot: &Hot, node: &NodeAccounts, now: Timestamp, query: &AllocateQuery) -> Slate {
+    allocate_with(hot, node, now, query, None)
+}
+
+fn allocate_with(
     hot: &Hot,
-    charges: &mut impl Charges,
-    mut reserve: impl FnMut(u32, u64) -> Option<ReservationId>,
+    node: &NodeAccounts,
+    now: Timestamp,
     query: &AllocateQuery,
+    sampler: Option<&mut Sampler>,
 ) -> Slate {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
     let located = Located::of(hot, query.kind, query.target_ids, query.merchant_ids);
     let policy = &located.world.policy;
     let kill_switch = hot.kill_switch();
-    let field = Field::of(hot, &located, query, kill_switch);
+    let field = Field::of(hot, &located, query, kill_switch, sampler);
     let book = hot.prices().book();
     let (prices, mean) = scene_prices(&book, query.scene, query.kind);
     let asked = SlateQuery {
@@ -131,23 +148,61 @@ pub fn allocate(
         slots: query.slots,
         fill: query.fill,
     };
-    let filled = if kill_switch { fill_slate(&asked, &mut Unlimited) } else { fill_slate(&asked, charges) };
+    let mut filled = Vec::with_capacity(field.offers.len());
+    let mut charged = if kill_switch {
+        fill_slate(&asked, &mut Unlimited, &mut filled);
+        Vec::new()
+    } else {
+        let bucket = ReservationId::bucket_of(now);
+        let accounts = |member: u32, programmes: u64, keys: &mut Vec<AccountKey>| {
+            accounts(hot, policy, query.scene, now, (member, programmes), keys);
+        };
+        let mut ledger = NodeLedger::new(node, bucket, accounts);
+        fill_slate(&asked, &mut ledger, &mut filled);
+        ledger.finish()
+    };
     let slots = filled.iter().filter_map(|slot| {
         let target_id = *query.target_ids.get(slot.candidate)?;
         let member = located.items.get(slot.candidate)?.merchant_slot;
         let hard = *field.hard.get(slot.candidate)?;
         let programmes = hard | slot.charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)));
+        // Those of one member and the same programmes are interchangeable.
+        let taken = charged.iter().position(|taken| (taken.member, taken.programmes) == (member, programmes));
+        let reservation = taken.map(|at| charged.swap_remove(at).reservation).filter(|reservation| reservation.0 != 0);
         Some(SlateSlot {
             candidate: slot.candidate,
             target_id,
             adjusted_score: to_f32(slot.score * mean),
             reason: slot.reason,
             charged_programme: slot.charged.map(|bit| id_of(policy, bit)).unwrap_or_default(),
-            reservation: if kill_switch { None } else { reserve(member, programmes) },
+            reservation,
             programmes,
         })
     });
     Slate { policy_version: policy.version, revision, slots: slots.collect(), unknown: field.unknown }
+}
+
+/// The accounts with a limit that an exposure of a member (slot) counts against in a scene, given the bits of its
+/// programmes.
+fn accounts(
+    hot: &Hot,
+    policy: &Policy,
+    scene: Scene,
+    now: Timestamp,
+    (member, bits): (u32, u64),
+    keys: &mut Vec<AccountKey>,
+) {
+    let Some(merchant) = hot.merchant_at(member) else { return };
+    let head = hot.prices().head_of(member);
+    for programme in policy.programmes.iter().filter(|programme| bits & programme.mask() != 0) {
+        let is_tail = head & programme.mask() == 0;
+        let all = accounts_of(programme, merchant, scene, now, is_tail).into_iter();
+        // Adjusting a budget changes how large it is, not whether it has a limit.
+        let limited = |key: &AccountKey| limit(programme, &BudgetOverride::default(), key.scope, 0) != Limit::Unlimited;
+        keys.extend(all.filter(limited));
+    }
+    // Budgets first: they are the ones to run out.
+    keys.sort_by_key(|key| matches!(key.scope, Scope::Member(_) | Scope::Cap(_) | Scope::Wallet(..)));
 }
 
 /// Takes everything: under the kill switch nothing is charged.
@@ -169,6 +224,13 @@ impl Engine {
     /// Fills the slots of one request. Never waits.
     #[must_use]
     pub fn allocate(&self, query: &AllocateQuery) -> Slate {
-        allocate(self.hot(), &mut Unlimited, |_, _| None, query)
+        let now = self.clock.now();
+        if !self.samples.counts(query.scene) {
+            return allocate(self.hot(), &self.node, now, query);
+        }
+        let mut sampler = Sampler::new(query.target_ids.len());
+        let slate = allocate_with(self.hot(), &self.node, now, query, Some(&mut sampler));
+        sampler.finish(&self.samples, query.scene, query.kind, now, query.slots);
+        slate
     }
 }

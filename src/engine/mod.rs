@@ -1,11 +1,13 @@
 //! The machine around the state: one writer, many readers.
 
 mod allocate;
+mod backtest;
 mod error;
 mod explain;
 mod history;
 mod policy;
 mod recovery;
+mod samples;
 mod score;
 mod search;
 mod simulate;
@@ -25,11 +27,14 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::Clock;
 use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, Rejection, RequestKey, Subject, Timestamp};
 use crate::log::{Log, LogError};
-use crate::state::{Applied, Hot, RestoreError, State};
+use crate::state::{Applied, Hot, NodeAccounts, RestoreError, State};
 use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
+pub use backtest::{
+    Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
+};
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use policy::PolicySource;
@@ -49,6 +54,7 @@ pub use validate::{
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
+use samples::Samples;
 use underserved::UnderservedLists;
 use writer::{Writer, WriterHandle};
 
@@ -63,6 +69,8 @@ pub struct Engine {
     close_days: bool,
     policy_source: RwLock<PolicySource>,
     underserved: UnderservedLists,
+    samples: Arc<Samples>,
+    node: Arc<NodeAccounts>,
 }
 
 /// A write that was handed over.
@@ -135,7 +143,8 @@ impl Engine {
         let close_days = settings.close_days;
         let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
         let (policy_source, underserved) = (RwLock::default(), UnderservedLists::default());
-        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source, underserved })
+        let (samples, node) = (Arc::default(), Arc::default());
+        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source, underserved, samples, node })
     }
 
     /// Writes: durable, applied and visible when it answers.

@@ -1,6 +1,7 @@
 //! Score: two rounds of lookups, then arithmetic. Memory only.
 
 use super::Engine;
+use super::samples::Sampler;
 use crate::domain::{Scene, TargetKind};
 use crate::state::{Hot, World, WorldGuard as Guard};
 use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, lines};
@@ -61,13 +62,24 @@ impl Engine {
     /// Scores targets. Never waits: no lock is held longer than one lookup.
     #[must_use]
     pub fn score(&self, query: &ScoreQuery) -> ScoreColumns {
-        score(self.hot(), query)
+        let is_sampled = self.samples.counts(query.scene) && !query.base_scores.is_empty();
+        if !is_sampled {
+            return score(self.hot(), query);
+        }
+        let mut sampler = Sampler::new(query.target_ids.len());
+        let columns = score_with(self.hot(), query, Some(&mut sampler));
+        sampler.finish(&self.samples, query.scene, query.kind, self.clock.now(), 0);
+        columns
     }
 }
 
 /// Scores targets by the readers' side of a state.
 #[must_use]
 pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
+    score_with(hot, query, None)
+}
+
+fn score_with(hot: &Hot, query: &ScoreQuery, sampler: Option<&mut Sampler>) -> ScoreColumns {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
     let Located { world, items: located } = Located::of(hot, query.kind, query.target_ids, query.merchant_ids);
@@ -82,7 +94,7 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
         labels: vec![0; count],
         ..ScoreColumns::default()
     };
-    columns.weigh(hot, &world, query, &located);
+    columns.weigh(hot, &world, query, &located, sampler);
     columns.extras(&world, query, &located);
     columns
 }
@@ -125,7 +137,14 @@ impl Located {
 
 impl ScoreColumns {
     /// The columns of every answer.
-    fn weigh(&mut self, hot: &Hot, world: &World, query: &ScoreQuery, located: &[ItemRecord]) {
+    fn weigh(
+        &mut self,
+        hot: &Hot,
+        world: &World,
+        query: &ScoreQuery,
+        located: &[ItemRecord],
+        mut sampler: Option<&mut Sampler>,
+    ) {
         let rules = world.rules(query.scene, hot.kill_switch());
         let book = hot.prices().book();
         let (prices, mean) = scene_prices(&book, query.scene, query.kind);
@@ -147,6 +166,9 @@ impl ScoreColumns {
             *labels = weight.labels;
             self.unknown += usize::from(!row.is_registered);
             if let (Some(adjusted), Some(base)) = (adjusted.get_mut(at), base_scores.get(at)) {
+                if let Some(sampler) = &mut sampler {
+                    sampler.add(&lines, *base);
+                }
                 let bid = lines.adjusted(prices, &member, mean, *base);
                 *adjusted = to_f32(bid.score);
                 *programmes = lines.programmes(bid.charged);

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::classes::{ItemClasses, MAX_CLASSES};
 use super::index::{IdIndex, IdTable};
+use super::owners::Owners;
 use super::prices::Prices;
 use super::table::MerchantTable;
 use crate::domain::{Day, FIRST_FACTS_DAY, ItemId, ItemKind, MerchantId, Scene, TargetKind};
@@ -109,6 +110,7 @@ pub struct Hot {
     revision: AtomicU64,
     kill_switch: AtomicBool,
     prices: Prices,
+    owners: Owners,
 }
 
 impl Default for Hot {
@@ -129,6 +131,7 @@ impl Default for Hot {
             revision: AtomicU64::new(0),
             kill_switch: AtomicBool::new(false),
             prices: Prices::default(),
+            owners: Owners::default(),
         }
     }
 }
@@ -189,7 +192,15 @@ impl Hot {
         }
     }
 
+    /// Whose a slot is.
+    #[must_use]
+    pub fn merchant_at(&self, slot: u32) -> Option<MerchantId> {
+        self.owners.get(slot)
+    }
+
     pub(super) fn set_merchant_slot(&self, id: MerchantId, slot: u32) {
+        // Before anybody can find the slot.
+        self.owners.set(slot, id);
         self.merchants.set(id.0, u64::from(slot));
     }
 

@@ -15,6 +15,7 @@ mod node;
 mod leases;
 mod ledgers;
 mod packages;
+mod owners;
 mod parallel;
 mod policies;
 mod prices;

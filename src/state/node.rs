@@ -32,7 +32,7 @@ mod tests;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::domain::{AccountKey, ExposureRow, RESERVATION_MS, Renewal, ReservationId, Timestamp};
+use crate::domain::{AccountKey, BUCKET_MS, ExposureRow, RESERVATION_MS, Renewal, ReservationId, Timestamp};
 use crate::traffic::BITS;
 
 use bell::Bell;
@@ -264,13 +264,13 @@ impl NodeAccounts {
     /// Takes what reports delivered out of this node's leases, given the state time at which they were applied: each
     /// reservation of this session that is on time then, at most one for each exposure of its row.
     ///
-    /// To be called in the hold of the state's lock in which the report was applied, with the accounts that the ledger
-    /// counted the row in: the ledger turned as much from leased to delivered.
+    /// To be called in the hold of the state's lock in which the report was applied. `accounts_of` appends the accounts
+    /// that the ledger settled a row's reservations in, given the first instant of their bucket.
     pub fn settle(
         &self,
         at: Timestamp,
         rows: &[ExposureRow],
-        mut accounts_of: impl FnMut(&ExposureRow, &mut Vec<AccountKey>),
+        mut accounts_of: impl FnMut(&ExposureRow, Timestamp, &mut Vec<AccountKey>),
     ) {
         let session = ReservationId::new(self.session(), 0, 0).session();
         let mut keys = Vec::new();
@@ -286,12 +286,10 @@ impl NodeAccounts {
                     None => buckets.push((id.bucket(), 1)),
                 }
             }
-            if buckets.is_empty() {
-                continue;
-            }
-            keys.clear();
-            accounts_of(row, &mut keys);
             for (bucket, count) in &buckets {
+                let from = ReservationId::deadline_of(*bucket).plus_ms(-RESERVATION_MS - BUCKET_MS);
+                keys.clear();
+                accounts_of(row, from, &mut keys);
                 self.settled.fetch_add(self.open.take(*bucket, *count), Ordering::Relaxed);
                 for key in &keys {
                     self.settle_account(key, *bucket, *count);

@@ -8,19 +8,21 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::traffic::{MemberPrice, PriceBook};
 
-/// Members of one chunk: 4,096 of 16 bytes.
+/// Members of one chunk: 4,096 of 24 bytes.
 const CHUNK: usize = 4_096;
 /// Chunks at most, as many as the table of records has.
 const MAX_CHUNKS: usize = super::MAX_SLOTS / CHUNK;
 /// In the sign of the factor, which has none: whether the guard wants the member served.
 const MUST_SERVE: u32 = 1 << 31;
 
-/// One member's prices in two words. Each is read whole; a reader between the two sees a price beside a mask of a
+/// One member's prices. Each is read whole; a reader between the two sees a price beside a mask of a
 /// moment before, which harms nothing: both were true just now.
 struct Place {
     /// The additive price above, the factor below.
     price: AtomicU64,
     spent: AtomicU64,
+    /// Programmes with a share for the long tail that the member does not belong to, as bits.
+    head: AtomicU64,
 }
 
 /// A price book that is held for a request.
@@ -66,14 +68,34 @@ impl Prices {
 
     /// Publishes the prices of a member.
     pub fn set_member(&self, slot: u32, price: &MemberPrice) {
-        let Some((chunk, at)) = place_of(slot) else { return };
-        let Some(chunk) = self.chunks.get(chunk) else { return };
-        let Some(place) = chunk.get_or_init(empty_chunk).get(at) else { return };
+        // Who never had a price needs no place for having none.
+        let is_neutral = *price == MemberPrice::default();
+        let Some(place) = (if is_neutral { self.place(slot) } else { self.place_or_new(slot) }) else { return };
         // What cannot be a price changes nothing rather than everything.
         let additive = if price.additive.is_finite() { price.additive } else { 0.0 };
         let factor = if price.factor.is_finite() && price.factor > 0.0 { price.factor } else { 1.0 };
         place.spent.store(price.spent, Ordering::Relaxed);
         place.price.store(word(additive, factor, price.must_serve), Ordering::Relaxed);
+    }
+
+    /// Programmes that keep a share for the long tail to which the member does not belong, as bits.
+    #[must_use]
+    pub fn head_of(&self, slot: u32) -> u64 {
+        self.place(slot).map_or(0, |place| place.head.load(Ordering::Relaxed))
+    }
+
+    /// Says to the long tail of which programmes a member does not belong.
+    pub fn set_head(&self, slot: u32, programmes: u64) {
+        // Who never left the tail needs no place.
+        let place = if programmes == 0 { self.place(slot) } else { self.place_or_new(slot) };
+        if let Some(place) = place {
+            place.head.store(programmes, Ordering::Relaxed);
+        }
+    }
+
+    fn place_or_new(&self, slot: u32) -> Option<&Place> {
+        let (chunk, at) = place_of(slot)?;
+        self.chunks.get(chunk)?.get_or_init(empty_chunk).get(at)
     }
 
     fn place(&self, slot: u32) -> Option<&Place> {
@@ -102,6 +124,7 @@ fn empty_chunk() -> Box<[Place]> {
     let empty = || Place {
         price: AtomicU64::new(word(neutral.additive, neutral.factor, false)),
         spent: AtomicU64::new(neutral.spent),
+        head: AtomicU64::new(0),
     };
     (0..CHUNK).map(|_| empty()).collect()
 }

@@ -102,6 +102,10 @@ fn answer() -> ExplainScoreResponse {
             ceiling: 10.0,
             weight: 0.9,
             uplift: 0.0,
+            member_factor: 1.0,
+            hard_factor: 1.0,
+            support_factor: 1.0,
+            charged_programme: String::new(),
         }),
         waiver: Some(WaiverExplanation {
             week: "2018-06-04".into(),

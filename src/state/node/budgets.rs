@@ -259,8 +259,14 @@ impl Place {
             return Some(lane);
         }
         let lane = self.lanes.iter().find(|lane| !lane.is_claimed())?;
+        // A period begins with the demand that the one before it had.
+        let latest = self.lanes.iter().find_map(|lane| {
+            let books = lane.books.lock();
+            (lane.is_claimed() && books.claim == *claims).then(|| Pace::after(&books.pace))
+        });
         *claims = claims.saturating_add(1);
-        *lane.books.lock() = Books { period, claim: *claims, ..Books::default() };
+        let pace = latest.unwrap_or_default();
+        *lane.books.lock() = Books { period, claim: *claims, pace, ..Books::default() };
         lane.demand.store(0, Ordering::Relaxed);
         lane.target.store(BUDGET.floor, Ordering::Relaxed);
         lane.is_short.store(false, Ordering::Release);

@@ -69,13 +69,17 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Of an account that follows another, whose demand it will have.
+    pub(super) fn after(other: &Self) -> Self {
+        Self { rate: other.rate, ..Self::default() }
+    }
+
     /// Looks at the account, and says what to ask for it: then it waits for what comes of that.
     pub(super) fn visit(&mut self, now: u32, found: Found, sizes: &Sizes) -> Ask {
         if !self.is_known {
             (self.is_known, self.visited, self.used) = (true, now.wrapping_sub(FIRST_MS), now);
         }
         self.measure(now, found.demand);
-        // A budget that all is spent of goes on to be asked for: those who know that it is spent do not come.
         if found.demand > 0 || found.is_seen {
             self.used = now;
         }
