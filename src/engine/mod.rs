@@ -239,6 +239,7 @@ impl Engine {
                 Outcome::Items(_)
                 | Outcome::Violation(_)
                 | Outcome::Chunk(_)
+                | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)
                 | Outcome::Policy(_)
                 | Outcome::Rejected(_) => return Ok(applied),
             }
