@@ -3,6 +3,7 @@
 mod error;
 mod explain;
 mod history;
+mod leases;
 mod policy;
 mod recovery;
 mod score;
@@ -29,6 +30,7 @@ use crate::trust::DayRange;
 
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
+pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
