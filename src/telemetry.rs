@@ -216,6 +216,86 @@ impl WriterMetrics {
     }
 }
 
+/// Metrics of the leases that a node holds and of the reservations that it granted.
+pub struct LeaseMetrics {
+    renewals: Counter,
+    short: Counter,
+    failed: Counter,
+    took: Histogram,
+    members: Gauge,
+    open: Gauge,
+    settled: Counter,
+    expired: Counter,
+}
+
+impl Default for LeaseMetrics {
+    fn default() -> Self {
+        Self {
+            renewals: counter!("trustflow_lease_renewals_total"),
+            short: counter!("trustflow_lease_refusals_total"),
+            failed: counter!("trustflow_lease_failures_total"),
+            took: histogram!("trustflow_lease_renewal_duration_seconds"),
+            members: gauge!("trustflow_lease_member_accounts"),
+            open: gauge!("trustflow_reservations_open"),
+            settled: counter!("trustflow_reservations_settled_total"),
+            expired: counter!("trustflow_reservations_expired_total"),
+        }
+    }
+}
+
+/// What a node holds of one programme, in exposures, and charges of it that failed so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeaseGauges {
+    /// Accounts with a lease.
+    pub leases: u64,
+    /// Leased of budgets.
+    pub budget: u64,
+    /// Leased of members' accounts.
+    pub members: u64,
+    /// Charges that failed because nothing was leased.
+    pub unleased: u64,
+    /// Charges that failed because all is spent.
+    pub spent: u64,
+}
+
+impl LeaseMetrics {
+    /// Counts one renewal through the log: accounts in it, those of them that were granted less than they wanted.
+    pub fn renewed(&self, accounts: usize, short: usize, took: Duration) {
+        self.renewals.increment(accounts as u64);
+        self.short.increment(short as u64);
+        self.took.record(took.as_secs_f64());
+    }
+
+    /// Counts a renewal that failed.
+    pub fn failed(&self) {
+        self.failed.increment(1);
+    }
+
+    /// Says how many accounts of members are in memory, how many reservations are open, and how many were reported or
+    /// passed their deadline so far.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are f64")]
+    pub fn reservations(&self, members: usize, open: u64, settled: u64, expired: u64) {
+        self.members.set(members as f64);
+        self.open.set(open as f64);
+        self.settled.absolute(settled);
+        self.expired.absolute(expired);
+    }
+
+    /// Says what is held of a programme.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are f64")]
+    pub fn programme(&self, programme: &str, held: &LeaseGauges) {
+        let programme = || programme.to_owned();
+        gauge!("trustflow_leases", "programme" => programme()).set(held.leases as f64);
+        for (account, exposures) in [("budget", held.budget), ("member", held.members)] {
+            gauge!("trustflow_leased_exposures", "programme" => programme(), "account" => account)
+                .set(exposures as f64);
+        }
+        for (reason, count) in [("unleased", held.unleased), ("spent", held.spent)] {
+            counter!("trustflow_charge_failures_total", "programme" => programme(), "reason" => reason).absolute(count);
+        }
+    }
+}
+
 /// Counts a change of the policy that was asked for: `publish`, `rollback` or `kill_switch`, and what it came to:
 /// `taken`, `unchanged` or `refused`.
 pub fn policy_change(kind: &'static str, outcome: &'static str) {

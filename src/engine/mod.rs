@@ -5,6 +5,7 @@ mod backtest;
 mod error;
 mod explain;
 mod history;
+mod leases;
 mod policy;
 mod recovery;
 mod samples;
@@ -37,6 +38,7 @@ pub use backtest::{
 };
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
+pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
