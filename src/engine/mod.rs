@@ -4,6 +4,7 @@ mod error;
 mod explain;
 mod history;
 mod policy;
+mod programmes;
 mod recovery;
 mod score;
 mod search;
@@ -30,6 +31,11 @@ use crate::trust::DayRange;
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
 pub use policy::PolicySource;
+pub use programmes::{
+    BudgetPrice, BudgetStatus, ForecastQuery, ForecastReport, GuaranteeStanding, LiftStatus, MemberFilter,
+    MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeError,
+    ProgrammeStatus, ProgrammesAnswer, ProgrammesQuery, Serving,
+};
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
@@ -224,6 +230,10 @@ impl Engine {
                 Outcome::Items(_)
                 | Outcome::Violation(_)
                 | Outcome::Chunk(_)
+                | Outcome::Session(_)
+                | Outcome::Leases(_)
+                | Outcome::Report(_)
+                | Outcome::Package(_)
                 | Outcome::Policy(_)
                 | Outcome::Rejected(_) => return Ok(applied),
             }

@@ -448,6 +448,9 @@ fn weight_of(body: &Body) -> usize {
         Body::RecordFacts { rows } => rows.len(),
         Body::ImportChunk { profiles, rows, .. } => profiles.len() + rows.len(),
         Body::SetRights { rights, .. } => rights.len(),
+        Body::ReportExposures { rows } => rows.len(),
+        Body::RenewLeases { renewals, .. } => renewals.len(),
+        Body::BeginGuarantees { guarantees, .. } => guarantees.len(),
         // It begins a second world, and so its run ends.
         Body::CloseDay { .. } | Body::PublishPolicy(_) | Body::RollbackPolicy { .. } => LOCK_WEIGHT,
         Body::Tick
@@ -455,6 +458,10 @@ fn weight_of(body: &Body) -> usize {
         | Body::RecordViolation(_)
         | Body::RevokeViolation { .. }
         | Body::SetKillSwitch { .. }
+        | Body::OpenSession
+        | Body::ChangeProgramme { .. }
+        | Body::GrantPackage { .. }
+        | Body::AssignPackage { .. }
         | Body::Activate { .. } => 1,
     }
 }

@@ -31,22 +31,14 @@ impl State {
     }
 
     /// What members above `after` were delivered in a period of a programme, in order of id.
-    pub fn member_exposures(
-        &self,
-        bit: u8,
-        period: Day,
-        after: MerchantId,
-    ) -> impl Iterator<Item = (MerchantId, u64)> {
+    pub fn member_exposures(&self, bit: u8, period: Day, after: MerchantId) -> impl Iterator<Item = (MerchantId, u64)> {
         let from = AccountKey { bit, scope: Scope::Member(after), period: Day(i32::MAX) };
         let accounts = self.ledgers.accounts.range((Bound::Excluded(from), Bound::Unbounded));
         let members = accounts.map_while(move |(key, row)| match key.scope {
             Scope::Member(merchant) if key.bit == bit => Some((key.period, merchant, row.account.delivered)),
-            Scope::Member(_)
-            | Scope::Programme
-            | Scope::Scene(_)
-            | Scope::Head
-            | Scope::Cap(_)
-            | Scope::Wallet(..) => None,
+            Scope::Member(_) | Scope::Programme | Scope::Scene(_) | Scope::Head | Scope::Cap(_) | Scope::Wallet(..) => {
+                None
+            }
         });
         members.filter(move |(of, ..)| *of == period).map(|(_, merchant, delivered)| (merchant, delivered))
     }

@@ -9,7 +9,9 @@ mod coverage;
 mod delivery;
 mod holdout;
 mod item;
+mod ledger;
 mod lift;
+mod limits;
 mod price;
 mod profile;
 mod programme;
@@ -26,7 +28,11 @@ pub use coverage::{Concentration, Coverage, GuaranteeFacts, Standing};
 pub use delivery::{OpenTraffic, Outlook, Plan, Progress, Verdict, WEEK_HOURS, outlook};
 pub use holdout::Holdout;
 pub use item::{ItemClass, ItemRecord};
+pub use ledger::{Account, Hold};
 pub use lift::{Comparison, Estimate, Interval, LiftGroup, MIN_MERCHANTS, MerchantYield, RatioSums, compare};
+pub use limits::{
+    BudgetOverride, Limit, MAX_ACCOUNTS, ONLY_PERIOD, SCENE_PACKAGE, account_at, accounts_of, limit, period_of,
+};
 pub use price::{BITS, Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
 pub use profile::{Profile, WeekCounts};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};

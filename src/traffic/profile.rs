@@ -45,10 +45,15 @@ impl Profile {
     /// in between without any had none. None before the first whole hour.
     #[must_use]
     pub fn learn(weeks: &[(Week, WeekCounts)], now: Timestamp) -> Option<Self> {
-        let mut hours: Vec<(i64, u64)> = weeks.iter().flat_map(|(week, counts)| {
-            let monday = week.monday().start().0;
-            (0_i64..).zip(counts).map(move |(hour, count)| (monday.saturating_add(hour.saturating_mul(HOUR_MS)), *count))
-        }).collect();
+        let mut hours: Vec<(i64, u64)> = weeks
+            .iter()
+            .flat_map(|(week, counts)| {
+                let monday = week.monday().start().0;
+                (0_i64..)
+                    .zip(counts)
+                    .map(move |(hour, count)| (monday.saturating_add(hour.saturating_mul(HOUR_MS)), *count))
+            })
+            .collect();
         hours.sort_unstable();
         let first = hours.iter().find(|(_, count)| *count > 0)?.0;
         let over = |start: i64| start.saturating_add(HOUR_MS) <= now.0;

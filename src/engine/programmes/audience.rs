@@ -6,9 +6,7 @@ use crate::domain::{Day, MerchantId, TargetKind, Timestamp};
 use crate::engine::Engine;
 use crate::policy::Policy;
 use crate::state::{GuaranteeKey, State};
-use crate::traffic::{
-    Concentration, Coverage, GuaranteeFacts, LiftGroup, MerchantRecord, MerchantYield, Programme,
-};
+use crate::traffic::{Concentration, Coverage, GuaranteeFacts, LiftGroup, MerchantRecord, MerchantYield, Programme};
 use crate::trust::{SignalRow, SignalState, score};
 
 /// Merchants of one slice: their records are at hand.
@@ -166,7 +164,8 @@ fn count(
 /// A signal of a merchant, if facts measure it.
 fn measured(state: &State, policy: &Policy, slot: u32, signal: usize, rows: &mut Vec<SignalRow>) -> Option<f64> {
     let view = state.view(slot)?;
-    score(&policy.model, &view, state.disabled(), rows);
+    // The rows are what is wanted of it.
+    let _ = score(&policy.model, &view, state.disabled(), rows);
     let row = rows.get(signal).filter(|row| row.state == SignalState::Measured)?;
     // Without the prior: what is compared is what happened.
     (row.denominator > 0.0).then(|| row.numerator / row.denominator)

@@ -3,7 +3,9 @@
 use super::Profiles;
 use crate::domain::{AccountKey, Day, Scene, Scope, Timestamp};
 use crate::state::State;
-use crate::traffic::{Budget, BudgetOverride, OpenTraffic, Pacing, Period, Plan, PriceBook, Profile, Programme, Progress};
+use crate::traffic::{
+    Budget, BudgetOverride, OpenTraffic, Pacing, Period, Plan, PriceBook, Profile, Programme, Progress,
+};
 
 /// What one exposure of a budget costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,7 +76,11 @@ fn period_at(programme: &Programme, period: Period, now: Timestamp) -> (Day, Tim
     let first_day = period.first_day(now);
     let window = &programme.window;
     let (opens, closes) = (window.first.map(Day::start), window.last.map(|last| last.plus(1).start()));
-    let begins = if period == Period::Window { opens.unwrap_or(now) } else { opens.map_or(first_day.start(), |at| at.max(first_day.start())) };
+    let begins = if period == Period::Window {
+        opens.unwrap_or(now)
+    } else {
+        opens.map_or(first_day.start(), |at| at.max(first_day.start()))
+    };
     let ends = period.next(first_day).map(Day::start).into_iter().chain(closes).min();
     (first_day, begins, ends)
 }
@@ -110,7 +116,8 @@ impl Reader<'_> {
         let (first_day, begins, ends) = period_at(programme, budget.period, now);
         let exposures = self.exposures(scene, &self.adjusted);
         let (delivered, late, taken) = self.spent(scene, first_day);
-        let scenes = Scene::ALL.into_iter().filter(|other| scene.map_or(programme.works_in(*other), |own| own == *other));
+        let scenes =
+            Scene::ALL.into_iter().filter(|other| scene.map_or(programme.works_in(*other), |own| own == *other));
         let profile = self.profiles.of(scenes.clone());
         let traffic = OpenTraffic::new(&programme.window, profile.as_ref().map(|profile| &profile.hours));
         let progress = ends.map(|ends| {
@@ -145,13 +152,16 @@ impl Reader<'_> {
         let all = std::iter::once(Scope::Programme).chain(Scene::ALL.map(Scope::Scene));
         let scopes = all.filter(|scope| scene.is_none_or(|scene| *scope == Scope::Scene(scene)));
         let keys = scopes.map(|scope| AccountKey { bit: self.programme.bit, scope, period });
-        keys.filter_map(|key| self.state.account(&key)).fold((0, 0, 0), |(delivered, late, taken): (u64, u64, u64), account| {
-            (
-                delivered.saturating_add(account.delivered),
-                late.saturating_add(account.late),
-                taken.saturating_add(account.taken()),
-            )
-        })
+        keys.filter_map(|key| self.state.account(&key)).fold(
+            (0, 0, 0),
+            |(delivered, late, taken): (u64, u64, u64), account| {
+                (
+                    delivered.saturating_add(account.delivered),
+                    late.saturating_add(account.late),
+                    taken.saturating_add(account.taken()),
+                )
+            },
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::audience::{is_excluded, record_of};
 use super::members::MemberReader;
-use super::{ProgrammeError, Profiles, budgets};
+use super::{Profiles, ProgrammeError, budgets};
 use crate::domain::{MerchantId, ProfileKey, Scene, Scope, Timestamp, count_to_f64};
 use crate::engine::Engine;
 use crate::policy::Policy;
@@ -158,11 +158,7 @@ fn of_budget(
     })
 }
 
-fn of_guarantee(
-    state: &State,
-    programme: &Programme,
-    merchant: MerchantId,
-) -> Result<ForecastReport, ProgrammeError> {
+fn of_guarantee(state: &State, programme: &Programme, merchant: MerchantId) -> Result<ForecastReport, ProgrammeError> {
     let key = ProfileKey::Merchant(merchant);
     let record = record_of(state, merchant).filter(|record| record.is_registered);
     let record = record.ok_or(ProgrammeError::NotRegistered(key))?;
@@ -172,13 +168,8 @@ fn of_guarantee(
     let scenes = || Scene::ALL.into_iter().filter(|scene| programme.works_in(*scene));
     let profile = Profiles::learn(state).of(scenes());
     let traffic = OpenTraffic::new(&programme.window, profile.as_ref().map(|profile| &profile.hours));
-    let plan = Plan {
-        wanted: row.target,
-        pacing: &Pacing::Even,
-        begins: guarantee.from,
-        ends: row.until,
-        traffic: &traffic,
-    };
+    let plan =
+        Plan { wanted: row.target, pacing: &Pacing::Even, begins: guarantee.from, ends: row.until, traffic: &traffic };
     let progress = plan.progress(row.delivered, now);
     let mut obstacles = Vec::new();
     if row.delivered < row.target {
