@@ -7,6 +7,7 @@ mod explain;
 mod history;
 mod leases;
 mod policy;
+mod programmes;
 mod recovery;
 mod samples;
 mod score;
@@ -33,13 +34,16 @@ use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
-pub use backtest::{
-    Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
-};
+pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
+pub use programmes::{
+    BudgetPrice, BudgetStatus, ForecastQuery, ForecastReport, GuaranteeStanding, LiftStatus, MemberFilter,
+    MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeError,
+    ProgrammeStatus, ProgrammesAnswer, ProgrammesQuery, Serving,
+};
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
@@ -241,7 +245,10 @@ impl Engine {
                 Outcome::Items(_)
                 | Outcome::Violation(_)
                 | Outcome::Chunk(_)
-                | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)
+                | Outcome::Session(_)
+                | Outcome::Leases(_)
+                | Outcome::Report(_)
+                | Outcome::Package(_)
                 | Outcome::Policy(_)
                 | Outcome::Rejected(_) => return Ok(applied),
             }

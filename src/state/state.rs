@@ -231,7 +231,14 @@ impl State {
     /// The next instant at which a record or the policy changes by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at).into_iter().chain(self.next_window).chain(self.policy_due()).chain(self.package_due()).min()
+        self.due
+            .first()
+            .map(|(at, _)| *at)
+            .into_iter()
+            .chain(self.next_window)
+            .chain(self.policy_due())
+            .chain(self.package_due())
+            .min()
     }
 
     /// Marks the data folder as running on simulated time.
