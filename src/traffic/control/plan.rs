@@ -51,8 +51,7 @@ impl Controller {
         let mut rows = self.budget_rows(now, spent.budgets);
         let mut budgets = Box::new([[None; BITS]; Scene::COUNT]);
         for own in [false, true] {
-            for (row, (term, _)) in self.budgets.iter().enumerate().filter(|(_, (term, _))| term.scene.is_some() == own)
-            {
+            for (row, (term, _)) in self.budgets.iter().enumerate().filter(|(_, (term, _))| term.scene.is_some() == own) {
                 for scene in Scene::ALL.iter().filter(|scene| term.scene.is_none_or(|at| at == **scene)) {
                     let places = budgets.get_mut(scene.index()).and_then(|bits| bits.get_mut(usize::from(term.bit)));
                     if let Some(place) = places {
@@ -152,12 +151,8 @@ impl Controller {
             }
         }
         let window = self.lag.max(RECENT_REQUESTS);
-        let hard_caps: Vec<u8> = self
-            .budgets
-            .iter()
-            .filter(|(term, _)| term.kind == BudgetKind::Support)
-            .map(|(term, _)| term.bit)
-            .collect();
+        let hard_caps: Vec<u8> =
+            self.budgets.iter().filter(|(term, _)| term.kind == BudgetKind::Support).map(|(term, _)| term.bit).collect();
         let mut pools: Vec<Option<usize>> = vec![None; BITS.saturating_mul(URGENCIES)];
         let mut pooled = vec![0.0_f64; 0];
         let mut term_rows = Vec::with_capacity(self.members.len());
@@ -248,7 +243,8 @@ impl Member {
         };
         self.need = count_to_f64(limit) - gone - in_flight;
         let appearances = ahead.appearances(forecast, &self.appearances, requests, end);
-        self.must_serve = start <= now && now < end && appearances.is_some_and(|left| is_urgent(self.need, left));
+        self.must_serve =
+            start <= now && now < end && appearances.is_some_and(|left| is_urgent(self.need, left));
         let planned = planned_end(start, end, now, self.appearances.is_bound_to_hours(requests));
         let demand = if self.need <= 0.0 {
             Demand { rate: 0.0, state: RowState::Free }
