@@ -20,7 +20,7 @@ use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
 use crate::demo;
 use crate::domain::{Body, MerchantId, Outcome, Timestamp};
-use crate::engine::{Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
+use crate::engine::{ControlSettings, Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
 use crate::policy;
 use crate::policy::MAX_BYTES;
 use crate::policy_watch::{self, Begun, Found};
@@ -192,6 +192,10 @@ pub async fn serve(
             warn!("calls were still in flight when the time to drain was over");
         }
     };
+    if settings.control_ms > 0 {
+        let (turn_ms, resolve_ms, report_lag_ms) = (settings.control_ms, settings.resolve_ms, settings.report_lag_ms);
+        engine.start_control(ControlSettings { turn_ms, resolve_ms, report_lag_ms })?;
+    }
     set_health(&health, true, engine.write_status() == WriteStatus::Ok).await;
     ready(addresses);
     info!(grpc = %addresses.grpc, http = %addresses.http, start_ms, "serving");

@@ -2,6 +2,7 @@
 
 mod allocate;
 mod backtest;
+mod control;
 mod error;
 mod explain;
 mod history;
@@ -22,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
@@ -36,6 +37,7 @@ pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
 pub use backtest::{
     Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
 };
+pub use control::ControlSettings;
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
@@ -56,6 +58,8 @@ pub use validate::{
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
+use control::{Control, ControlContext};
+use leases::WriterLog;
 use samples::Samples;
 use underserved::UnderservedLists;
 use writer::{Writer, WriterHandle};
@@ -66,13 +70,15 @@ pub struct Engine {
     state: Arc<RwLock<State>>,
     store: Store,
     clock: Arc<dyn Clock>,
-    writer: WriterHandle,
+    writer: Arc<WriterHandle>,
+    node: Arc<NodeAccounts>,
+    leases: LeaseManager,
     revisions: watch::Receiver<u64>,
     close_days: bool,
     policy_source: RwLock<PolicySource>,
-    underserved: UnderservedLists,
+    underserved: Arc<UnderservedLists>,
     samples: Arc<Samples>,
-    node: Arc<NodeAccounts>,
+    control: Mutex<Option<Control>>,
 }
 
 /// A write that was handed over.
@@ -144,9 +150,46 @@ impl Engine {
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
         let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
-        let (policy_source, underserved) = (RwLock::default(), UnderservedLists::default());
-        let (samples, node) = (Arc::default(), Arc::default());
-        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source, underserved, samples, node })
+        let writer = Arc::new(writer);
+        let node = Arc::new(NodeAccounts::default());
+        let context = LeaseContext { node: node.clone(), state: state.clone(), clock: clock.clone() };
+        let leases = LeaseManager::start(context, Box::new(WriterLog(Arc::downgrade(&writer))))?;
+        Ok(Self {
+            hot,
+            state,
+            store,
+            clock,
+            writer,
+            node,
+            leases,
+            revisions,
+            close_days,
+            policy_source: RwLock::default(),
+            underserved: Arc::default(),
+            samples: Arc::default(),
+            control: Mutex::new(None),
+        })
+    }
+
+    /// Starts control: from now on prices steer what Score and Allocate answer.
+    ///
+    /// # Errors
+    /// When its threads cannot be started.
+    pub fn start_control(&self, settings: ControlSettings) -> std::io::Result<()> {
+        let context = ControlContext {
+            hot: self.hot.clone(),
+            state: self.state.clone(),
+            node: self.node.clone(),
+            samples: self.samples.clone(),
+            underserved: self.underserved.clone(),
+            clock: self.clock.clone(),
+            writer: Arc::downgrade(&self.writer),
+        };
+        let started = Control::start(context, settings)?;
+        if let Some(before) = self.control.lock().replace(started) {
+            before.shut_down();
+        }
+        Ok(())
     }
 
     /// Writes: durable, applied and visible when it answers.
@@ -312,8 +355,13 @@ impl Engine {
         self.store.state_hash()
     }
 
-    /// Stops the writer after what was submitted, and waits for it; later writes are refused.
+    /// Stops control, gives leases back, stops the writer after what was submitted, and waits for it; later writes are
+    /// refused.
     pub fn shut_down(&self) {
+        if let Some(control) = self.control.lock().take() {
+            control.shut_down();
+        }
+        self.leases.shut_down();
         self.writer.shut_down();
     }
 }
