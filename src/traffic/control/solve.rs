@@ -262,8 +262,8 @@ impl<'a> Descent<'a> {
             }
         }
         if self.bids.len() > sample.slots {
-            let last = sample.slots.saturating_sub(1);
-            self.bids.select_nth_unstable_by(last, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let worst = sample.slots.saturating_sub(1);
+            self.bids.select_nth_unstable_by(worst, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             self.bids.truncate(sample.slots);
         }
         for (_, place, charged) in &self.bids {
