@@ -7,6 +7,7 @@ mod policy;
 mod recovery;
 mod score;
 mod search;
+mod settle;
 mod simulate;
 mod tally;
 mod trust_purchase;
@@ -33,6 +34,7 @@ pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
+pub use settle::{NoLeases, Settle};
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
 pub use trust_purchase::{
@@ -90,6 +92,9 @@ pub enum StartError {
     /// Real time on a simulated data folder, or the other way round.
     #[error("{0}")]
     Time(String),
+    /// The session of this node cannot be written.
+    #[error("opening a session: {0}")]
+    Session(String),
     /// The writer's thread cannot be started.
     #[error("starting the writer: {0}")]
     Thread(#[from] std::io::Error),
@@ -127,7 +132,9 @@ impl Engine {
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
-        let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
+        let mut writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings);
+        writer.open_session().map_err(StartError::Session)?;
+        let writer = writer.spawn()?;
         let policy_source = RwLock::default();
         Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source })
     }
