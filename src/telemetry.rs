@@ -199,6 +199,48 @@ impl ControlMetrics {
     }
 }
 
+/// Metrics of reports of exposures.
+pub struct ExposureMetrics {
+    reports: Counter,
+    duplicates: Counter,
+    rows: Counter,
+    exposures: Counter,
+    late: Counter,
+    unattributed: Counter,
+    over_budget: Counter,
+}
+
+impl Default for ExposureMetrics {
+    fn default() -> Self {
+        Self {
+            reports: counter!("trustflow_exposure_reports_total"),
+            duplicates: counter!("trustflow_exposure_duplicates_total"),
+            rows: counter!("trustflow_exposure_rows_total"),
+            exposures: counter!("trustflow_exposures_total"),
+            late: counter!("trustflow_late_exposures_total"),
+            unattributed: counter!("trustflow_unattributed_exposures_total"),
+            over_budget: counter!("trustflow_over_budget_exposures_total"),
+        }
+    }
+}
+
+impl ExposureMetrics {
+    /// Counts a report that was counted: exposures, of these late, unattributed, over budget.
+    pub fn counted(&self, rows: usize, [exposures, late, unattributed, over_budget]: [u64; 4]) {
+        self.reports.increment(1);
+        self.rows.increment(rows as u64);
+        self.exposures.increment(exposures);
+        self.late.increment(late);
+        self.unattributed.increment(unattributed);
+        self.over_budget.increment(over_budget);
+    }
+
+    /// Counts a report that had been counted before.
+    pub fn repeated(&self) {
+        self.duplicates.increment(1);
+    }
+}
+
 /// Metrics of the writer.
 pub struct WriterMetrics {
     size: Histogram,

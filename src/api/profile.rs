@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Waiter, deadline};
+use super::{Waiter, deadline, unexpected};
 use crate::domain::{Body, ItemKind, Merchant, Outcome, Profile, ProfileKey, Rejection, RequestKey};
 use crate::engine::{Engine, PendingWrite};
 use crate::proto::profile_service_server::ProfileService;
@@ -140,11 +140,6 @@ fn done(applied: Applied) -> Result<u64, Status> {
             Err(unexpected(&outcome))
         }
     }
-}
-
-/// An outcome that does not belong to the command; no command comes to one.
-fn unexpected(outcome: &Outcome) -> Status {
-    Status::internal(format!("unexpected outcome {outcome:?}; please report this"))
 }
 
 #[tonic::async_trait]
