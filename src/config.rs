@@ -57,6 +57,13 @@ pub struct Settings {
     pub log_retain: u64,
     /// Whether days close by themselves at 06:00 Asia/Shanghai.
     pub close_days: bool,
+    /// Time between two turns of control, in milliseconds; 0 leaves prices alone and begins no guarantees.
+    pub control_ms: u64,
+    /// Prices are solved again after this at the latest, in milliseconds.
+    pub resolve_ms: u64,
+    /// Usual time between an answer of Score and the report of its exposures, in milliseconds: budgets keep as much in
+    /// hand as comes meanwhile.
+    pub report_lag_ms: u64,
     /// Id of this node in commands.
     pub node: u32,
     /// How logs look.
@@ -85,6 +92,9 @@ impl Default for Settings {
             drain_ms: 10_000,
             log_retain: 10_000,
             close_days: true,
+            control_ms: 50,
+            resolve_ms: 3_000,
+            report_lag_ms: 2_000,
             node: 1,
             log_format: LogFormat::default(),
             log: "info,fjall=warn,lsm_tree=warn".to_owned(),
@@ -152,6 +162,15 @@ pub struct ServeArgs {
     /// Close days by themselves at 06:00 Asia/Shanghai [default: true].
     #[arg(long, env = "TRUSTFLOW_CLOSE_DAYS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub close_days: Option<bool>,
+    /// Time between two turns of control, ms; 0 leaves prices alone and begins no guarantees [default: 50].
+    #[arg(long, env = "TRUSTFLOW_CONTROL_MS", value_name = "MS")]
+    pub control_ms: Option<u64>,
+    /// Prices are solved again after this at the latest, ms [default: 3000].
+    #[arg(long, env = "TRUSTFLOW_RESOLVE_MS", value_name = "MS")]
+    pub resolve_ms: Option<u64>,
+    /// Usual time between an answer of Score and the report of its exposures, ms [default: 2000].
+    #[arg(long, env = "TRUSTFLOW_REPORT_LAG_MS", value_name = "MS")]
+    pub report_lag_ms: Option<u64>,
     /// Id of this node in commands [default: 1].
     #[arg(long, env = "TRUSTFLOW_NODE", value_name = "N")]
     pub node: Option<u32>,
@@ -207,7 +226,8 @@ impl Settings {
         };
         override_settings!(
             settings, args, data, listen, http, policy_watch_ms, demo, insecure, clock_rate, worker_threads, max_targets, max_wait_ms,
-            max_request_bytes, max_concurrent_streams, drain_ms, log_retain, close_days, node, log_format, log ;
+            max_request_bytes, max_concurrent_streams, drain_ms, log_retain, close_days, control_ms, resolve_ms,
+            report_lag_ms, node, log_format, log ;
             optional: policy, now
         );
         if settings.demo && settings.data == Self::default().data {

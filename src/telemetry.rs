@@ -151,6 +151,96 @@ impl AllocateMetrics {
     }
 }
 
+/// Metrics of control.
+pub struct ControlMetrics {
+    samples: Counter,
+    dropped: Counter,
+    solve: Histogram,
+    epoch: Gauge,
+    error: Gauge,
+    movement: Gauge,
+}
+
+impl Default for ControlMetrics {
+    fn default() -> Self {
+        Self {
+            samples: counter!("trustflow_control_samples_total"),
+            dropped: counter!("trustflow_control_samples_dropped_total"),
+            solve: histogram!("trustflow_control_solve_duration_seconds"),
+            epoch: gauge!("trustflow_control_price_epoch"),
+            error: gauge!("trustflow_control_forecast_error_ratio"),
+            movement: gauge!("trustflow_control_price_movement"),
+        }
+    }
+}
+
+impl ControlMetrics {
+    /// Counts a sample that was taken.
+    pub fn sampled(&self) {
+        self.samples.increment(1);
+    }
+
+    /// Says how many samples were dropped so far.
+    pub fn dropped(&self, dropped: u64) {
+        self.dropped.absolute(dropped);
+    }
+
+    /// Records a solve, and how far it moved prices on average.
+    pub fn solved(&self, took: Duration, movement: f64) {
+        self.solve.record(took.as_secs_f64());
+        self.movement.set(movement);
+    }
+
+    /// Says which prices serve, and how wrong the forecast was.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    pub fn published(&self, epoch: u64, forecast_error: f64) {
+        self.epoch.set(epoch as f64);
+        self.error.set(forecast_error);
+    }
+}
+
+/// Metrics of reports of exposures.
+pub struct ExposureMetrics {
+    reports: Counter,
+    duplicates: Counter,
+    rows: Counter,
+    exposures: Counter,
+    late: Counter,
+    unattributed: Counter,
+    over_budget: Counter,
+}
+
+impl Default for ExposureMetrics {
+    fn default() -> Self {
+        Self {
+            reports: counter!("trustflow_exposure_reports_total"),
+            duplicates: counter!("trustflow_exposure_duplicates_total"),
+            rows: counter!("trustflow_exposure_rows_total"),
+            exposures: counter!("trustflow_exposures_total"),
+            late: counter!("trustflow_late_exposures_total"),
+            unattributed: counter!("trustflow_unattributed_exposures_total"),
+            over_budget: counter!("trustflow_over_budget_exposures_total"),
+        }
+    }
+}
+
+impl ExposureMetrics {
+    /// Counts a report that was counted: exposures, of these late, unattributed, over budget.
+    pub fn counted(&self, rows: usize, [exposures, late, unattributed, over_budget]: [u64; 4]) {
+        self.reports.increment(1);
+        self.rows.increment(rows as u64);
+        self.exposures.increment(exposures);
+        self.late.increment(late);
+        self.unattributed.increment(unattributed);
+        self.over_budget.increment(over_budget);
+    }
+
+    /// Counts a report that had been counted before.
+    pub fn repeated(&self) {
+        self.duplicates.increment(1);
+    }
+}
+
 /// Metrics of the writer.
 pub struct WriterMetrics {
     size: Histogram,

@@ -109,7 +109,7 @@ impl Field {
             if let Some(sampler) = &mut sampler {
                 sampler.add(&lines, *base_score);
             }
-            field.members.push(member_price(hot, &lines, slot));
+            field.members.push(member_price(hot, &rules, &lines, slot, 0));
             field.hard.push(lines.hard);
             field.offers.push(lines.offer(*base_score));
             field.unknown += usize::from(!row.is_registered);
@@ -166,6 +166,9 @@ fn allocate_with(
         let member = located.items.get(slot.candidate)?.merchant_slot;
         let hard = *field.hard.get(slot.candidate)?;
         let programmes = hard | slot.charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)));
+        if !kill_switch {
+            hot.prices().count_granted(member);
+        }
         // Those of one member and the same programmes are interchangeable.
         let taken = charged.iter().position(|taken| (taken.member, taken.programmes) == (member, programmes));
         let reservation = taken.map(|at| charged.swap_remove(at).reservation).filter(|reservation| reservation.0 != 0);

@@ -224,7 +224,7 @@ fn explain_prices(
     let book = hot.prices().book();
     let (scene, mean) = scene_prices(&book, query.scene, query.kind);
     let lines = lines(rules, slot, &record.row(query.scene, query.kind), class);
-    let member = member_price(hot, &lines, slot);
+    let member = member_price(hot, rules, &lines, slot, hot.prices().stopped(query.scene));
     let weight = lines.weight(scene, &member);
     let adjusted = query.base_score.map(|base| lines.clone().adjusted(scene, &member, mean, base));
     let budgets = scene.lambda.iter().copied().zip(scene.discount).collect();

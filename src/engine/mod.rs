@@ -2,6 +2,7 @@
 
 mod allocate;
 mod backtest;
+mod control;
 mod error;
 mod explain;
 mod history;
@@ -12,6 +13,7 @@ mod recovery;
 mod samples;
 mod score;
 mod search;
+mod settle;
 mod simulate;
 mod tally;
 mod trust_purchase;
@@ -23,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
@@ -34,7 +36,10 @@ use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
-pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
+pub use backtest::{
+    Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
+};
+pub use control::ControlSettings;
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
@@ -47,6 +52,7 @@ pub use programmes::{
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
+pub use settle::{NoLeases, Settle};
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
 pub use trust_purchase::{
@@ -60,6 +66,8 @@ pub use validate::{
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
+use control::{Control, ControlContext};
+use leases::WriterLog;
 use samples::Samples;
 use underserved::UnderservedLists;
 use writer::{Writer, WriterHandle};
@@ -70,13 +78,15 @@ pub struct Engine {
     state: Arc<RwLock<State>>,
     store: Store,
     clock: Arc<dyn Clock>,
-    writer: WriterHandle,
+    writer: Arc<WriterHandle>,
+    node: Arc<NodeAccounts>,
+    leases: LeaseManager,
     revisions: watch::Receiver<u64>,
     close_days: bool,
     policy_source: RwLock<PolicySource>,
-    underserved: UnderservedLists,
+    underserved: Arc<UnderservedLists>,
     samples: Arc<Samples>,
-    node: Arc<NodeAccounts>,
+    control: Mutex<Option<Control>>,
 }
 
 /// A write that was handed over.
@@ -110,6 +120,9 @@ pub enum StartError {
     /// Real time on a simulated data folder, or the other way round.
     #[error("{0}")]
     Time(String),
+    /// The session of this node cannot be written.
+    #[error("opening a session: {0}")]
+    Session(String),
     /// The writer's thread cannot be started.
     #[error("starting the writer: {0}")]
     Thread(#[from] std::io::Error),
@@ -147,10 +160,48 @@ impl Engine {
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
-        let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
-        let (policy_source, underserved) = (RwLock::default(), UnderservedLists::default());
-        let (samples, node) = (Arc::default(), Arc::default());
-        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source, underserved, samples, node })
+        let mut writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings);
+        writer.open_session().map_err(StartError::Session)?;
+        let writer = Arc::new(writer.spawn()?);
+        let node = Arc::new(NodeAccounts::default());
+        let context = LeaseContext { node: node.clone(), state: state.clone(), clock: clock.clone() };
+        let leases = LeaseManager::start(context, Box::new(WriterLog(Arc::downgrade(&writer))))?;
+        Ok(Self {
+            hot,
+            state,
+            store,
+            clock,
+            writer,
+            node,
+            leases,
+            revisions,
+            close_days,
+            policy_source: RwLock::default(),
+            underserved: Arc::default(),
+            samples: Arc::default(),
+            control: Mutex::new(None),
+        })
+    }
+
+    /// Starts control: from now on prices steer what Score and Allocate answer.
+    ///
+    /// # Errors
+    /// When its threads cannot be started.
+    pub fn start_control(&self, settings: ControlSettings) -> std::io::Result<()> {
+        let context = ControlContext {
+            hot: self.hot.clone(),
+            state: self.state.clone(),
+            node: self.node.clone(),
+            samples: self.samples.clone(),
+            underserved: self.underserved.clone(),
+            clock: self.clock.clone(),
+            writer: Arc::downgrade(&self.writer),
+        };
+        let started = Control::start(context, settings)?;
+        if let Some(before) = self.control.lock().replace(started) {
+            before.shut_down();
+        }
+        Ok(())
     }
 
     /// Writes: durable, applied and visible when it answers.
@@ -319,8 +370,13 @@ impl Engine {
         self.store.state_hash()
     }
 
-    /// Stops the writer after what was submitted, and waits for it; later writes are refused.
+    /// Stops control, gives leases back, stops the writer after what was submitted, and waits for it; later writes are
+    /// refused.
     pub fn shut_down(&self) {
+        if let Some(control) = self.control.lock().take() {
+            control.shut_down();
+        }
+        self.leases.shut_down();
         self.writer.shut_down();
     }
 }

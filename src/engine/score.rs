@@ -4,7 +4,7 @@ use super::Engine;
 use super::samples::Sampler;
 use crate::domain::{Scene, TargetKind};
 use crate::state::{Hot, World, WorldGuard as Guard};
-use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, lines};
+use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, SceneRules, lines};
 
 /// What to score. The lists are empty or one per target.
 #[derive(Clone, Copy, Debug)]
@@ -108,10 +108,20 @@ pub(super) fn scene_prices(book: &PriceBook, scene: Scene, kind: TargetKind) -> 
     (prices, if mean > 0.0 && mean.is_finite() { mean } else { 1.0 })
 }
 
-/// The price of a target's member, read only if something is limited or promised there.
+/// The price of a target's member, read only if something is limited or promised there. `stopped` holds programmes that
+/// are spent beside what prices say.
 #[inline]
-pub(super) fn member_price(hot: &Hot, lines: &Lines, slot: u32) -> MemberPrice {
-    if lines.limited == 0 { MemberPrice::default() } else { lines.member_price(hot.prices().member(slot)) }
+pub(super) fn member_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32, stopped: u64) -> MemberPrice {
+    if lines.limited == 0 {
+        return MemberPrice { spent: stopped, ..MemberPrice::default() };
+    }
+    let prices = hot.prices();
+    let mut price = lines.member_price(prices.member(slot));
+    price.spent |= stopped;
+    if lines.limited & rules.packages != 0 && prices.unpacked(slot) & rules.scene != 0 {
+        price.spent |= rules.packages;
+    }
+    price
 }
 
 /// Targets in the world that serves.
@@ -148,6 +158,7 @@ impl ScoreColumns {
         let rules = world.rules(query.scene, hot.kill_switch());
         let book = hot.prices().book();
         let (prices, mean) = scene_prices(&book, query.scene, query.kind);
+        let stopped = hot.prices().stopped(query.scene);
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
         let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
         let rows = (self.trust_scores.iter_mut().zip(&mut self.boost_weights))
@@ -158,7 +169,7 @@ impl ScoreColumns {
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
             let mut lines = lines(&rules, item.merchant_slot, &row, class);
-            let member = member_price(hot, &lines, item.merchant_slot);
+            let member = member_price(hot, &rules, &lines, item.merchant_slot, stopped);
             let weight = lines.weight(prices, &member);
             *trust = row.trust;
             *boost = to_f32(weight.weight);

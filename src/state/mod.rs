@@ -32,6 +32,7 @@ mod state;
 mod switches;
 mod table;
 mod transition;
+mod upkeep;
 
 pub use audience::{HoursRow, MemberRow, RecentRow, WEEK_HOURS};
 pub use classes::ItemClasses;

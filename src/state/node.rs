@@ -5,7 +5,7 @@
 //! and back. [`NodeAccounts::charge`] moves one of each account to `reserved`, in a bucket of 10 s of state time. When
 //! a report of it is applied, [`NodeAccounts::settle`] takes it away: the ledger counts it as delivered from then on.
 //! When the bucket's deadline has passed in state time, [`NodeAccounts::expire`] makes it available again. For every
-//! account available + reserved is what the ledger has leased to this session, but for late reports.
+//! account available + reserved is what the ledger has leased to this session.
 //!
 //! Who calls what:
 //!
@@ -60,8 +60,8 @@ pub struct Balance {
     pub reserved: u64,
     /// Leased from the ledger.
     pub held: u64,
-    /// Delivered out of the lease by late reports, or by one that came twice, when nothing was available: taken from
-    /// what comes next.
+    /// Delivered out of the lease though reserved elsewhere, when nothing was available: taken from what comes next.
+    /// It takes a reservation that is reported twice, or a member that left the long tail meanwhile.
     pub owed: u64,
 }
 
@@ -261,15 +261,16 @@ impl NodeAccounts {
         if is_budget(key) { self.budgets.balance(key) } else { self.members.balance(key) }
     }
 
-    /// Takes what a report delivered out of this node's leases: each reservation of this session, at most one for each
-    /// exposure of its row. The ledger took as much from what the session holds, of late ones too: these are no longer
-    /// reserved, and so they come out of what is available.
+    /// Takes what a report delivered out of this node's leases, given the state time at which it was applied: each
+    /// reservation of this session that is on time then, at most one for each exposure of its row. Late ones are not
+    /// taken out of the lease, here or in the ledger: they were free again at their deadline.
     ///
     /// To be called in the hold of the state's lock in which the report was applied, unless it was refused or had been
-    /// taken before. `accounts_of` appends the accounts that the ledger settled a row's reservations in, given the first
-    /// instant of their bucket.
+    /// taken before. `accounts_of` appends the accounts
+    /// that the ledger settled a row's reservations in, given the first instant of their bucket.
     pub fn settle(
         &self,
+        at: Timestamp,
         rows: &[ExposureRow],
         mut accounts_of: impl FnMut(&ExposureRow, Timestamp, &mut Vec<AccountKey>),
     ) {
@@ -280,7 +281,7 @@ impl NodeAccounts {
         for row in rows {
             buckets.clear();
             let most = usize::try_from(row.exposures).unwrap_or(usize::MAX);
-            let own = |id: &&ReservationId| id.0 != 0 && id.session() == session;
+            let own = |id: &&ReservationId| id.0 != 0 && id.session() == session && id.deadline() >= at;
             for id in row.reservations.iter().take(most).filter(own) {
                 match buckets.iter_mut().find(|(bucket, _)| *bucket == id.bucket()) {
                     Some((_, count)) => *count = count.saturating_add(1),
@@ -291,9 +292,10 @@ impl NodeAccounts {
                 let from = ReservationId::deadline_of(*bucket).plus_ms(-RESERVATION_MS - BUCKET_MS);
                 keys.clear();
                 accounts_of(row, from, &mut keys);
-                if !keys.is_empty() {
-                    self.settled.fetch_add(self.open.take(*bucket, *count), Ordering::Relaxed);
+                if keys.is_empty() {
+                    continue;
                 }
+                self.settled.fetch_add(self.open.take(*bucket, *count), Ordering::Relaxed);
                 for key in &keys {
                     self.settle_account(key, *bucket, *count);
                 }

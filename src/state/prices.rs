@@ -1,14 +1,15 @@
 //! The prices that Score and Allocate read: of budgets, all at once, and of members, by slot. Soft state, written by
 //! control alone: it belongs to no world and survives every change of one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
+use crate::domain::Scene;
 use crate::traffic::{MemberPrice, PriceBook};
 
-/// Members of one chunk: 4,096 of 24 bytes.
+/// Members of one chunk: 4,096 of 32 bytes.
 const CHUNK: usize = 4_096;
 /// Chunks at most, as many as the table of records has.
 const MAX_CHUNKS: usize = super::MAX_SLOTS / CHUNK;
@@ -23,6 +24,10 @@ struct Place {
     spent: AtomicU64,
     /// Programmes with a share for the long tail that the member does not belong to, as bits.
     head: AtomicU64,
+    /// Scenes in which the member's package is empty, as bits.
+    unpacked: AtomicU32,
+    /// Slots that slates of this node gave the member; wraps around.
+    granted: AtomicU32,
 }
 
 /// A price book that is held for a request.
@@ -32,11 +37,17 @@ pub type PriceGuard = Guard<Arc<PriceBook>>;
 pub struct Prices {
     book: ArcSwap<PriceBook>,
     chunks: Box<[OnceLock<Box<[Place]>>]>,
+    /// By scene index.
+    stopped: [AtomicU64; Scene::COUNT],
 }
 
 impl Default for Prices {
     fn default() -> Self {
-        Self { book: ArcSwap::default(), chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect() }
+        Self {
+            book: ArcSwap::default(),
+            chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect(),
+            stopped: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 }
 
@@ -93,6 +104,49 @@ impl Prices {
         }
     }
 
+    /// Scenes in which the member's package is empty, as bits by scene index.
+    #[must_use]
+    #[inline]
+    pub fn unpacked(&self, slot: u32) -> u8 {
+        let scenes = self.place(slot).map_or(0, |place| place.unpacked.load(Ordering::Relaxed));
+        u8::try_from(scenes).unwrap_or(0)
+    }
+
+    /// Says in which scenes a member's package is empty.
+    pub fn set_unpacked(&self, slot: u32, scenes: u8) {
+        let place = if scenes == 0 { self.place(slot) } else { self.place_or_new(slot) };
+        if let Some(place) = place {
+            place.unpacked.store(u32::from(scenes), Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a slot that a slate gave a member that control follows.
+    pub fn count_granted(&self, slot: u32) {
+        if let Some(place) = self.place(slot) {
+            place.granted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Slots that slates gave a member; wraps around. From the first call on they are counted.
+    #[must_use]
+    pub fn granted(&self, slot: u32) -> u32 {
+        self.place_or_new(slot).map_or(0, |place| place.granted.load(Ordering::Relaxed))
+    }
+
+    /// Programmes that reports on their way may have spent in a scene, as bits.
+    #[must_use]
+    #[inline]
+    pub fn stopped(&self, scene: Scene) -> u64 {
+        self.stopped.get(scene.index()).map_or(0, |mask| mask.load(Ordering::Relaxed))
+    }
+
+    /// Says which programmes reports on their way may have spent in a scene: slates know what they charge and go on.
+    pub fn set_stopped(&self, scene: Scene, programmes: u64) {
+        if let Some(mask) = self.stopped.get(scene.index()) {
+            mask.store(programmes, Ordering::Relaxed);
+        }
+    }
+
     fn place_or_new(&self, slot: u32) -> Option<&Place> {
         let (chunk, at) = place_of(slot)?;
         self.chunks.get(chunk)?.get_or_init(empty_chunk).get(at)
@@ -125,6 +179,8 @@ fn empty_chunk() -> Box<[Place]> {
         price: AtomicU64::new(word(neutral.additive, neutral.factor, false)),
         spent: AtomicU64::new(neutral.spent),
         head: AtomicU64::new(0),
+        unpacked: AtomicU32::new(0),
+        granted: AtomicU32::new(0),
     };
     (0..CHUNK).map(|_| empty()).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::budget::{Budget, Cap, Guarantee};
 use super::holdout::Holdout;
+use super::limits::SCENE_PACKAGE;
 use super::window::ProgrammeWindow;
 use crate::domain::{Scene, TargetKind, Timestamp};
 use crate::trust::{Curve, ItemView, MerchantView, Predicate, Seen, TrustView};
@@ -181,7 +182,10 @@ impl Programme {
     #[must_use]
     pub fn limits_members(&self) -> bool {
         let bounds = |budget: &Budget| budget.max_member_share.is_some() || budget.tail.is_some();
-        self.cap.is_some() || self.guarantee.is_some() || self.budget.as_ref().is_some_and(bounds)
+        self.cap.is_some()
+            || self.guarantee.is_some()
+            || self.id == SCENE_PACKAGE
+            || self.budget.as_ref().is_some_and(bounds)
     }
 
     /// Its bit as a mask.

@@ -1,5 +1,6 @@
 //! What all weights of a policy share, and what those of one request do.
 
+use super::limits::SCENE_PACKAGE;
 use super::programme::{Programme, ProgrammeKind};
 use crate::domain::{Scene, Timestamp};
 
@@ -27,6 +28,8 @@ pub struct WeightRules {
     supports: u64,
     /// Those with caps, guarantees or a bound on one member's share.
     limited: u64,
+    /// That of packages.
+    packages: u64,
     modifiers: Vec<Modifier>,
     /// Labels of members, for each bit that has any.
     labels: Vec<(u64, u32)>,
@@ -61,6 +64,7 @@ impl WeightRules {
             tilts: of_kind(ProgrammeKind::Tilt),
             supports: of_kind(ProgrammeKind::Support),
             limited: bits(&Programme::limits_members),
+            packages: bits(&|programme| programme.id == SCENE_PACKAGE),
             modifiers: programmes
                 .iter()
                 .filter(|programme| programme.kind == ProgrammeKind::Modifier)
@@ -86,6 +90,7 @@ impl WeightRules {
             tilts: self.tilts,
             lifting: self.tilts | self.supports,
             limited: self.limited,
+            packages: self.packages,
             modifiers,
             labelled: self.labels.iter().fold(0, |bits, (mask, _)| bits | mask),
             rules: self,
@@ -127,6 +132,8 @@ pub struct SceneRules<'a> {
     pub lifting: u64,
     /// Programmes that limit or promise something to single members.
     pub limited: u64,
+    /// The programme that all packages share.
+    pub packages: u64,
     /// Modifiers.
     pub modifiers: u64,
     labelled: u64,

@@ -83,6 +83,8 @@ pub fn settings(data: PathBuf, now: &str) -> Settings {
         now: Some(now.to_owned()),
         clock_rate: 0.0,
         max_wait_ms: 2_000,
+        // Tests of other things count revisions and compare weights to the last bit.
+        control_ms: 0,
         ..Settings::default()
     }
 }

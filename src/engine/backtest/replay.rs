@@ -17,6 +17,8 @@ const SCENE: Scene = Scene::Live;
 const KIND: TargetKind = TargetKind::Product;
 /// Largest weight, as the service is shipped.
 const CEILING: f64 = 10.0;
+/// 2024-01-01, a Monday: hours of the day and of the week begin with the stream.
+const MONDAY: Day = Day(19_723);
 /// Seconds of the horizon where nothing tells them.
 const DAY_SECONDS: f64 = 86_400.0;
 
@@ -56,8 +58,7 @@ struct StreamClock {
 
 impl StreamClock {
     fn new(seconds: f64) -> Self {
-        // A Monday, so that hours of the day and of the week begin with the stream.
-        Self { began: Day(0).week().monday().start(), horizon_ms: seconds * 1_000.0 }
+        Self { began: MONDAY.start(), horizon_ms: seconds * 1_000.0 }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the horizon has at most 1e12 milliseconds")]

@@ -154,7 +154,8 @@ impl Controller {
             next_solve_at: 0.0,
             solved_on: 0,
             solves: 0,
-            now: Timestamp::default(),
+            // Before any traffic, whenever that begins.
+            now: Timestamp(i64::MIN),
         }
     }
 
@@ -352,7 +353,7 @@ impl Controller {
                 spent |= 1_u64.wrapping_shl(u32::from(term.programme));
             }
         }
-        MemberPrice { additive: narrow(additive), factor: narrow(libm::exp(log)), spent, must_serve: must_serve }
+        MemberPrice { additive: narrow(additive), factor: narrow(libm::exp(log)), spent, must_serve }
     }
 
     fn write_book(&mut self) {

@@ -96,7 +96,7 @@ impl Sketch {
             hours: vec![Place::default(); HOURS.saturating_add(1)],
             recent: VecDeque::with_capacity(KEPT_RECENT),
             first: None,
-            last: Timestamp::default(),
+            last: Timestamp(i64::MIN),
         }
     }
 

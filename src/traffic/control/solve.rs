@@ -11,6 +11,7 @@ use crate::traffic::price::BITS;
 
 use super::random::Random;
 use super::sketch::{Class, Sample};
+use super::terms::ALL_SCENES;
 
 /// Additive prices, in units of the mean base score.
 pub(super) const ADDITIVE: usize = 0;
@@ -132,6 +133,10 @@ struct Descent<'a> {
     taken: Vec<f64>,
     bids: Vec<(f64, u32, u8)>,
     hard: Vec<f64>,
+    /// Members with rows, and whether these hold for all pairs.
+    priced_members: Vec<(u32, bool)>,
+    /// By member: the sum of its prices, NaN where it depends on the pair.
+    member_prices: Vec<f64>,
 }
 
 /// No support programme is charged.
@@ -152,6 +157,19 @@ impl<'a> Descent<'a> {
             taken: vec![0.0; plan.rows.len()],
             bids: Vec::new(),
             hard: Vec::new(),
+            priced_members: plan.priced_members(),
+            member_prices: vec![0.0; plan.members.spans.len()],
+        }
+    }
+
+    /// Sums up the prices of members, so that pairs need not.
+    fn sum_members(&mut self) {
+        for (member, is_constant) in &self.priced_members {
+            let sum = if *is_constant { self.member_price(*member, &|_| true) } else { f64::NAN };
+            let place = usize::try_from(*member).ok().and_then(|member| self.member_prices.get_mut(member));
+            if let Some(place) = place {
+                *place = sum;
+            }
         }
     }
 
@@ -164,6 +182,7 @@ impl<'a> Descent<'a> {
         let mut number = 0.0;
         for round in 0..batches {
             self.taken.fill(0.0);
+            self.sum_members();
             for _ in 0..batch {
                 if next >= order.len() {
                     random.shuffle(&mut order);
@@ -199,7 +218,7 @@ impl<'a> Descent<'a> {
         let scene = sample.scene.mask();
         let Some(budgets) = self.plan.budgets.get(sample.scene.index()) else { return };
         let mean = self.plan.means.get(sample.scene.index()).and_then(|means| means.get(sample.kind.index()));
-        let mean = mean.copied().unwrap_or(1.0);
+        let per_mean = 1.0 / mean.copied().unwrap_or(1.0);
         let is_open = |row: &Row| row.start <= *at && *at < row.end && row.scenes & scene != 0;
         let mut open = [0.0_f64; BITS];
         let mut priced = [None; BITS];
@@ -217,7 +236,7 @@ impl<'a> Descent<'a> {
         self.bids.clear();
         for (place, candidate) in (0_u32..).zip(sample.candidates.iter()) {
             let Ok(class) = usize::try_from(candidate.class) else { continue };
-            let value = f64::from(candidate.value) / mean;
+            let value = f64::from(candidate.value) * per_mean;
             let worth = if self.set == ADDITIVE { value } else { libm::log(value.max(1e-9)) };
             let mut support = (0.0, ORGANIC);
             for offered in self.plan.classes.get(class).map_or(&[][..], |class| &class.supports) {
@@ -232,14 +251,19 @@ impl<'a> Descent<'a> {
                 }
             }
             let hard = self.hard.get(class).copied().unwrap_or(0.0);
-            let score = worth - hard + self.member_price(candidate.member, &is_open) + support.0;
+            let constant = usize::try_from(candidate.member).ok().and_then(|member| self.member_prices.get(member));
+            let member = match constant {
+                Some(price) if !price.is_nan() => *price,
+                _ => self.member_price(candidate.member, &is_open),
+            };
+            let score = worth - hard + member + support.0;
             if score > least {
                 self.bids.push((score, place, support.1));
             }
         }
         if self.bids.len() > sample.slots {
-            let last = sample.slots.saturating_sub(1);
-            self.bids.select_nth_unstable_by(last, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let worst = sample.slots.saturating_sub(1);
+            self.bids.select_nth_unstable_by(worst, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             self.bids.truncate(sample.slots);
         }
         for (_, place, charged) in &self.bids {
@@ -286,6 +310,18 @@ impl<'a> Descent<'a> {
                 *price = (*price + step * gradient / size / row.rate.max(RATE_FLOOR).sqrt()).clamp(0.0, ceiling);
             }
         }
+    }
+}
+
+impl Plan {
+    fn priced_members(&self) -> Vec<(u32, bool)> {
+        let first = self.pairs.iter().map(|pair| pair.at).min().unwrap_or_default();
+        let last = self.pairs.iter().map(|pair| pair.at).max().unwrap_or_default();
+        let holds = |row: usize| {
+            self.rows.get(row).is_some_and(|row| row.start <= first && last < row.end && row.scenes == ALL_SCENES)
+        };
+        let members = (0_u32..).zip(&self.members.spans).filter(|(_, span)| span.0 < span.1);
+        members.map(|(member, _)| (member, self.members.of(member).all(holds))).collect()
     }
 }
 

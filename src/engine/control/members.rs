@@ -1,0 +1,198 @@
+//! What control does for single members: says which caps, shares and packages are spent, who left the long tail, and
+//! begins guarantees of new members. A bounded number of members has its turn each time: those that were candidates
+//! just now come first, the others one after another.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use foldhash::fast::FixedState;
+
+use super::terms::{account_use, takes_part};
+use crate::domain::{Body, MerchantId, NewGuarantee, Scene, Scope, Timestamp};
+use crate::state::{NodeAccounts, State};
+use crate::traffic::control::Forecast;
+use crate::traffic::{Limit, Offer, Programme, SCENE_PACKAGE, account_at};
+
+/// Candidates of late that have a turn each time.
+const CANDIDATES_PER_TURN: usize = 400;
+/// Others that have a turn each time.
+const OTHERS_PER_TURN: u32 = 200;
+/// Candidates that wait for a turn at most.
+const MAX_WAITING: usize = 4_000;
+/// Guarantees begun by one command at most.
+const MAX_BEGUN: usize = 500;
+/// Sampled requests that are looked at before a new member is judged by how often it was a candidate.
+const JUDGED_AFTER: u64 = 200;
+/// How long a new member is watched at most, in milliseconds.
+const WATCHED_MS: i64 = 60_000;
+/// New members that are watched at a time.
+const MAX_WATCHED: usize = 20_000;
+
+/// A new member that waits for its guarantee.
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    /// Samples there had been when it was first seen, and when that was.
+    since: u64,
+    at: Timestamp,
+    /// Samples since in which it was a candidate.
+    seen: u32,
+}
+
+/// Who has a turn, and what is remembered for it.
+#[derive(Default)]
+pub(super) struct Members {
+    waiting: VecDeque<u32>,
+    is_waiting: HashSet<u32, FixedState>,
+    next: u32,
+    samples: u64,
+    watched: HashMap<u32, Watched, FixedState>,
+    /// Asked for and not yet seen in the ledger.
+    asked: HashSet<(u8, u32), FixedState>,
+}
+
+/// What a turn came to.
+#[derive(Default)]
+pub(super) struct Turn {
+    /// Guarantees to begin.
+    pub(super) begin: Vec<Body>,
+}
+
+impl Members {
+    /// Notes the candidates of a sampled request.
+    pub(super) fn note(&mut self, offers: &[Option<Offer>]) {
+        self.samples += 1;
+        for offer in offers.iter().flatten() {
+            if let Some(watched) = self.watched.get_mut(&offer.member) {
+                watched.seen += 1;
+            }
+            if self.waiting.len() < MAX_WAITING && self.is_waiting.insert(offer.member) {
+                self.waiting.push_back(offer.member);
+            }
+        }
+    }
+
+    /// Looks at some members.
+    pub(super) fn turn(&mut self, state: &State, node: &NodeAccounts, forecast: &Forecast, now: Timestamp) -> Turn {
+        let policy = state.policy().clone();
+        let limited: Vec<&Programme> = policy.programmes.iter().filter(|p| p.limits_members() && !p.is_shadow).collect();
+        let mut begin: HashMap<u8, Vec<NewGuarantee>, FixedState> = HashMap::default();
+        if limited.is_empty() {
+            return Turn::default();
+        }
+        let mut slots: Vec<u32> = Vec::with_capacity(CANDIDATES_PER_TURN);
+        while slots.len() < CANDIDATES_PER_TURN {
+            let Some(slot) = self.waiting.pop_front() else { break };
+            self.is_waiting.remove(&slot);
+            slots.push(slot);
+        }
+        for _ in 0..OTHERS_PER_TURN {
+            if state.entry(self.next).is_none() {
+                self.next = 0;
+                break;
+            }
+            slots.push(self.next);
+            self.next += 1;
+        }
+        let world = state.hot().world();
+        for slot in slots {
+            let record = world.table.read(slot);
+            let (Some(entry), true) = (state.entry(slot), record.is_registered) else { continue };
+            let mine = limited.iter().filter(|programme| record.programmes & programme.mask() != 0);
+            let mut spent = 0;
+            let mut head = 0;
+            for programme in mine {
+                if is_spent(state, node, programme, entry.id, now) {
+                    spent |= programme.mask();
+                }
+                if programme.budget.as_ref().is_some_and(|b| b.tail.is_some()) && !state.is_tail(programme, slot) {
+                    head |= programme.mask();
+                }
+                if programme.id == SCENE_PACKAGE {
+                    state.hot().prices().set_unpacked(slot, unpacked(state, node, entry.id));
+                }
+                let begins = programme.guarantee.is_some()
+                    && takes_part(&record, programme)
+                    && world.open() & programme.mask() != 0;
+                if begins && let Some(guarantee) = self.begins(state, programme, (slot, entry.id), forecast, now) {
+                    let list = begin.entry(programme.bit).or_default();
+                    if list.len() < MAX_BEGUN {
+                        self.asked.insert((programme.bit, slot));
+                        list.push(guarantee);
+                    }
+                }
+            }
+            publish(state, slot, spent, head);
+        }
+        let begin = begin.into_iter().map(|(bit, guarantees)| Body::BeginGuarantees { bit, guarantees });
+        Turn { begin: begin.collect() }
+    }
+
+    /// The guarantee that a member is to have now, if it never had one: after it was watched for a while, so that the
+    /// forecast can say how often it will be a candidate.
+    fn begins(
+        &mut self,
+        state: &State,
+        programme: &Programme,
+        (slot, merchant): (u32, MerchantId),
+        forecast: &Forecast,
+        now: Timestamp,
+    ) -> Option<NewGuarantee> {
+        if state.last_guarantee(programme.bit, merchant).is_some() {
+            self.asked.remove(&(programme.bit, slot));
+            self.watched.remove(&slot);
+            return None;
+        }
+        if self.asked.contains(&(programme.bit, slot)) {
+            return None;
+        }
+        if self.watched.len() >= MAX_WATCHED {
+            // Some wait for traffic that does not come: they are judged by what was seen.
+            return Some(NewGuarantee { merchant, expected: None });
+        }
+        let samples = self.samples;
+        let watched = *self.watched.entry(slot).or_insert(Watched { since: samples, at: now, seen: 0 });
+        let looked = samples.saturating_sub(watched.since);
+        if looked < JUDGED_AFTER {
+            // Callers that send no base scores are not sampled: promised all the same, judged by nothing.
+            let is_long = now.0.saturating_sub(watched.at.0) >= WATCHED_MS;
+            return is_long.then_some(NewGuarantee { merchant, expected: None });
+        }
+        let days = programme.guarantee.map_or(0, |guarantee| guarantee.days);
+        let until = now.plus_ms(i64::from(days).saturating_mul(crate::domain::DAY_MS));
+        let share = f64::from(watched.seen) / crate::domain::count_to_f64(looked);
+        let expected = (share * forecast.expected(now, until)).clamp(0.0, 1e15);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let expected = expected as u64;
+        Some(NewGuarantee { merchant, expected: Some(expected) })
+    }
+}
+
+/// Whether a member's cap or share of a programme has nothing left.
+fn is_spent(state: &State, node: &NodeAccounts, programme: &Programme, merchant: MerchantId, now: Timestamp) -> bool {
+    let scopes = [programme.cap.map(|_| Scope::Cap(merchant)), Some(Scope::Member(merchant))];
+    scopes.into_iter().flatten().any(|scope| {
+        let key = account_at(programme, scope, now);
+        match state.limit_of(&key) {
+            Limit::AtMost(limit) => account_use(state, node, &key).spent >= limit,
+            Limit::Unlimited | Limit::NoAccount => false,
+        }
+    })
+}
+
+/// Scenes in which a merchant's package is empty.
+fn unpacked(state: &State, node: &NodeAccounts, merchant: MerchantId) -> u8 {
+    let has_left = |scene: Scene| {
+        let granted = state.wallet(merchant, scene).map_or(0, |wallet| wallet.granted);
+        let key = state.wallet_key(merchant, scene);
+        granted > 0 && key.is_some_and(|key| account_use(state, node, &key).spent < granted)
+    };
+    Scene::ALL.into_iter().filter(|scene| !has_left(*scene)).fold(0, |mask, scene| mask | scene.mask())
+}
+
+fn publish(state: &State, slot: u32, spent: u64, head: u64) {
+    let prices = state.hot().prices();
+    let price = prices.member(slot);
+    if price.spent != spent {
+        prices.set_member(slot, &crate::traffic::MemberPrice { spent, ..price });
+    }
+    prices.set_head(slot, head);
+}
