@@ -33,8 +33,8 @@ pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanati
 pub use policy::PolicySource;
 pub use programmes::{
     BudgetPrice, BudgetStatus, ForecastQuery, ForecastReport, GuaranteeStanding, LiftStatus, MemberFilter,
-    MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeError,
-    ProgrammeStatus, ProgrammesAnswer, ProgrammesQuery, Serving,
+    MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeStatus,
+    ProgrammesAnswer, ProgrammesQuery, Serving,
 };
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
