@@ -15,7 +15,10 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
-use crate::api::{AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ScoringApi, Waiter, router};
+use crate::api::{
+    AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi, Waiter,
+    router,
+};
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
 use crate::demo;
@@ -29,6 +32,7 @@ use crate::proto::exposure_service_server::ExposureServiceServer;
 use crate::proto::insight_service_server::InsightServiceServer;
 use crate::proto::policy_service_server::PolicyServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
+use crate::proto::programme_service_server::ProgrammeServiceServer;
 use crate::proto::scoring_service_server::ScoringServiceServer;
 use crate::proto::{ERROR_DETAILS_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
 use crate::telemetry;
@@ -158,7 +162,8 @@ pub async fn serve(
     let scoring = ScoringServiceServer::new(ScoringApi::new(engine.clone(), waiter.clone(), limits));
     let profiles = ProfileServiceServer::new(ProfileApi::new(engine.clone(), waiter.clone()));
     let exposures = ExposureServiceServer::new(ExposureApi::new(engine.clone()));
-    let insight = InsightServiceServer::new(InsightApi::new(engine.clone(), waiter));
+    let insight = InsightServiceServer::new(InsightApi::new(engine.clone(), waiter.clone()));
+    let programmes = ProgrammeServiceServer::new(ProgrammeApi::new(engine.clone(), waiter));
     let policies = PolicyServiceServer::new(PolicyApi::new(engine.clone()));
     let admin = AdminServiceServer::new(AdminApi::new(engine.clone(), start_ms));
     let reflection = || {
@@ -176,6 +181,7 @@ pub async fn serve(
         .add_service(insight.max_decoding_message_size(max))
         // Two whole texts are compared in one call.
         .add_service(policies.max_decoding_message_size(max.max(2 * MAX_BYTES + (1 << 20))))
+        .add_service(programmes.max_decoding_message_size(max))
         .add_service(admin.max_decoding_message_size(max))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
@@ -330,6 +336,7 @@ async fn set_health(health: &HealthReporter, serves: bool, writes: bool) {
     health.set_service_status("trustflow.v1.ExposureService", status(serves && writes)).await;
     health.set_service_status("trustflow.v1.ProfileService", status(serves && writes)).await;
     health.set_service_status("trustflow.v1.PolicyService", status(serves && writes)).await;
+    health.set_service_status("trustflow.v1.ProgrammeService", status(serves && writes)).await;
 }
 
 /// Turns the health of the writing services with the writer's.

@@ -11,9 +11,9 @@ use crate::domain::{ProfileKey, Subject};
 use crate::engine::Engine;
 use crate::proto::insight_service_server::InsightService;
 use crate::proto::{
-    ExplainScoreRequest, ExplainScoreResponse, GetRulesRequest, GetRulesResponse, GetTrustPurchaseStatusRequest,
-    GetTrustPurchaseStatusResponse, ListFactsRequest, ListFactsResponse, SearchProductsRequest, SearchProductsResponse,
-    ValidateScoresRequest, ValidateScoresResponse,
+    ExplainScoreRequest, ExplainScoreResponse, GetForecastRequest, GetForecastResponse, GetRulesRequest,
+    GetRulesResponse, GetTrustPurchaseStatusRequest, GetTrustPurchaseStatusResponse, ListFactsRequest,
+    ListFactsResponse, SearchProductsRequest, SearchProductsResponse, ValidateScoresRequest, ValidateScoresResponse,
 };
 use crate::wire;
 
@@ -116,9 +116,16 @@ impl InsightService for InsightApi {
 
     async fn get_forecast(
         &self,
-        _: Request<crate::proto::GetForecastRequest>,
-    ) -> Result<Response<crate::proto::GetForecastResponse>, Status> {
-        Err(Status::unimplemented("placeholder"))
+        request: Request<GetForecastRequest>,
+    ) -> Result<Response<GetForecastResponse>, Status> {
+        let deadline = deadline(&request);
+        let request = request.into_inner();
+        let query = wire::forecast_query(&request)?;
+        self.waiter.wait(request.min_revision, deadline).await?;
+        let engine = self.engine.clone();
+        let report = off_the_path(move || engine.forecast(&query)).await?;
+        let report = report.map_err(|rejection| wire::rejected_status(&rejection))?;
+        Ok(Response::new(wire::forecast_response(&report)))
     }
 
     async fn validate_scores(

@@ -7,6 +7,7 @@ mod insight;
 mod measure;
 mod policy;
 mod profile;
+mod programme;
 mod scoring;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use insight::InsightApi;
 pub use measure::MeasureLayer;
 pub use policy::PolicyApi;
 pub use profile::ProfileApi;
+pub use programme::ProgrammeApi;
 pub use scoring::ScoringApi;
 
 /// Waits for the revision a request asks for, at most until its deadline.

@@ -18,6 +18,9 @@ mod out;
 mod policy;
 mod policy_text;
 mod products;
+mod programme;
+mod programme_json;
+mod programme_text;
 mod score;
 mod simulation;
 mod table;
@@ -63,6 +66,12 @@ pub enum ClientCommand {
     CloseDay(CloseDayCommand),
     /// Validate, publish, compare and roll back policies; the kill switch
     Policy(PolicyCommand),
+    /// Run support programmes (扶持计划): budgets, pace, members, pauses
+    Programme(ProgrammeCommand),
+    /// Merchants' own packages of exposures (流量资源包)
+    Package(PackageCommand),
+    /// When a budget will be spent or a guarantee met
+    Forecast(ForecastCommand),
     /// Operate the server
     Admin(AdminCommand),
 }
@@ -119,6 +128,9 @@ command!(ViolationCommand, action: governance::ViolationAction, subcommand, "`vi
 command!(RightsCommand, action: governance::RightsAction, subcommand, "`rights`.");
 command!(CloseDayCommand, args: operate::CloseDayArgs, flatten, "`close-day`.");
 command!(PolicyCommand, action: policy::PolicyAction, subcommand, "`policy`.");
+command!(ProgrammeCommand, action: programme::ProgrammeAction, subcommand, "`programme`.");
+command!(PackageCommand, action: programme::PackageAction, subcommand, "`package`.");
+command!(ForecastCommand, action: programme::ForecastAction, subcommand, "`forecast`.");
 command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
 
 /// Runs a client command: results go to stdout, remarks and progress to stderr.
@@ -149,6 +161,9 @@ pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), Cl
         ClientCommand::Rights(RightsCommand { target, action }) => governance::rights(action, &target).await,
         ClientCommand::CloseDay(CloseDayCommand { target, args }) => operate::close_day(args, &target).await,
         ClientCommand::Policy(PolicyCommand { target, action }) => policy::run(action, &target, folder).await,
+        ClientCommand::Programme(ProgrammeCommand { target, action }) => programme::run(action, &target).await,
+        ClientCommand::Package(PackageCommand { target, action }) => programme::package(action, &target).await,
+        ClientCommand::Forecast(ForecastCommand { target, action }) => programme::forecast(action, &target).await,
         ClientCommand::Admin(AdminCommand { target, action }) => operate::admin(action, &target).await,
     }
 }
@@ -205,6 +220,19 @@ mod tests {
             "t policy rollback 2 --reason bad",
             "t policy kill-switch on --reason incident",
             "t policy kill-switch off",
+            "t programme list --full --json",
+            "t programme show kuai_brand",
+            "t programme members kuai_brand --only capped-out --limit 5 --from 7",
+            "t programme pause kuai_brand --reason incident --author ann --etag 7",
+            "t programme resume kuai_brand --reason over",
+            "t programme adjust kuai_brand --scene mall --exposures 5 --reason less",
+            "t programme adjust kuai_brand --reset --reason back",
+            "t package grant 5 1000 --reason reward --expires-at 2024-01-01",
+            "t package assign 5 short-video 100",
+            "t package release 5 mall 100 --json",
+            "t package list 5",
+            "t forecast programme kuai_brand --scene mall",
+            "t forecast guarantee new_merchant_launch 5",
             "t admin advance-clock 2018-06-04",
             "t admin accept-time",
             "t admin state-hash",
@@ -223,6 +251,10 @@ mod tests {
             "t rights set 5",
             "t rights set 5 a --none",
             "t merchant upsert",
+            "t programme pause kuai_brand",
+            "t programme adjust kuai_brand --reason x",
+            "t programme adjust kuai_brand --reason x --reset --exposures 5",
+            "t forecast guarantee new_merchant_launch",
         ] {
             assert!(Program::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -46,8 +46,8 @@ pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
 pub use programmes::{
     BudgetPrice, BudgetStatus, ForecastQuery, ForecastReport, GuaranteeStanding, LiftStatus, MemberFilter,
-    MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeError,
-    ProgrammeStatus, ProgrammesAnswer, ProgrammesQuery, Serving,
+    MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeStatus,
+    ProgrammesAnswer, ProgrammesQuery, Serving,
 };
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};

@@ -7,11 +7,14 @@ mod conduct;
 mod explain;
 mod exposure;
 mod facts;
+mod forecast;
 mod import;
 mod names;
 mod policy;
 mod prices;
 mod profiles;
+mod programme_changes;
+mod programmes;
 mod scoring;
 mod search;
 mod simulate;
@@ -27,12 +30,17 @@ pub use conduct::{decision, revocation, rights, violation};
 pub use exposure::{MAX_EXPOSURE_ROWS, exposure_rows};
 pub use explain::{explain_query, explain_response, rules_response};
 pub use facts::{fact_rows, facts_query, facts_response};
+pub use forecast::{forecast_query, forecast_response};
 pub use import::{ChunkPlaces, ImportReport, chunk};
 pub use policy::{
     DiffSide, Published, diff_sides, get_response, kill_switch, list_response, policy_diff, policy_text, publish,
     publish_response, rollback, rollback_response, validate_response,
 };
 pub use profiles::{ProfileMessage, deletion, field_mask, id_of, page, upserts};
+pub use programme_changes::{adjust, assign, grant, merchant_id, pause, programme_etag, release, resume};
+pub use programmes::{
+    members_query, members_response, packages_message, programme_response, programmes_query, programmes_response,
+};
 pub use scoring::{ScoreLimits, base_score, score_query, score_response};
 pub use search::{search_query, search_response};
 pub use simulate::{SimulateRequest, simulate_request, simulate_response, simulate_status, simulation_running};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::audience::{is_excluded, record_of};
 use super::members::MemberReader;
-use super::{Profiles, ProgrammeError, budgets};
-use crate::domain::{MerchantId, ProfileKey, Scene, Scope, Timestamp, count_to_f64};
+use super::{Profiles, budgets};
+use crate::domain::{MerchantId, ProfileKey, Rejection, Scene, Scope, Timestamp, count_to_f64};
 use crate::engine::Engine;
 use crate::policy::Policy;
 use crate::state::State;
@@ -85,7 +85,7 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such programme, budget, merchant or guarantee.
-    pub fn forecast(&self, query: &ForecastQuery) -> Result<ForecastReport, ProgrammeError> {
+    pub fn forecast(&self, query: &ForecastQuery) -> Result<ForecastReport, Rejection> {
         // Counted before, since it reads every merchant.
         let members = match query.merchant {
             Some(_) => 0,
@@ -96,7 +96,8 @@ impl Engine {
         };
         self.read(|state| {
             let found = state.programme_named(&query.programme);
-            let (_, programme) = found.ok_or_else(|| ProgrammeError::NoProgramme(query.programme.clone()))?;
+            let (_, programme) =
+                found.ok_or_else(|| Rejection::UnknownProgramme { programme: query.programme.clone() })?;
             match query.merchant {
                 Some(merchant) => of_guarantee(state, programme, merchant),
                 None => of_budget(state, programme, query.scene, members),
@@ -129,11 +130,14 @@ fn of_budget(
     programme: &Programme,
     scene: Option<Scene>,
     members: u64,
-) -> Result<ForecastReport, ProgrammeError> {
+) -> Result<ForecastReport, Rejection> {
     let now = state.meta().now;
     let budgets = budgets::of(state, &Profiles::learn(state), programme);
     let budget = budgets.into_iter().find(|budget| budget.scene == scene);
-    let budget = budget.ok_or_else(|| ProgrammeError::NoBudget(programme.id.clone()))?;
+    let budget = budget.ok_or_else(|| Rejection::ProgrammeWithout {
+        programme: programme.id.clone(),
+        what: "such budget".to_owned(),
+    })?;
     let traffic = OpenTraffic::new(&programme.window, budget.profile.as_ref().map(|profile| &profile.hours));
     let comes = budget.ends.map_or(1.0, |ends| traffic.between(now, ends));
     let mut obstacles = common_obstacles(state, programme, comes);
@@ -158,11 +162,12 @@ fn of_budget(
     })
 }
 
-fn of_guarantee(state: &State, programme: &Programme, merchant: MerchantId) -> Result<ForecastReport, ProgrammeError> {
+fn of_guarantee(state: &State, programme: &Programme, merchant: MerchantId) -> Result<ForecastReport, Rejection> {
     let key = ProfileKey::Merchant(merchant);
     let record = record_of(state, merchant).filter(|record| record.is_registered);
-    let record = record.ok_or(ProgrammeError::NotRegistered(key))?;
-    let none = || ProgrammeError::NoGuarantee { programme: programme.id.clone(), merchant };
+    let record = record.ok_or(Rejection::not_found(key))?;
+    let what = format!("guarantee of merchant {}", merchant.0);
+    let none = || Rejection::ProgrammeWithout { programme: programme.id.clone(), what };
     let (guarantee, row) = state.last_guarantee(programme.bit, merchant).ok_or_else(none)?;
     let now = state.meta().now;
     let scenes = || Scene::ALL.into_iter().filter(|scene| programme.works_in(*scene));

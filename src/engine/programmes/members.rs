@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::ProgrammeError;
 use super::audience::is_excluded;
 use crate::clock::Stopwatch;
-use crate::domain::{AccountKey, MerchantId, Scene, Scope, Timestamp};
+use crate::domain::{AccountKey, MerchantId, Rejection, Scene, Scope, Timestamp};
 use crate::engine::Engine;
 use crate::state::{GuaranteeKey, GuaranteeRow, Placed, State};
 use crate::traffic::{MerchantRecord, Programme, account_at};
@@ -106,7 +105,7 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such programme.
-    pub fn programme_members(&self, query: &MemberQuery) -> Result<MemberPage, ProgrammeError> {
+    pub fn programme_members(&self, query: &MemberQuery) -> Result<MemberPage, Rejection> {
         let took = Stopwatch::start();
         let mut page = MemberPage::default();
         let mut after = query.after;
@@ -131,9 +130,9 @@ fn slice(
     query: &MemberQuery,
     after: MerchantId,
     page: &mut MemberPage,
-) -> Result<(usize, Option<MerchantId>), ProgrammeError> {
+) -> Result<(usize, Option<MerchantId>), Rejection> {
     let found = state.programme_named(&query.programme);
-    let (_, programme) = found.ok_or_else(|| ProgrammeError::NoProgramme(query.programme.clone()))?;
+    let (_, programme) = found.ok_or_else(|| Rejection::UnknownProgramme { programme: query.programme.clone() })?;
     let reader = MemberReader::new(state, programme);
     let world = state.hot().world();
     page.revision = state.hot().revision();

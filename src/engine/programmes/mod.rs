@@ -10,7 +10,7 @@ mod packages;
 use std::sync::Arc;
 
 use super::Engine;
-use crate::domain::{MerchantId, ProfileKey, Scene, Timestamp};
+use crate::domain::{Rejection, Scene, Timestamp};
 use crate::policy::Policy;
 use crate::state::{ChangeRow, State};
 use crate::traffic::{Concentration, Coverage, Profile, Programme, WEEK_HOURS};
@@ -20,28 +20,6 @@ pub use budgets::{BudgetPrice, BudgetStatus};
 pub use forecast::{ForecastQuery, ForecastReport, Obstacle};
 pub use members::{GuaranteeStanding, MemberFilter, MemberGuarantee, MemberPage, MemberQuery, MemberStatus};
 pub use packages::{PackageScene, Packages};
-
-/// Why a programme cannot be shown.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProgrammeError {
-    /// The policy that serves has none of this id.
-    #[error("the policy has no programme `{0}`")]
-    NoProgramme(String),
-    /// It has no such budget.
-    #[error("programme `{0}` has no such budget")]
-    NoBudget(String),
-    /// The merchant is not registered.
-    #[error("not registered")]
-    NotRegistered(ProfileKey),
-    /// The merchant has no guarantee in the programme.
-    #[error("merchant {} has no guarantee in programme `{programme}`", merchant.0)]
-    NoGuarantee {
-        /// The programme.
-        programme: String,
-        /// The merchant.
-        merchant: MerchantId,
-    },
-}
 
 /// Whether a programme works now; the first that is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,14 +103,14 @@ impl Engine {
     ///
     /// # Errors
     /// When there is none of the id.
-    pub fn programmes(&self, query: &ProgrammesQuery, is_full: bool) -> Result<ProgrammesAnswer, ProgrammeError> {
+    pub fn programmes(&self, query: &ProgrammesQuery, is_full: bool) -> Result<ProgrammesAnswer, Rejection> {
         let mut answer = self.read(|state| read(state, query))?;
         self.count_audiences(&mut answer, is_full);
         Ok(answer)
     }
 }
 
-fn read(state: &State, query: &ProgrammesQuery) -> Result<ProgrammesAnswer, ProgrammeError> {
+fn read(state: &State, query: &ProgrammesQuery) -> Result<ProgrammesAnswer, Rejection> {
     let policy = state.policy().clone();
     let positions = match query {
         ProgrammesQuery::Page { from, limit } => {
@@ -141,7 +119,7 @@ fn read(state: &State, query: &ProgrammesQuery) -> Result<ProgrammesAnswer, Prog
         }
         ProgrammesQuery::One(id) => {
             let found = state.programme_named(id);
-            let (position, _) = found.ok_or_else(|| ProgrammeError::NoProgramme(id.clone()))?;
+            let (position, _) = found.ok_or_else(|| Rejection::UnknownProgramme { programme: id.clone() })?;
             position..position.saturating_add(1)
         }
     };

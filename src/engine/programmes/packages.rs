@@ -1,7 +1,6 @@
 //! What a merchant has of packages, and where they work.
 
-use super::ProgrammeError;
-use crate::domain::{MerchantId, ProfileKey, Scene};
+use crate::domain::{MerchantId, ProfileKey, Rejection, Scene};
 use crate::engine::Engine;
 use crate::state::{PackageRow, State};
 
@@ -23,6 +22,8 @@ pub struct PackageScene {
 /// What a merchant has of packages. Exposures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packages {
+    /// Granted and not expired, delivered or not.
+    pub granted: u64,
     /// In no scene yet.
     pub unassigned: u64,
     /// By scene, those with any.
@@ -38,15 +39,15 @@ impl Engine {
     ///
     /// # Errors
     /// When it is not registered.
-    pub fn packages(&self, merchant: MerchantId) -> Result<Packages, ProgrammeError> {
+    pub fn packages(&self, merchant: MerchantId) -> Result<Packages, Rejection> {
         self.read(|state| read(state, merchant))
     }
 }
 
-fn read(state: &State, merchant: MerchantId) -> Result<Packages, ProgrammeError> {
+fn read(state: &State, merchant: MerchantId) -> Result<Packages, Rejection> {
     let key = ProfileKey::Merchant(merchant);
     if state.profile(key).is_none() {
-        return Err(ProgrammeError::NotRegistered(key));
+        return Err(Rejection::not_found(key));
     }
     let scenes = state.wallets(merchant).map(|(scene, wallet)| {
         let account = state.wallet_key(merchant, scene).and_then(|key| state.account(&key));
@@ -60,7 +61,10 @@ fn read(state: &State, merchant: MerchantId) -> Result<Packages, ProgrammeError>
         }
     });
     let grants: Vec<PackageRow> = state.packages(merchant).map(|(_, row)| row.clone()).collect();
+    let now = state.meta().now;
+    let lasting = grants.iter().filter(|row| row.expires_at.is_none_or(|at| at > now));
     Ok(Packages {
+        granted: lasting.fold(0, |sum, row| sum.saturating_add(row.exposures)),
         unassigned: grants.iter().fold(0, |sum, row| sum.saturating_add(row.unassigned)),
         scenes: scenes.collect(),
         grants,
