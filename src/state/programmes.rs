@@ -55,14 +55,6 @@ impl State {
         rows.take_while(move |(key, _)| key.bit == bit).map(|(key, row)| (*key, *row))
     }
 
-    /// The guarantee of a merchant that began last.
-    #[must_use]
-    pub fn last_guarantee(&self, bit: u8, merchant: MerchantId) -> Option<(GuaranteeKey, GuaranteeRow)> {
-        let key = |from| GuaranteeKey { bit, merchant, from };
-        let range = key(Timestamp(i64::MIN))..=key(Timestamp(i64::MAX));
-        self.ledgers.guarantees.range(range).next_back().map(|(key, row)| (*key, *row))
-    }
-
     /// What a merchant inside a programme with a holdout, or held out of it, was shown.
     #[must_use]
     pub fn member_row(&self, bit: u8, merchant: MerchantId) -> Option<&MemberRow> {
