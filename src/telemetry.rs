@@ -413,6 +413,8 @@ pub struct Gauges {
     pub disabled_signals: usize,
     /// Requests remembered for deduplication.
     pub remembered_requests: usize,
+    /// Reports of exposures remembered.
+    pub remembered_reports: usize,
     /// Whether a second world is being built.
     pub is_building: bool,
     /// Whether a version of the policy waits for its time.
@@ -443,6 +445,7 @@ impl Gauges {
         gauge!("trustflow_state_lag_seconds").set(self.state_lag_seconds);
         gauge!("trustflow_disabled_signals").set(self.disabled_signals as f64);
         gauge!("trustflow_remembered_requests").set(self.remembered_requests as f64);
+        gauge!("trustflow_remembered_reports").set(self.remembered_reports as f64);
         let flag = |flag: bool| f64::from(u8::from(flag));
         gauge!("trustflow_building").set(flag(self.is_building));
         gauge!("trustflow_policy_pending").set(flag(self.is_policy_pending));
