@@ -16,7 +16,8 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::api::{
-    AdminApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi, Waiter, router,
+    AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi,
+    Waiter, router,
 };
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
@@ -27,6 +28,7 @@ use crate::policy;
 use crate::policy::MAX_BYTES;
 use crate::policy_watch::{self, Begun, Found};
 use crate::proto::admin_service_server::AdminServiceServer;
+use crate::proto::exposure_service_server::ExposureServiceServer;
 use crate::proto::insight_service_server::InsightServiceServer;
 use crate::proto::policy_service_server::PolicyServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
@@ -159,6 +161,7 @@ pub async fn serve(
     let max = settings.max_request_bytes;
     let scoring = ScoringServiceServer::new(ScoringApi::new(engine.clone(), waiter.clone(), limits));
     let profiles = ProfileServiceServer::new(ProfileApi::new(engine.clone(), waiter.clone()));
+    let exposures = ExposureServiceServer::new(ExposureApi::new(engine.clone()));
     let insight = InsightServiceServer::new(InsightApi::new(engine.clone(), waiter.clone()));
     let programmes = ProgrammeServiceServer::new(ProgrammeApi::new(engine.clone(), waiter));
     let policies = PolicyServiceServer::new(PolicyApi::new(engine.clone()));
@@ -174,6 +177,7 @@ pub async fn serve(
         .layer(MeasureLayer::default())
         .add_service(scoring.max_decoding_message_size(max))
         .add_service(profiles.max_decoding_message_size(max))
+        .add_service(exposures.max_decoding_message_size(max))
         .add_service(insight.max_decoding_message_size(max))
         // Two whole texts are compared in one call.
         .add_service(policies.max_decoding_message_size(max.max(2 * MAX_BYTES + (1 << 20))))
@@ -300,6 +304,7 @@ async fn load_demo(engine: &Engine) -> Result<(), BootError> {
     let rights = population.rights.into_iter();
     bodies.extend(rights.map(|(merchant, rights): (MerchantId, _)| Body::SetRights { merchant, rights }));
     bodies.extend(population.violations.into_iter().map(Body::RecordViolation));
+    bodies.extend(population.packages.into_iter().flat_map(demo::Package::commands));
 
     let mut bodies = bodies.into_iter();
     loop {
@@ -324,6 +329,7 @@ async fn set_health(health: &HealthReporter, serves: bool, writes: bool) {
     health.set_service_status("trustflow.v1.ScoringService", status(serves)).await;
     health.set_service_status("trustflow.v1.InsightService", status(serves)).await;
     health.set_service_status("trustflow.v1.AdminService", status(serves)).await;
+    health.set_service_status("trustflow.v1.ExposureService", status(serves && writes)).await;
     health.set_service_status("trustflow.v1.ProfileService", status(serves && writes)).await;
     health.set_service_status("trustflow.v1.PolicyService", status(serves && writes)).await;
     health.set_service_status("trustflow.v1.ProgrammeService", status(serves && writes)).await;

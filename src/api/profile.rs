@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Waiter, deadline};
+use super::{Waiter, deadline, unexpected};
 use crate::domain::{Body, ItemKind, Merchant, Outcome, Profile, ProfileKey, Rejection, RequestKey};
 use crate::engine::{Engine, PendingWrite};
 use crate::proto::profile_service_server::ProfileService;
@@ -157,11 +157,6 @@ fn done(applied: Applied) -> Result<u64, Status> {
         | Outcome::Report(_)
         | Outcome::Package(_)) => Err(unexpected(&outcome)),
     }
-}
-
-/// An outcome that does not belong to the command; no command comes to one.
-fn unexpected(outcome: &Outcome) -> Status {
-    Status::internal(format!("unexpected outcome {outcome:?}; please report this"))
 }
 
 #[tonic::async_trait]

@@ -8,6 +8,7 @@ mod programmes;
 mod recovery;
 mod score;
 mod search;
+mod settle;
 mod simulate;
 mod tally;
 mod trust_purchase;
@@ -39,6 +40,7 @@ pub use programmes::{
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
+pub use settle::{NoLeases, Settle};
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
 pub use trust_purchase::{
@@ -96,6 +98,9 @@ pub enum StartError {
     /// Real time on a simulated data folder, or the other way round.
     #[error("{0}")]
     Time(String),
+    /// The session of this node cannot be written.
+    #[error("opening a session: {0}")]
+    Session(String),
     /// The writer's thread cannot be started.
     #[error("starting the writer: {0}")]
     Thread(#[from] std::io::Error),
@@ -133,7 +138,9 @@ impl Engine {
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
-        let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
+        let mut writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings);
+        writer.open_session().map_err(StartError::Session)?;
+        let writer = writer.spawn()?;
         let policy_source = RwLock::default();
         Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source })
     }

@@ -172,6 +172,19 @@ impl State {
         self.ledgers.members.entry((bit, merchant)).or_default()
     }
 
+    /// Appends the accounts in which the reservations of a row are settled that were granted at an instant.
+    pub fn settled_in(&self, row: &ExposureRow, granted: Timestamp, accounts: &mut Vec<AccountKey>) {
+        let Some(merchant) = self.counts_for(row) else { return };
+        let Some(slot) = self.registered.get(&merchant).copied() else { return };
+        for programme in &self.policy.programmes {
+            let is_charged = matches!(programme.kind, ProgrammeKind::Hard | ProgrammeKind::Support);
+            if is_charged && row.programmes & programme.mask() != 0 {
+                let is_tail = self.is_tail(programme, slot);
+                accounts.extend(accounts_of(programme, merchant, row.scene, granted, is_tail));
+            }
+        }
+    }
+
     /// Charges a row to the accounts of one programme.
     fn charge(
         &mut self,
@@ -184,10 +197,7 @@ impl State {
         let is_tail = self.is_tail(programme, slot);
         let accounts = |at| accounts_of(programme, merchant, row.scene, at, is_tail);
         let mut left = row.exposures;
-        for reservation in row.reservations.iter().copied().filter(|id| is_of(*id, row.occurred_at)) {
-            if left == 0 {
-                break;
-            }
+        for reservation in reservations_of(row) {
             left -= 1;
             let late = u64::from(self.meta.now > reservation.deadline());
             for key in accounts(reservation.granted_from()) {
@@ -222,7 +232,7 @@ impl State {
         let (before, after) = self.change_account(key, |account| {
             let before = account.delivered;
             if let Some(reservation) = reservation {
-                account.settle(reservation);
+                account.settle(reservation, late > 0);
             }
             account.deliver(exposures, late);
             (before, account.delivered)
@@ -267,6 +277,12 @@ impl State {
             self.changes.ledger.insert(LedgerKey::Reached(bit, day));
         }
     }
+}
+
+/// The reservations of a row that count as such: at most one for each exposure.
+fn reservations_of(row: &ExposureRow) -> impl Iterator<Item = ReservationId> {
+    let most = usize::try_from(row.exposures).unwrap_or(usize::MAX);
+    row.reservations.iter().copied().take(most).filter(|id| is_of(*id, row.occurred_at))
 }
 
 /// Whether an id can be of the reservation of an exposure: granted at most a day before it was shown. Anything else is

@@ -80,10 +80,14 @@ impl Account {
         returned
     }
 
-    /// Takes an exposure from what the session of its reservation holds: it is delivered, here or in the period in which
-    /// it was shown.
-    pub fn settle(&mut self, reservation: ReservationId) {
-        self.give_back(reservation.session(), 1);
+    /// Takes an exposure that is delivered from what the session of its reservation holds. A late one is taken from what
+    /// a crash left only: a node that is alive has made its own available again at the deadline.
+    pub fn settle(&mut self, reservation: ReservationId, is_late: bool) {
+        let session = reservation.session();
+        let is_live = self.holds.iter().any(|hold| hold.session == session && hold.until.is_none());
+        if !(is_late && is_live) {
+            self.give_back(session, 1);
+        }
     }
 
     /// Counts delivered exposures.
@@ -128,7 +132,7 @@ mod tests {
         Lease { session: u32, wanted: u64 },
         GiveBack { session: u32, exposures: u64 },
         Deliver { exposures: u64, late: u64 },
-        Report { session: u32 },
+        Report { session: u32, is_late: bool },
         Orphan { before: u32, until: i64 },
         Release { now: i64 },
     }
@@ -139,7 +143,7 @@ mod tests {
             (session(), 0..200_u64).prop_map(|(session, wanted)| Step::Lease { session, wanted }),
             (session(), 0..100_u64).prop_map(|(session, exposures)| Step::GiveBack { session, exposures }),
             (0..30_u64, 0..10_u64).prop_map(|(exposures, late)| Step::Deliver { exposures, late }),
-            session().prop_map(|session| Step::Report { session }),
+            (session(), any::<bool>()).prop_map(|(session, is_late)| Step::Report { session, is_late }),
             (session(), 0..50_i64).prop_map(|(before, until)| Step::Orphan { before, until }),
             (0..50_i64).prop_map(|now| Step::Release { now }),
         ]
@@ -169,9 +173,9 @@ mod tests {
                         account.deliver(exposures, late.min(exposures));
                         delivered += exposures;
                     }
-                    Step::Report { session } => {
+                    Step::Report { session, is_late } => {
                         let held = account.held_by(session);
-                        account.settle(ReservationId::new(session, 1, 0));
+                        account.settle(ReservationId::new(session, 1, 0), is_late);
                         account.deliver(1, 0);
                         settled += held - account.held_by(session);
                         delivered += 1;
@@ -197,7 +201,8 @@ mod tests {
         assert!(!account.orphan(|session| session < 3, Timestamp(9_000)), "once");
         assert_eq!(account.lease(2, 70, Some(100)), 30);
         assert_eq!(account.release(Timestamp(999)), 0);
-        account.settle(ReservationId::new(1, 0, 0));
+        account.settle(ReservationId::new(1, 0, 0), true);
+        account.settle(ReservationId::new(2, 0, 0), true);
         account.deliver(1, 1);
         assert_eq!(account.release(Timestamp(1_000)), 69);
         assert_eq!((account.delivered, account.late, account.leased(), account.orphaned()), (1, 1, 30, 0));

@@ -177,3 +177,6 @@ pub fn accounts_of(
     ];
     scopes.into_iter().flatten().map(|scope| account_at(programme, scope, at)).collect()
 }
+
+#[cfg(test)]
+mod tests;
