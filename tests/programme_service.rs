@@ -455,7 +455,9 @@ async fn with_guarantees(server: Server, bit: u8, guarantees: Vec<NewGuarantee>)
     let now: jiff::Timestamp = NOW.parse().expect("a time");
     let (data, begins) = (stopped.settings.data.clone(), Timestamp(now.as_millisecond()));
     let clock = Arc::new(SimulatedClock::new(begins, 0.0));
-    let opened = tokio::task::spawn_blocking(move || Engine::open(&data, clock, WriterSettings::default()));
+    let (node, log_retain) = (stopped.settings.node, stopped.settings.log_retain);
+    let settings = WriterSettings { node, log_retain, close_days: true };
+    let opened = tokio::task::spawn_blocking(move || Engine::open(&data, clock, settings));
     let engine = opened.await.expect("no panic").expect("it opens");
     let written = engine.write(None, Body::BeginGuarantees { bit, guarantees }).await.expect("written");
     assert!(matches!(&written.outcome, Outcome::Items(items) if items.iter().all(Result::is_ok)), "{written:?}");
@@ -511,7 +513,7 @@ async fn guarantees_are_covered_foretold_and_listed() {
     let forecast = async |id| client.forecast("trial", id).await.expect("a forecast");
     assert_eq!(forecast(met).await.verdict(), ForecastVerdict::Met);
     let soon = forecast(nearly).await;
-    assert_eq!((soon.verdict(), soon.wanted, soon.delivered), (ForecastVerdict::Uncertain, 100, 99));
+    assert_eq!((soon.verdict(), soon.wanted, soon.delivered), (ForecastVerdict::Likely, 100, 99));
     assert!(soon.met_at.is_some() && soon.expected_at_end == Some(100.0), "{soon:?}");
     assert!(soon.basis.is_some_and(|basis| basis.traffic_known && basis.observed_hours == 1));
     let never = forecast(missed).await;
