@@ -308,12 +308,14 @@ mod rules {
         let outcome = life.counted("r", vec![shown(1, mask, 1_000, life.now), shown(99, mask, 5, life.now)]);
         // 120 for scenes without their own, 150 outside the tail, 100 a member, 70 its cap.
         let over_budget = 880 + 850 + 900 + 930;
-        let expected =
-            ReportOutcome { exposures: 1_005, unattributed: 1_005, over_budget, ..ReportOutcome::default() };
+        let expected = ReportOutcome { exposures: 1_005, unattributed: 1_005, over_budget, ..ReportOutcome::default() };
         assert_eq!(outcome, expected);
         assert_eq!(life.machine.state.unattributed(), 1_005);
         assert_eq!(life.machine.state.recent_exposures(MerchantId(1)), 1_000);
-        assert_eq!(life.machine.state.hour_counts(Scene::Mall).map(|(_, hours)| hours.iter().sum::<u64>()).sum::<u64>(), 1_005);
+        assert_eq!(
+            life.machine.state.hour_counts(Scene::Mall).map(|(_, hours)| hours.iter().sum::<u64>()).sum::<u64>(),
+            1_005
+        );
         let session = life.open();
         let key = AccountKey { bit: life.bit("launch"), scope: Scope::Programme, period: DAY };
         assert_eq!(life.renew(session, key, 1, 0), 0);

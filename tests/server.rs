@@ -147,6 +147,7 @@ async fn health_is_answered_over_http_and_for_each_service() {
         "trustflow.v1.ProfileService",
         "trustflow.v1.InsightService",
         "trustflow.v1.PolicyService",
+        "trustflow.v1.ProgrammeService",
         "trustflow.v1.AdminService",
     ] {
         assert_eq!(check(service).await.expect("known"), 1, "{service:?} is SERVING");
@@ -181,7 +182,9 @@ async fn reflection_lists_the_services_in_both_versions() {
     let server = Process::simulated(&folder.path().join("data"), NOW);
     let channel = server.client().await.channel;
     for services in [reflected!(v1, channel.clone()), reflected!(v1alpha, channel.clone())] {
-        for service in ["ScoringService", "ProfileService", "InsightService", "PolicyService", "AdminService"] {
+        for service in
+            ["ScoringService", "ProfileService", "InsightService", "PolicyService", "ProgrammeService", "AdminService"]
+        {
             assert!(services.contains(&format!("trustflow.v1.{service}")), "{services:?}");
         }
         assert!(services.contains(&"grpc.health.v1.Health".to_owned()), "{services:?}");

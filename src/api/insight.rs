@@ -19,6 +19,8 @@ use crate::wire;
 
 /// Searches at a time: each keeps a core busy.
 const SEARCHES: usize = 2;
+/// Forecasts at a time; others wait.
+const FORECASTS: usize = 2;
 /// How long one search lasts at most; the next page goes on.
 const SEARCH_TIME: Duration = Duration::from_secs(2);
 
@@ -29,14 +31,17 @@ pub struct InsightApi {
     searches: Arc<Semaphore>,
     /// Validations read the whole history and keep much of it: one at a time, so that they do not crowd out serving.
     validating: Arc<Semaphore>,
+    /// Held by who foretells a budget: its members are counted among all merchants.
+    forecasts: Arc<Semaphore>,
 }
 
 impl InsightApi {
     /// The service.
     #[must_use]
     pub fn new(engine: Arc<Engine>, waiter: Waiter) -> Self {
-        let (searches, validating) = (Arc::new(Semaphore::new(SEARCHES)), Arc::new(Semaphore::new(1)));
-        Self { engine, waiter, searches, validating }
+        let [searches, validating, forecasts] =
+            [SEARCHES, 1, FORECASTS].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { engine, waiter, searches, validating, forecasts }
     }
 }
 
@@ -122,8 +127,14 @@ impl InsightService for InsightApi {
         let request = request.into_inner();
         let query = wire::forecast_query(&request)?;
         self.waiter.wait(request.min_revision, deadline).await?;
+        let turn = self.forecasts.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| Status::unavailable("the server stops"))?;
         let engine = self.engine.clone();
-        let report = off_the_path(move || engine.forecast(&query)).await?;
+        let forecast = move || {
+            let _turn = turn;
+            engine.forecast(&query)
+        };
+        let report = off_the_path(forecast).await?;
         let report = report.map_err(|rejection| wire::rejected_status(&rejection))?;
         Ok(Response::new(wire::forecast_response(&report)))
     }
