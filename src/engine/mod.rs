@@ -2,6 +2,7 @@
 
 mod error;
 mod explain;
+mod group;
 mod history;
 mod policy;
 mod recovery;
@@ -231,7 +232,10 @@ impl Engine {
                 Outcome::Items(_)
                 | Outcome::Violation(_)
                 | Outcome::Chunk(_)
-                | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)
+                | Outcome::Session(_)
+                | Outcome::Leases(_)
+                | Outcome::Report(_)
+                | Outcome::Package(_)
                 | Outcome::Policy(_)
                 | Outcome::Rejected(_) => return Ok(applied),
             }
