@@ -5,6 +5,7 @@ mod backtest;
 mod control;
 mod error;
 mod explain;
+mod group;
 mod history;
 mod leases;
 mod policy;

@@ -9,7 +9,7 @@ use trustflow::proto::{
 };
 
 use super::Outcome;
-use super::books::{Part, Sums};
+use super::books::{Part, Sums, scene_name};
 use super::policy::Period;
 use super::world::World;
 
@@ -77,11 +77,10 @@ fn compare_budgets(world: &World, snapshot: &Snapshot) {
         let bit = programme.bit as u8;
         for budget in &programme.budgets {
             let Some(period) = period(budget.period) else { continue };
-            let part = if budget.scene() == Scene::Unspecified { Part::Shared } else { Part::Scene(budget.scene) };
             let begins = budget.begins_at.as_ref().map_or(snapshot.at, timestamp).day();
-            let ours = books.accounts.get(&(bit, part, period.first(begins))).copied().unwrap_or_default();
+            let ours = books.budget(bit, budget.scene(), period.first(begins));
             books.tally.add("budgets compared", 1);
-            let name = format!("{} {part:?} from {begins}", programme.id);
+            let name = format!("{} {:?} from {begins}", programme.id, budget.scene());
             if budget.delivered != ours.exposures {
                 let words = format!("{name}: delivered {}, acknowledged {}", budget.delivered, ours.exposures);
                 books.breach("delivered is what was acknowledged", words);
@@ -90,8 +89,11 @@ fn compare_budgets(world: &World, snapshot: &Snapshot) {
                 let words = format!("{name}: late {}, {} to {}", budget.late, ours.late_at_least, ours.late_at_most);
                 books.breach("late is what came late", words);
             }
-            if let Some(limit) = books.limit_of(bit, part).filter(|limit| *limit != budget.exposures) {
-                books.breach("budgets are the policy's", format!("{name}: {} instead of {limit}", budget.exposures));
+            let limit = books.programme(bit).and_then(|(_, programme)| programme.budget.as_ref()).map(|ours| {
+                if budget.scene() == Scene::Unspecified { ours.exposures } else { ours.of(scene_name(budget.scene())).0 }
+            });
+            if limit.is_some_and(|limit| limit != budget.exposures) {
+                books.breach("budgets are the policy's", format!("{name}: {} instead of {limit:?}", budget.exposures));
             }
         }
     }

@@ -228,6 +228,23 @@ impl Books {
         accounts
     }
 
+    /// All that counts against a budget in one period, of one scene or of all.
+    pub(crate) fn budget(&self, bit: u8, scene: Scene, first_day: Day) -> Sums {
+        let account = |part| self.accounts.get(&(bit, part, first_day)).copied().unwrap_or_default();
+        if scene != Scene::Unspecified {
+            return account(Part::Scene(scene.into()));
+        }
+        let mut whole = account(Part::Shared);
+        for scene in SCENES {
+            let part = account(Part::Scene(scene.into()));
+            whole.exposures += part.exposures;
+            whole.crowd += part.crowd;
+            whole.late_at_least += part.late_at_least;
+            whole.late_at_most += part.late_at_most;
+        }
+        whole
+    }
+
     /// A report was acknowledged for the first time; its command was applied between two instants.
     pub(crate) fn acknowledge(&mut self, rows: &[Shown], (earliest, latest): (Timestamp, Timestamp)) {
         let now_ms = self.now_ms();
@@ -351,6 +368,10 @@ impl Books {
         reached
     }
 }
+
+/// Every scene.
+const SCENES: [Scene; 6] =
+    [Scene::Live, Scene::ShortVideo, Scene::ImageText, Scene::Search, Scene::Mall, Scene::Store];
 
 /// The bits that are set.
 pub(crate) fn bits_of(mask: u64) -> impl Iterator<Item = u8> {

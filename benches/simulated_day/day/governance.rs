@@ -160,17 +160,8 @@ impl Agenda {
     }
 
     fn package(&mut self, population: &Population, options: &Options) {
-        let lists = [("scene_package_live", Scene::Live), ("scene_package_mall", Scene::Mall)];
-        let entitled = |merchant: &Member| {
-            let enrolments = merchant.profile().enrolments;
-            lists.into_iter().find(|(list, _)| enrolments.iter().any(|enrolment| enrolment.list == *list))
-        };
-        let Some((merchant, (_, scene))) = (0..500)
-            .map(|_| &population.members[population.urn.draw(&mut self.chance)])
-            .find_map(|merchant| Some((merchant, entitled(merchant)?)))
-        else {
-            return;
-        };
+        let merchant = &population.members[population.urn.draw(&mut self.chance)];
+        let scene = *self.chance.one_of(&[Scene::Live, Scene::Mall]);
         // So small that most of them are used up before the end.
         let exposures = options.crowd * (5 + self.chance.below(20));
         let (merchant_id, author) = (merchant.id, "simulated day".to_owned());

@@ -123,8 +123,6 @@ impl Member {
         enrol(0.10, "promotion", "2024-10-01");
         enrol(0.05, "new_star", "2024-09-01");
         enrol(0.03, "virtual_goods", "2024-05-01");
-        enrol(0.02, "scene_package_live", "2024-10-20");
-        enrol(0.02, "scene_package_mall", "2024-10-20");
         if self.is_newcomer {
             enrol(0.5, "doujin", "2024-10-25");
         }
