@@ -90,7 +90,11 @@ fn compare_budgets(world: &World, snapshot: &Snapshot) {
                 books.breach("late is what came late", words);
             }
             let limit = books.programme(bit).and_then(|(_, programme)| programme.budget.as_ref()).map(|ours| {
-                if budget.scene() == Scene::Unspecified { ours.exposures } else { ours.of(scene_name(budget.scene())).0 }
+                if budget.scene() == Scene::Unspecified {
+                    ours.exposures
+                } else {
+                    ours.of(scene_name(budget.scene())).0
+                }
             });
             if limit.is_some_and(|limit| limit != budget.exposures) {
                 books.breach("budgets are the policy's", format!("{name}: {} instead of {limit:?}", budget.exposures));

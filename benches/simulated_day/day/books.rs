@@ -370,8 +370,7 @@ impl Books {
 }
 
 /// Every scene.
-const SCENES: [Scene; 6] =
-    [Scene::Live, Scene::ShortVideo, Scene::ImageText, Scene::Search, Scene::Mall, Scene::Store];
+const SCENES: [Scene; 6] = [Scene::Live, Scene::ShortVideo, Scene::ImageText, Scene::Search, Scene::Mall, Scene::Store];
 
 /// The bits that are set.
 pub(crate) fn bits_of(mask: u64) -> impl Iterator<Item = u8> {
