@@ -10,9 +10,10 @@ use std::sync::LazyLock;
 use divan::{Bencher, black_box};
 use population::{Population, Random, query};
 use prost::Message;
-use trustflow::domain::{Scene, TargetKind};
-use trustflow::engine::score;
+use trustflow::domain::{Day, Scene, TargetKind};
+use trustflow::engine::{AllocateQuery, ScoreQuery, allocate, score};
 use trustflow::proto::{self, ScoreRequest, ScoreResponse};
+use trustflow::state::NodeAccounts;
 use trustflow::traffic::{MerchantRecord, Weight, materialise, weigh};
 use trustflow::trust::MerchantView;
 use trustflow::wire::score_response;
@@ -123,6 +124,45 @@ fn score_10k(bencher: Bencher, targets: usize) {
 #[divan::bench(args = TARGETS)]
 fn score_1m(bencher: Bencher, targets: usize) {
     scored(bencher, &LARGE, targets);
+}
+
+#[divan::bench(args = TARGETS)]
+fn adjusted_1m(bencher: Bencher, targets: usize) {
+    let mut random = Random(4);
+    let base = vec![0.5; targets];
+    bencher
+        .with_inputs(|| LARGE.live_rooms(targets, &mut random))
+        .bench_local_refs(|ids| score(LARGE.hot(), &ScoreQuery { base_scores: &base, ..query(ids) }));
+}
+
+/// Slates of 10 out of the candidates, charged to leases that never run low.
+#[divan::bench(args = [50, 200, 500])]
+fn allocate_1m(bencher: Bencher, targets: usize) {
+    let node = NodeAccounts::default();
+    node.begin(1);
+    let now = Day(20_528).start();
+    let base = vec![0.5; targets];
+    let slate = |ids: &[u64]| {
+        let (scene, kind) = (Scene::Live, TargetKind::LiveRoom);
+        let query = AllocateQuery {
+            scene,
+            kind,
+            target_ids: ids,
+            merchant_ids: &[],
+            base_scores: &base,
+            slots: 10,
+            fill: false,
+        };
+        allocate(LARGE.hot(), &node, now, &query)
+    };
+    let mut random = Random(4);
+    for turn in 0..100 {
+        drop(slate(&LARGE.live_rooms(targets, &mut random)));
+        let wanted = node.renewals(turn * 1_000, 10_000).renewals;
+        let grants: Vec<u64> = wanted.iter().map(|_| 1 << 40).collect();
+        node.granted(turn * 1_000, &wanted, &grants);
+    }
+    bencher.with_inputs(|| LARGE.live_rooms(targets, &mut random)).bench_local_refs(|ids| slate(ids));
 }
 
 fn scored(bencher: Bencher, population: &Population, targets: usize) {

@@ -40,7 +40,7 @@ pub use backtest::{
 };
 pub use control::ControlSettings;
 pub use error::{ReadError, WriteError};
-pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
+pub use explain::{ExplainQuery, ExplainedBudget, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};

@@ -189,7 +189,7 @@ impl Forecast {
 
 /// Hour of the day of an instant, in Asia/Shanghai.
 #[must_use]
-pub fn hour_of(at: Timestamp) -> usize {
+pub(super) fn hour_of(at: Timestamp) -> usize {
     let into_day = at.0.saturating_sub(at.day().start().0).clamp(0, DAY_MS.saturating_sub(1));
     usize::try_from(into_day.div_euclid(HOUR_MS)).unwrap_or(0)
 }
