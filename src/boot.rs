@@ -15,7 +15,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
-use crate::api::{AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ScoringApi, Waiter, router};
+use crate::api::{
+    AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ScoringApi, Waiter, router,
+};
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
 use crate::demo;

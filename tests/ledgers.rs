@@ -2,6 +2,7 @@
 //! packages, guarantees, switches.
 
 #[cfg(test)]
+#[allow(dead_code, reason = "histories need the rest")]
 #[path = "support/machine.rs"]
 mod machine;
 #[cfg(test)]
@@ -308,12 +309,14 @@ mod rules {
         let outcome = life.counted("r", vec![shown(1, mask, 1_000, life.now), shown(99, mask, 5, life.now)]);
         // 120 for scenes without their own, 150 outside the tail, 100 a member, 70 its cap.
         let over_budget = 880 + 850 + 900 + 930;
-        let expected =
-            ReportOutcome { exposures: 1_005, unattributed: 1_005, over_budget, ..ReportOutcome::default() };
+        let expected = ReportOutcome { exposures: 1_005, unattributed: 1_005, over_budget, ..ReportOutcome::default() };
         assert_eq!(outcome, expected);
         assert_eq!(life.machine.state.unattributed(), 1_005);
         assert_eq!(life.machine.state.recent_exposures(MerchantId(1)), 1_000);
-        assert_eq!(life.machine.state.hour_counts(Scene::Mall).map(|(_, hours)| hours.iter().sum::<u64>()).sum::<u64>(), 1_005);
+        assert_eq!(
+            life.machine.state.hour_counts(Scene::Mall).map(|(_, hours)| hours.iter().sum::<u64>()).sum::<u64>(),
+            1_005
+        );
         let session = life.open();
         let key = AccountKey { bit: life.bit("launch"), scope: Scope::Programme, period: DAY };
         assert_eq!(life.renew(session, key, 1, 0), 0);
@@ -376,7 +379,8 @@ mod rules {
         let none = life.apply(Body::BeginGuarantees { bit: push, guarantees: vec![] });
         assert!(matches!(none, Outcome::Rejected(Rejection::ProgrammeWithout { .. })), "{none:?}");
 
-        life.now = until;
+        // The first instant of the window is the last before the guarantee.
+        life.now = until.plus_ms(-1);
         let rows = vec![
             shown(member, 0, 1, began.plus_ms(-1)),
             shown(member, 0, 10, began),
@@ -389,6 +393,7 @@ mod rules {
         assert_eq!((key.merchant, key.from, row.until), (MerchantId(member), began, until));
         assert_eq!((row.target, row.delivered, row.is_feasible), (100, 110, false));
         assert!(state.guarantee_at(bit, MerchantId(member), until).is_none());
+        life.at(until);
         let outcome = life.apply(Body::BeginGuarantees { bit, guarantees: vec![new(member, Some(100))] });
         assert_eq!(outcome, Outcome::Items(vec![Ok(())]), "the first has ended");
         life.at(until.plus_ms(35 * DAY_MS - 1));

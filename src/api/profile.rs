@@ -52,9 +52,14 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Items(results) => Ok((applied.revision, results)),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Policy(_) | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)) => {
-                Err(unexpected(&outcome))
-            }
+            outcome @ (Outcome::Done
+            | Outcome::Violation(_)
+            | Outcome::Chunk(_)
+            | Outcome::Policy(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_)) => Err(unexpected(&outcome)),
         }
     }
 
@@ -119,7 +124,14 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Chunk(outcome) => report.applied(pending.places, applied.revision, &outcome),
             Outcome::Rejected(rejection) => return Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Violation(_) | Outcome::Policy(_) | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)) => {
+            outcome @ (Outcome::Done
+            | Outcome::Items(_)
+            | Outcome::Violation(_)
+            | Outcome::Policy(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_)) => {
                 return Err(unexpected(&outcome));
             }
         }
@@ -136,9 +148,14 @@ fn done(applied: Applied) -> Result<u64, Status> {
     match applied.outcome {
         Outcome::Done => Ok(applied.revision),
         Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-        outcome @ (Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Policy(_) | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)) => {
-            Err(unexpected(&outcome))
-        }
+        outcome @ (Outcome::Items(_)
+        | Outcome::Violation(_)
+        | Outcome::Chunk(_)
+        | Outcome::Policy(_)
+        | Outcome::Session(_)
+        | Outcome::Leases(_)
+        | Outcome::Report(_)
+        | Outcome::Package(_)) => Err(unexpected(&outcome)),
     }
 }
 
@@ -368,9 +385,14 @@ impl ProfileService for ProfileApi {
                 decision: i32::from(wire::decision(decision)),
             })),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Chunk(_) | Outcome::Policy(_) | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)) => {
-                Err(unexpected(&outcome))
-            }
+            outcome @ (Outcome::Done
+            | Outcome::Items(_)
+            | Outcome::Chunk(_)
+            | Outcome::Policy(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_)) => Err(unexpected(&outcome)),
         }
     }
 

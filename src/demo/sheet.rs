@@ -6,8 +6,7 @@ use super::random::Draw;
 use super::{Package, Population, live_room_id, product_id, short_video_id, violation_id};
 use crate::domain::{
     DAY_MS, Day, Decision, Enrolment, HeldRight, ItemId, ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind,
-    OrderContext, Product, Profile, ProviderId, Scene, ServiceProvider, ShortVideo, Subject, Timestamp,
-    Violation,
+    OrderContext, Product, Profile, ProviderId, Scene, ServiceProvider, ShortVideo, Subject, Timestamp, Violation,
 };
 
 /// Exposures of a traffic package.

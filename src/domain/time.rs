@@ -199,7 +199,10 @@ mod tests {
         ];
         for (day, month, year) in cases {
             let day = Day::parse(day).expect("a date");
-            assert_eq!((day.first_of_month().to_string(), day.first_of_year().to_string()), (month.into(), year.into()));
+            assert_eq!(
+                (day.first_of_month().to_string(), day.first_of_year().to_string()),
+                (month.into(), year.into())
+            );
         }
     }
 

@@ -5,6 +5,7 @@ mod backtest;
 mod control;
 mod error;
 mod explain;
+mod group;
 mod history;
 mod leases;
 mod policy;
@@ -290,7 +291,10 @@ impl Engine {
                 Outcome::Items(_)
                 | Outcome::Violation(_)
                 | Outcome::Chunk(_)
-                | Outcome::Session(_) | Outcome::Leases(_) | Outcome::Report(_) | Outcome::Package(_)
+                | Outcome::Session(_)
+                | Outcome::Leases(_)
+                | Outcome::Report(_)
+                | Outcome::Package(_)
                 | Outcome::Policy(_)
                 | Outcome::Rejected(_) => return Ok(applied),
             }

@@ -5,10 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::domain::{
-    AccountKey, Body, ChunkOutcome, Command, CounterId, Day, DayFacts, Decision, Enrolment, ExposureRow, FactRow, FieldMask, HeldRight, ItemId,
-    ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind, NewGuarantee, OrderContext, Outcome, PolicyOutcome, PolicyPublish,
-    PolicyText, Product, Profile, ProfileKey, ProgrammeChange, ProviderId, Rejection, Renewal, ReportOutcome, RequestKey, ReservationId, Scene,
-    Scope, ServiceProvider, ShortVideo, Subject, TargetKind, Timestamp, Upsert, Violation,
+    AccountKey, Body, ChunkOutcome, Command, CounterId, Day, DayFacts, Decision, Enrolment, ExposureRow, FactRow,
+    FieldMask, HeldRight, ItemId, ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind, NewGuarantee, OrderContext,
+    Outcome, PolicyOutcome, PolicyPublish, PolicyText, Product, Profile, ProfileKey, ProgrammeChange, ProviderId,
+    Rejection, Renewal, ReportOutcome, RequestKey, ReservationId, Scene, Scope, ServiceProvider, ShortVideo, Subject,
+    TargetKind, Timestamp, Upsert, Violation,
 };
 
 pub(crate) fn text() -> impl Strategy<Value = String> {
@@ -254,10 +255,13 @@ pub(crate) fn programme_change() -> impl Strategy<Value = ProgrammeChange> {
 }
 
 fn allocation_body() -> impl Strategy<Value = Body> {
-    let renewal = (account_key(), any::<u64>(), any::<u64>())
-        .prop_map(|(account, wanted, returned)| Renewal { account, wanted, returned });
-    let guarantee = (merchant_id(), option::of(any::<u64>()))
-        .prop_map(|(merchant, expected)| NewGuarantee { merchant, expected });
+    let renewal = (account_key(), any::<u64>(), any::<u64>()).prop_map(|(account, wanted, returned)| Renewal {
+        account,
+        wanted,
+        returned,
+    });
+    let guarantee =
+        (merchant_id(), option::of(any::<u64>())).prop_map(|(merchant, expected)| NewGuarantee { merchant, expected });
     prop_oneof![
         Just(Body::OpenSession),
         (any::<u32>(), vec(renewal, 0..4)).prop_map(|(session, renewals)| Body::RenewLeases { session, renewals }),

@@ -179,9 +179,7 @@ impl TryFrom<pb::command::Body> for Body {
             Message::SetKillSwitch(pb::SetKillSwitch { is_on, reason }) => Self::SetKillSwitch { is_on, reason },
             Message::Activate(activate) => Self::Activate { began: activate.began },
             Message::OpenSession(pb::OpenSession {}) => Self::OpenSession,
-            Message::RenewLeases(renew) => {
-                Self::RenewLeases { session: renew.session, renewals: all(renew.renewals)? }
-            }
+            Message::RenewLeases(renew) => Self::RenewLeases { session: renew.session, renewals: all(renew.renewals)? },
             Message::ReportExposures(report) => Self::ReportExposures { rows: all(report.rows)? },
             Message::ChangeProgramme(asked) => Self::ChangeProgramme {
                 programme: asked.programme,

@@ -18,7 +18,9 @@ mod tests;
 
 use prost::Message;
 
-use crate::domain::{Command, DayFacts, HeldRight, Outcome, PolicyText, Profile, ProgrammeChange, Rejection, Violation};
+use crate::domain::{
+    Command, DayFacts, HeldRight, Outcome, PolicyText, Profile, ProgrammeChange, Rejection, Violation,
+};
 
 pub use allocation::{scene_number, scene_of, scope_of, scope_parts};
 pub use nouns::{kind_of_profile, kind_of_subject, profile_key, subject};

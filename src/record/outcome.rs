@@ -122,9 +122,7 @@ impl From<&Rejection> for pb::Rejection {
             Rejection::BadPolicy { problem } => Kind::BadPolicy(problem.clone()),
             Rejection::NoProgrammeBit { shortage } => Kind::NoProgrammeBit(shortage.clone()),
             Rejection::SessionOver { session } => Kind::SessionOver(*session),
-            Rejection::ReportTooOld { row, oldest } => {
-                Kind::ReportTooOld(pb::RowTime { row: *row, limit: oldest.0 })
-            }
+            Rejection::ReportTooOld { row, oldest } => Kind::ReportTooOld(pb::RowTime { row: *row, limit: oldest.0 }),
             Rejection::ExposureInFuture { row, latest } => {
                 Kind::ExposureInFuture(pb::RowTime { row: *row, limit: latest.0 })
             }

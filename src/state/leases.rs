@@ -60,9 +60,9 @@ impl State {
         if wanted == 0 || limit == Limit::NoAccount || !self.may_lease(&key) {
             return 0;
         }
-        let room = self.account(&key).map_or_else(|| Account::default().room(limit.exposures()), |account| {
-            account.room(limit.exposures())
-        });
+        let room = self
+            .account(&key)
+            .map_or_else(|| Account::default().room(limit.exposures()), |account| account.room(limit.exposures()));
         if room == 0 {
             return 0;
         }

@@ -221,9 +221,7 @@ impl Ledgers {
             }
             LedgerKey::Recent(merchant) => LedgerRow::Recent(merchant, self.recent.get(&merchant).copied()),
             LedgerKey::Reached(bit, day) => LedgerRow::Reached(bit, day, self.reached.get(&(bit, day)).copied()),
-            LedgerKey::Hours(week, scene) => {
-                LedgerRow::Hours(week, scene, self.hours.get(&(week, scene)).cloned())
-            }
+            LedgerKey::Hours(week, scene) => LedgerRow::Hours(week, scene, self.hours.get(&(week, scene)).cloned()),
             LedgerKey::Report(key) => LedgerRow::Report(key, self.reports.get(key)),
         }
     }

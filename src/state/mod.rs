@@ -1,5 +1,6 @@
 //! The deterministic state machine: profiles, facts, materialised records; `apply` is the sole mutator.
 
+mod allocation;
 mod audience;
 mod changes;
 mod classes;
@@ -39,8 +40,8 @@ pub use history::{History, HistoryError, HistoryRows};
 pub use hot::{Hot, NOTHING_CLOSED, Targets, World, WorldGuard};
 pub use node::{Balance, Charged, NodeAccounts, NodeLedger, ProgrammeLeases, RenewalTurn, Reservations};
 pub use ledgers::{
-    Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, KEPT_ACCOUNT_DAYS, KEPT_CHANGES, KEPT_GUARANTEE_DAYS, LedgerMeta,
-    LedgerRow, PackageRow, ProgrammeRow, WalletRow,
+    Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, KEPT_ACCOUNT_DAYS, KEPT_CHANGES,
+    KEPT_GUARANTEE_DAYS, LedgerMeta, LedgerRow, PackageRow, ProgrammeRow, WalletRow,
 };
 pub use parallel::yield_to_requests;
 pub use prices::{PriceGuard, Prices};

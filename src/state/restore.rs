@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicU64;
 
 use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
-use super::ledgers::LedgerRow;
-use super::reports::ReportRow;
 use super::hot::{NOTHING_CLOSED, Side, World};
+use super::ledgers::LedgerRow;
 use super::recording::anchors;
+use super::reports::ReportRow;
 use super::rows::{RequestRow, Row, WindowsRow};
 use super::state::{Due, State};
 use super::table::MerchantTable;

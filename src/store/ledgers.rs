@@ -6,8 +6,8 @@ use super::values;
 use crate::domain::{AccountKey, Day, MerchantId, Scene, Timestamp, Week};
 use crate::record::{self, DecodeProblem, pb, required};
 use crate::state::{
-    Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, HoursRow, LedgerMeta, LedgerRow, MemberRow, PackageRow,
-    ProgrammeRow, RecentRow, ReportRow, WEEK_HOURS, WalletRow,
+    Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, HoursRow, LedgerMeta, LedgerRow, MemberRow,
+    PackageRow, ProgrammeRow, RecentRow, ReportRow, WEEK_HOURS, WalletRow,
 };
 
 /// First byte of every key of the keyspace `ledgers`: what it is of.
@@ -96,29 +96,27 @@ pub(super) fn read(key: &[u8], value: &[u8]) -> Result<LedgerRow, DecodeProblem>
         [ACCOUNT, rest @ ..] => {
             read_account(rest).map(|key| Ok(LedgerRow::Account(key, Some(read_account_row(values::read(value)?)))))
         }
-        [PROGRAMME, bit] => Some(values::read(value).and_then(read_programme).map(|row| {
-            LedgerRow::Programme(*bit, Some(row))
-        })),
+        [PROGRAMME, bit] => {
+            Some(values::read(value).and_then(read_programme).map(|row| LedgerRow::Programme(*bit, Some(row))))
+        }
         [GUARANTEE, bit, rest @ ..] => read_guarantee_key(*bit, rest)
             .map(|key| Ok(LedgerRow::Guarantee(key, Some(read_guarantee(&values::read(value)?))))),
-        [PACKAGE, rest @ ..] => read_u64(rest).map(|number| {
-            Ok(LedgerRow::Package(number, Some(read_package(values::read(value)?))))
-        }),
+        [PACKAGE, rest @ ..] => {
+            read_u64(rest).map(|number| Ok(LedgerRow::Package(number, Some(read_package(values::read(value)?)))))
+        }
         [WALLET, rest @ .., scene] => read_u64(rest).zip(read_scene(*scene)).map(|(merchant, scene)| {
             Ok(LedgerRow::Wallet(MerchantId(merchant), scene, Some(read_wallet(values::read(value)?))))
         }),
         [MEMBER, bit, rest @ ..] => read_u64(rest).map(|merchant| {
             Ok(LedgerRow::Member(*bit, MerchantId(merchant), Some(read_member(&values::read(value)?)?)))
         }),
-        [RECENT, rest @ ..] => read_u64(rest).map(|merchant| {
-            Ok(LedgerRow::Recent(MerchantId(merchant), Some(read_recent(values::read(value)?)?)))
-        }),
-        [REACHED, bit, rest @ ..] => read_day(rest).map(|day| {
-            Ok(LedgerRow::Reached(*bit, Day(day), Some(values::read::<pb::ReachedRow>(value)?.members)))
-        }),
-        [HOURS, rest @ .., scene] => read_day(rest).zip(read_scene(*scene)).map(|(week, scene)| {
-            Ok(LedgerRow::Hours(Week(week), scene, Some(read_hours(values::read(value)?)?)))
-        }),
+        [RECENT, rest @ ..] => read_u64(rest)
+            .map(|merchant| Ok(LedgerRow::Recent(MerchantId(merchant), Some(read_recent(values::read(value)?)?)))),
+        [REACHED, bit, rest @ ..] => read_day(rest)
+            .map(|day| Ok(LedgerRow::Reached(*bit, Day(day), Some(values::read::<pb::ReachedRow>(value)?.members)))),
+        [HOURS, rest @ .., scene] => read_day(rest)
+            .zip(read_scene(*scene))
+            .map(|(week, scene)| Ok(LedgerRow::Hours(Week(week), scene, Some(read_hours(values::read(value)?)?)))),
         _ => None,
     };
     row.ok_or_else(bad_key)?
@@ -200,11 +198,8 @@ fn account_row(row: &AccountRow) -> pb::AccountRow {
 }
 
 fn read_account_row(message: pb::AccountRow) -> AccountRow {
-    let hold = |hold: pb::Hold| Hold {
-        session: hold.session,
-        until: hold.until.map(Timestamp),
-        exposures: hold.exposures,
-    };
+    let hold =
+        |hold: pb::Hold| Hold { session: hold.session, until: hold.until.map(Timestamp), exposures: hold.exposures };
     let holds = message.holds.into_iter().map(hold).collect();
     let account = Account { delivered: message.delivered, late: message.late, holds };
     AccountRow { account, ends: message.ends.map(Day) }
@@ -373,3 +368,6 @@ pub(super) fn read_meta(message: pb::LedgerMetaRow) -> LedgerMeta {
         reports_floor: message.reports_floor.map(Timestamp),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -194,7 +194,12 @@ impl ListColumn {
             }
             Self::Packages => {
                 let packages = merchant.map_or(0, |view| view.packages);
-                Box::new(Scene::ALL.into_iter().filter(move |scene| packages & scene.mask() != 0).map(|scene| -> &'a str { scene.name() }))
+                Box::new(
+                    Scene::ALL
+                        .into_iter()
+                        .filter(move |scene| packages & scene.mask() != 0)
+                        .map(|scene| -> &'a str { scene.name() }),
+                )
             }
             Self::Rights => {
                 let now = seen.now();

@@ -37,7 +37,8 @@ pub fn exposure_rows(policy: &Policy, request: &proto::ReportExposuresRequest) -
         if (row.programmes & supports).count_ones() > 1 {
             let names = policy.programmes.iter().filter(|p| row.programmes & supports & p.mask() != 0);
             let names: Vec<&str> = names.map(|programme| programme.id.as_str()).collect();
-            let problem = format!("an exposure is charged to at most one support programme, not to {}", names.join(", "));
+            let problem =
+                format!("an exposure is charged to at most one support programme, not to {}", names.join(", "));
             fields.wrong(&format!("rows[{index}].programmes"), problem);
         }
         rows.push(row);
@@ -54,12 +55,8 @@ fn exposure_row(fields: &mut Fields, path: &str, row: &proto::ExposureRow) -> Ex
     let kind = target_kind(fields, &at("target_kind"), row.target_kind);
     fields.id(&at("target_id"), row.target_id);
     let scene = scene(fields, &at("scene"), row.scene);
-    let counts = [
-        ("exposures", row.exposures),
-        ("clicks", row.clicks),
-        ("orders", row.orders),
-        ("gmv_fen", row.gmv_fen),
-    ];
+    let counts =
+        [("exposures", row.exposures), ("clicks", row.clicks), ("orders", row.orders), ("gmv_fen", row.gmv_fen)];
     for (field, count) in counts {
         fields.check(count <= MAX_COUNT, &at(field), "must be at most 10^15");
     }

@@ -24,8 +24,8 @@ mod validation;
 pub use admin::{Status, status_response};
 pub use allocate::{allocate_query, allocate_response, underserved_query, underserved_response};
 pub use conduct::{decision, revocation, rights, violation};
-pub use exposure::{MAX_EXPOSURE_ROWS, exposure_rows};
 pub use explain::{explain_query, explain_response, rules_response};
+pub use exposure::{MAX_EXPOSURE_ROWS, exposure_rows};
 pub use facts::{fact_rows, facts_query, facts_response};
 pub use import::{ChunkPlaces, ImportReport, chunk};
 pub use policy::{

@@ -4,9 +4,7 @@ use proptest::prelude::*;
 
 use super::{BudgetOverride, Limit, ONLY_PERIOD, SCENE_PACKAGE, accounts_of, limit, part};
 use crate::domain::{Day, MerchantId, Scene, Scope, TargetKind, Timestamp};
-use crate::traffic::{
-    Area, Budget, Cap, Pacing, Period, Programme, ProgrammeKind, ProgrammeWindow, Tail, Uplift,
-};
+use crate::traffic::{Area, Budget, Cap, Pacing, Period, Programme, ProgrammeKind, ProgrammeWindow, Tail, Uplift};
 use crate::trust::Predicate;
 
 const MERCHANT: MerchantId = MerchantId(7);
@@ -160,9 +158,12 @@ fn an_exposure_is_charged_to_every_account_it_concerns() {
     let (member, capped) = (Scope::Member(MERCHANT), Scope::Cap(MERCHANT));
     let wallet = Scope::Wallet(MERCHANT, Scene::Mall);
     let cases = [
-        (&whole, Scene::Live, false, vec![
-            (Scope::Scene(Scene::Live), month), (Scope::Head, month), (member, month), (capped, week),
-        ]),
+        (
+            &whole,
+            Scene::Live,
+            false,
+            vec![(Scope::Scene(Scene::Live), month), (Scope::Head, month), (member, month), (capped, week)],
+        ),
         (&whole, Scene::Mall, true, vec![(Scope::Programme, month), (member, month), (capped, week)]),
         (&plain, Scene::Live, false, vec![(Scope::Programme, ONLY_PERIOD), (member, ONLY_PERIOD)]),
         (&package, Scene::Mall, false, vec![(Scope::Programme, year), (member, year), (wallet, ONLY_PERIOD)]),
