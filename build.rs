@@ -7,12 +7,13 @@ use prost_build::Config;
 
 const PUBLIC: &[&str] = &[
     "trustflow/v1/admin_service.proto",
+    "trustflow/v1/exposure_service.proto",
     "trustflow/v1/insight_service.proto",
     "trustflow/v1/policy_service.proto",
     "trustflow/v1/profile_service.proto",
     "trustflow/v1/scoring_service.proto",
 ];
-const STORAGE: &[&str] = &["trustflow/storage/v1/storage.proto"];
+const STORAGE: &[&str] = &["trustflow/storage/v1/allocation.proto", "trustflow/storage/v1/storage.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

@@ -15,7 +15,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
-use crate::api::{AdminApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ScoringApi, Waiter, router};
+use crate::api::{
+    AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ScoringApi, Waiter, router,
+};
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
 use crate::demo;
@@ -25,6 +27,7 @@ use crate::policy;
 use crate::policy::MAX_BYTES;
 use crate::policy_watch::{self, Begun, Found};
 use crate::proto::admin_service_server::AdminServiceServer;
+use crate::proto::exposure_service_server::ExposureServiceServer;
 use crate::proto::insight_service_server::InsightServiceServer;
 use crate::proto::policy_service_server::PolicyServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
@@ -156,6 +159,7 @@ pub async fn serve(
     let max = settings.max_request_bytes;
     let scoring = ScoringServiceServer::new(ScoringApi::new(engine.clone(), waiter.clone(), limits));
     let profiles = ProfileServiceServer::new(ProfileApi::new(engine.clone(), waiter.clone()));
+    let exposures = ExposureServiceServer::new(ExposureApi::new(engine.clone()));
     let insight = InsightServiceServer::new(InsightApi::new(engine.clone(), waiter));
     let policies = PolicyServiceServer::new(PolicyApi::new(engine.clone()));
     let admin = AdminServiceServer::new(AdminApi::new(engine.clone(), start_ms));
@@ -170,6 +174,7 @@ pub async fn serve(
         .layer(MeasureLayer::default())
         .add_service(scoring.max_decoding_message_size(max))
         .add_service(profiles.max_decoding_message_size(max))
+        .add_service(exposures.max_decoding_message_size(max))
         .add_service(insight.max_decoding_message_size(max))
         // Two whole texts are compared in one call.
         .add_service(policies.max_decoding_message_size(max.max(2 * MAX_BYTES + (1 << 20))))
@@ -295,6 +300,7 @@ async fn load_demo(engine: &Engine) -> Result<(), BootError> {
     let rights = population.rights.into_iter();
     bodies.extend(rights.map(|(merchant, rights): (MerchantId, _)| Body::SetRights { merchant, rights }));
     bodies.extend(population.violations.into_iter().map(Body::RecordViolation));
+    bodies.extend(population.packages.into_iter().flat_map(demo::Package::commands));
 
     let mut bodies = bodies.into_iter();
     loop {
@@ -319,6 +325,7 @@ async fn set_health(health: &HealthReporter, serves: bool, writes: bool) {
     health.set_service_status("trustflow.v1.ScoringService", status(serves)).await;
     health.set_service_status("trustflow.v1.InsightService", status(serves)).await;
     health.set_service_status("trustflow.v1.AdminService", status(serves)).await;
+    health.set_service_status("trustflow.v1.ExposureService", status(serves && writes)).await;
     health.set_service_status("trustflow.v1.ProfileService", status(serves && writes)).await;
     health.set_service_status("trustflow.v1.PolicyService", status(serves && writes)).await;
 }

@@ -66,7 +66,14 @@ async fn take(engine: &Arc<Engine>, name: &str, is_carried: bool, found: Found) 
             Ok(Vec::new())
         }
         Outcome::Rejected(rejection) => Ok(problem(rejection.to_string())),
-        Outcome::Done | Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_) => Ok(Vec::new()),
+        Outcome::Done
+        | Outcome::Items(_)
+        | Outcome::Violation(_)
+        | Outcome::Chunk(_)
+        | Outcome::Session(_)
+        | Outcome::Leases(_)
+        | Outcome::Report(_)
+        | Outcome::Package(_) => Ok(Vec::new()),
     }
 }
 

@@ -109,6 +109,48 @@ impl ScoreMetrics {
     }
 }
 
+/// Metrics of reports of exposures.
+pub struct ExposureMetrics {
+    reports: Counter,
+    duplicates: Counter,
+    rows: Counter,
+    exposures: Counter,
+    late: Counter,
+    unattributed: Counter,
+    over_budget: Counter,
+}
+
+impl Default for ExposureMetrics {
+    fn default() -> Self {
+        Self {
+            reports: counter!("trustflow_exposure_reports_total"),
+            duplicates: counter!("trustflow_exposure_duplicates_total"),
+            rows: counter!("trustflow_exposure_rows_total"),
+            exposures: counter!("trustflow_exposures_total"),
+            late: counter!("trustflow_late_exposures_total"),
+            unattributed: counter!("trustflow_unattributed_exposures_total"),
+            over_budget: counter!("trustflow_over_budget_exposures_total"),
+        }
+    }
+}
+
+impl ExposureMetrics {
+    /// Counts a report that was counted: exposures, of these late, unattributed, over budget.
+    pub fn counted(&self, rows: usize, [exposures, late, unattributed, over_budget]: [u64; 4]) {
+        self.reports.increment(1);
+        self.rows.increment(rows as u64);
+        self.exposures.increment(exposures);
+        self.late.increment(late);
+        self.unattributed.increment(unattributed);
+        self.over_budget.increment(over_budget);
+    }
+
+    /// Counts a report that had been counted before.
+    pub fn repeated(&self) {
+        self.duplicates.increment(1);
+    }
+}
+
 /// Metrics of the writer.
 pub struct WriterMetrics {
     size: Histogram,
@@ -281,6 +323,8 @@ pub struct Gauges {
     pub disabled_signals: usize,
     /// Requests remembered for deduplication.
     pub remembered_requests: usize,
+    /// Reports of exposures remembered.
+    pub remembered_reports: usize,
     /// Whether a second world is being built.
     pub is_building: bool,
     /// Whether a version of the policy waits for its time.
@@ -311,6 +355,7 @@ impl Gauges {
         gauge!("trustflow_state_lag_seconds").set(self.state_lag_seconds);
         gauge!("trustflow_disabled_signals").set(self.disabled_signals as f64);
         gauge!("trustflow_remembered_requests").set(self.remembered_requests as f64);
+        gauge!("trustflow_remembered_reports").set(self.remembered_reports as f64);
         let flag = |flag: bool| f64::from(u8::from(flag));
         gauge!("trustflow_building").set(flag(self.is_building));
         gauge!("trustflow_policy_pending").set(flag(self.is_policy_pending));

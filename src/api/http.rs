@@ -70,6 +70,7 @@ fn gauges(engine: &Engine) -> Gauges {
             state_lag_seconds: seconds(now.0 - state.meta().now.0),
             disabled_signals: state.disabled().iter().filter(|disabled| **disabled).count(),
             remembered_requests: state.remembered_requests(),
+            remembered_reports: state.remembered_reports(),
             is_building: state.transition().is_some(),
             is_policy_pending: state.meta().pending.is_some(),
             is_killed: state.meta().kill_switch.is_some(),

@@ -1,6 +1,7 @@
 //! Thin gRPC services: check, hand over, answer. Also the HTTP side: metrics and health.
 
 mod admin;
+mod exposure;
 mod http;
 mod insight;
 mod measure;
@@ -13,10 +14,12 @@ use std::time::Duration;
 
 use tonic::{Request, Status};
 
+use crate::domain::Outcome;
 use crate::engine::Engine;
 use crate::wire;
 
 pub use admin::AdminApi;
+pub use exposure::ExposureApi;
 pub use http::{HttpState, router};
 pub use insight::InsightApi;
 pub use measure::MeasureLayer;
@@ -61,6 +64,11 @@ fn deadline<T>(request: &Request<T>) -> Option<Duration> {
         "n" => Duration::from_nanos(count),
         _ => return None,
     })
+}
+
+/// An outcome that does not belong to the command; no command comes to one.
+fn unexpected(outcome: &Outcome) -> Status {
+    Status::internal(format!("unexpected outcome {outcome:?}; please report this"))
 }
 
 /// Runs work that reads the disk where it does not hold up requests.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Waiter, deadline};
+use super::{Waiter, deadline, unexpected};
 use crate::domain::{Body, ItemKind, Merchant, Outcome, Profile, ProfileKey, Rejection, RequestKey};
 use crate::engine::{Engine, PendingWrite};
 use crate::proto::profile_service_server::ProfileService;
@@ -52,9 +52,14 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Items(results) => Ok((applied.revision, results)),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Policy(_)) => {
-                Err(unexpected(&outcome))
-            }
+            outcome @ (Outcome::Done
+            | Outcome::Violation(_)
+            | Outcome::Chunk(_)
+            | Outcome::Policy(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_)) => Err(unexpected(&outcome)),
         }
     }
 
@@ -119,7 +124,14 @@ impl ProfileApi {
         match applied.outcome {
             Outcome::Chunk(outcome) => report.applied(pending.places, applied.revision, &outcome),
             Outcome::Rejected(rejection) => return Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Violation(_) | Outcome::Policy(_)) => {
+            outcome @ (Outcome::Done
+            | Outcome::Items(_)
+            | Outcome::Violation(_)
+            | Outcome::Policy(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_)) => {
                 return Err(unexpected(&outcome));
             }
         }
@@ -136,15 +148,15 @@ fn done(applied: Applied) -> Result<u64, Status> {
     match applied.outcome {
         Outcome::Done => Ok(applied.revision),
         Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-        outcome @ (Outcome::Items(_) | Outcome::Violation(_) | Outcome::Chunk(_) | Outcome::Policy(_)) => {
-            Err(unexpected(&outcome))
-        }
+        outcome @ (Outcome::Items(_)
+        | Outcome::Violation(_)
+        | Outcome::Chunk(_)
+        | Outcome::Policy(_)
+        | Outcome::Session(_)
+        | Outcome::Leases(_)
+        | Outcome::Report(_)
+        | Outcome::Package(_)) => Err(unexpected(&outcome)),
     }
-}
-
-/// An outcome that does not belong to the command; no command comes to one.
-fn unexpected(outcome: &Outcome) -> Status {
-    Status::internal(format!("unexpected outcome {outcome:?}; please report this"))
 }
 
 #[tonic::async_trait]
@@ -373,9 +385,14 @@ impl ProfileService for ProfileApi {
                 decision: i32::from(wire::decision(decision)),
             })),
             Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done | Outcome::Items(_) | Outcome::Chunk(_) | Outcome::Policy(_)) => {
-                Err(unexpected(&outcome))
-            }
+            outcome @ (Outcome::Done
+            | Outcome::Items(_)
+            | Outcome::Chunk(_)
+            | Outcome::Policy(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_)) => Err(unexpected(&outcome)),
         }
     }
 

@@ -5,6 +5,7 @@ mod error;
 mod explain;
 mod explain_json;
 mod explain_text;
+mod exposure;
 mod facts;
 mod governance;
 mod import;
@@ -45,6 +46,8 @@ pub enum ClientCommand {
     Merchant(MerchantCommand),
     /// Import facts that are counted already
     Facts(FactsCommand),
+    /// Report exposures that were delivered
+    Exposure(ExposureCommand),
     /// Import order items, counting them into facts
     Orders(OrdersCommand),
     /// Record and revoke violations
@@ -103,6 +106,7 @@ command!(TrustPurchaseCommand, action: trust_purchase::TrustPurchaseAction, subc
 command!(ProductsCommand, action: products::ProductsAction, subcommand, "`products`.");
 command!(MerchantCommand, action: merchant::MerchantAction, subcommand, "`merchant`.");
 command!(FactsCommand, action: facts::FactsAction, subcommand, "`facts`.");
+command!(ExposureCommand, action: exposure::ExposureAction, subcommand, "`exposure`.");
 command!(OrdersCommand, action: orders::OrdersAction, subcommand, "`orders`.");
 command!(ViolationCommand, action: governance::ViolationAction, subcommand, "`violation`.");
 command!(RightsCommand, action: governance::RightsAction, subcommand, "`rights`.");
@@ -130,6 +134,7 @@ pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), Cl
         ClientCommand::Products(ProductsCommand { target, action }) => products::run(action, &target).await,
         ClientCommand::Merchant(MerchantCommand { target, action }) => merchant::run(action, &target).await,
         ClientCommand::Facts(FactsCommand { target, action }) => facts::run(action, &target).await,
+        ClientCommand::Exposure(ExposureCommand { target, action }) => exposure::run(action, &target).await,
         ClientCommand::Orders(OrdersCommand { target, action }) => orders::run(action, &target).await,
         ClientCommand::Violation(ViolationCommand { target, action }) => governance::violation(action, &target).await,
         ClientCommand::Rights(RightsCommand { target, action }) => governance::rights(action, &target).await,

@@ -6,7 +6,7 @@ use super::random::Draw;
 use super::sheet::{Goods, Offence, Room, SHOP_RIGHTS, Sheet, Stage};
 use super::words::{ANCHORS, CATEGORIES, Category, GOODS_NAMES, PHASES, PLACES, Place, SHOP_NAMES, belongs_to_belt};
 use super::{FIRST_GENERATED, FIRST_PROVIDER, GENERATED_COUNT, PROVIDER_COUNT};
-use crate::domain::{MerchantId, MerchantKind};
+use crate::domain::{MerchantId, MerchantKind, Scene};
 
 /// Median of the orders a week, in millionths.
 const MEDIAN_WEEKLY_ORDERS: u64 = 14 * WHOLE;
@@ -17,16 +17,6 @@ const DAILY_FROM: u64 = 150 * WHOLE;
 
 /// Streams of draws for what merchants take part in begin here: beside those of the merchants themselves.
 const PARTS_FROM: u64 = 1_000_000_000;
-/// The scenes a traffic package can be used in.
-const PACKAGES: [&str; 6] = [
-    "scene_package_live",
-    "scene_package_short_video",
-    "scene_package_image_text",
-    "scene_package_search",
-    "scene_package_mall",
-    "scene_package_store",
-];
-
 /// Writes the first `count` of them.
 pub(super) fn write(stage: &mut Stage, count: u64) {
     for id in FIRST_GENERATED..FIRST_GENERATED + count {
@@ -168,8 +158,7 @@ fn take_part(sheet: &mut Sheet, draw: &mut Draw) {
         sheet.enrolments.push(("quality_mink", 10.min(age)));
     }
     if draw.chance(50) {
-        let scene = draw.pick(&PACKAGES).copied().unwrap_or_default();
-        sheet.enrolments.push((scene, 8.min(age)));
+        sheet.packages.extend(draw.pick(&Scene::ALL));
     }
     // Sells only what others ship.
     if !sheet.is_virtual && draw.chance(5) {

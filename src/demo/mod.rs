@@ -37,7 +37,7 @@ pub use dates::current;
 use facts::Dictionary;
 use sheet::Stage;
 
-use crate::domain::{CounterId, FactRow, HeldRight, MerchantId, Profile, Timestamp, Violation};
+use crate::domain::{Body, CounterId, FactRow, HeldRight, MerchantId, Profile, Scene, Timestamp, Violation};
 
 /// Id of the first generated merchant.
 pub const FIRST_GENERATED: u64 = 1_000;
@@ -48,7 +48,7 @@ pub const FIRST_PROVIDER: u64 = 9_000;
 /// How many service providers there are; their ids follow each other.
 pub const PROVIDER_COUNT: u64 = 12;
 
-/// Everything to load, in this order: profiles, rows, close the last day, rights, violations.
+/// Everything to load, in this order: profiles, rows, close the last day, rights, violations, packages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Population {
     /// Service providers, merchants and their items; owners before what they own.
@@ -59,6 +59,32 @@ pub struct Population {
     pub rights: Vec<(MerchantId, Vec<HeldRight>)>,
     /// Violations to record. Their decisions are taken when they are recorded.
     pub violations: Vec<Violation>,
+    /// Traffic packages, each assigned to a scene.
+    pub packages: Vec<Package>,
+}
+
+/// A traffic package and the scene that its merchant chose for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// Whose.
+    pub merchant: MerchantId,
+    /// For which scene.
+    pub scene: Scene,
+    /// Exposures.
+    pub exposures: u64,
+}
+
+impl Package {
+    /// What gives it and assigns it.
+    #[must_use]
+    pub fn commands(self) -> [Body; 2] {
+        let Self { merchant, scene, exposures } = self;
+        let (author, reason) = ("demo".to_owned(), "a package of the demo".to_owned());
+        [
+            Body::GrantPackage { merchant, exposures, expires_at: None, author, reason },
+            Body::AssignPackage { merchant, scene, exposures, is_release: false },
+        ]
+    }
 }
 
 /// The id of a merchant's live room at a position below 10.

@@ -6,7 +6,7 @@ use super::counters::Flow;
 use super::facts::Standing;
 use super::script::merchant;
 use super::sheet::{ORDINARY, Sheet, Stage};
-use crate::domain::MerchantKind;
+use crate::domain::{MerchantKind, Scene};
 
 /// Kuai brand "YeXin": monthly GMV 2 M to 10 M+, orders above 700 yuan, fan purchase rate 76.71 %.
 pub(super) const YEXIN: u64 = 1;
@@ -56,7 +56,7 @@ fn kuai_brands() -> Vec<Sheet> {
             .opened(150)
             .served_by(9_000)
             .enrolled("double_11", 20)
-            .enrolled("scene_package_live", 8)
+            .package(Scene::Live)
             .orders_a_day(&[(0, 490), (30, 300), (60, 180), (90, 95)])
             .order_value(720)
             .careful()
@@ -82,8 +82,8 @@ fn kuai_brands() -> Vec<Sheet> {
             .tagged("benchmark")
             .fans(3_100_000)
             .served_by(9_001)
-            .enrolled("scene_package_short_video", 8)
-            .enrolled("scene_package_mall", 8)
+            .package(Scene::ShortVideo)
+            .package(Scene::Mall)
             .orders_a_day(&[(0, 2_100), (30, 1_900), (60, 1_800), (90, 1_500), (180, 1_200), (365, 800)])
             .order_value(168)
             .careful()

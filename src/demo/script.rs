@@ -3,7 +3,7 @@
 use super::counters::{Flow, WHOLE};
 use super::facts::{Detail, Standing};
 use super::sheet::{Goods, Offence, Room, SHOP_RIGHTS, Sheet};
-use crate::domain::{MerchantId, MerchantKind, OrderContext};
+use crate::domain::{MerchantId, MerchantKind, OrderContext, Scene};
 
 /// An ordinary merchant of one category, told daily, with one live room, open for two years.
 pub(super) fn merchant(id: u64, name: &str, category: &str) -> Sheet {
@@ -52,6 +52,11 @@ impl Sheet {
 
     pub(super) fn enrolled(mut self, list: &'static str, days: i32) -> Self {
         self.enrolments.push((list, days));
+        self
+    }
+
+    pub(super) fn package(mut self, scene: Scene) -> Self {
+        self.packages.push(scene);
         self
     }
 

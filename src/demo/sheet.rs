@@ -3,11 +3,14 @@
 use super::counters::Flow;
 use super::facts::{Detail, Dictionary, Habits, Standing, Trade};
 use super::random::Draw;
-use super::{Population, live_room_id, product_id, short_video_id, violation_id};
+use super::{Package, Population, live_room_id, product_id, short_video_id, violation_id};
 use crate::domain::{
     DAY_MS, Day, Decision, Enrolment, HeldRight, ItemId, ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind,
-    OrderContext, Product, Profile, ProviderId, ServiceProvider, ShortVideo, Subject, Timestamp, Violation,
+    OrderContext, Product, Profile, ProviderId, Scene, ServiceProvider, ShortVideo, Subject, Timestamp, Violation,
 };
+
+/// Exposures of a traffic package.
+const PACKAGE: u64 = 200_000;
 
 /// The rights every shop can hold.
 pub(super) const SHOP_RIGHTS: [&str; 5] = [
@@ -83,6 +86,8 @@ pub(super) struct Sheet {
     pub(super) prior_identity: bool,
     /// List and days before today.
     pub(super) enrolments: Vec<(&'static str, i32)>,
+    /// Scenes it has a traffic package for.
+    pub(super) packages: Vec<Scene>,
     pub(super) rooms: Vec<Room>,
     pub(super) goods: Vec<Goods>,
     pub(super) is_virtual: bool,
@@ -119,6 +124,7 @@ impl Sheet {
             tags: Vec::new(),
             prior_identity: false,
             enrolments: Vec::new(),
+            packages: Vec::new(),
             rooms: Vec::new(),
             goods: Vec::new(),
             is_virtual: false,
@@ -207,6 +213,8 @@ impl Stage {
                 until: None,
             })
             .collect();
+        let packages = sheet.packages.iter().map(|scene| Package { merchant: id, scene: *scene, exposures: PACKAGE });
+        self.population.packages.extend(packages);
         if !rights.is_empty() {
             self.population.rights.push((id, rights));
         }

@@ -1,6 +1,6 @@
 //! Words of allocation that commands speak: accounts, leases, reservations, reports of exposures (DESIGN section 7).
 
-use super::{Day, MerchantId, Scene, TargetKind, Timestamp};
+use super::{DAY_MS, Day, MerchantId, Scene, TargetKind, Timestamp};
 
 /// Length of the span of time that a reservation's id names.
 pub const BUCKET_MS: i64 = 10_000;
@@ -8,6 +8,10 @@ pub const BUCKET_MS: i64 = 10_000;
 pub const RESERVATION_MS: i64 = 600_000;
 /// Exposures may be reported so long after they occurred, and what a crash left undecided is kept for them so long.
 pub const REPORT_WINDOW_DAYS: i32 = 7;
+/// The same in milliseconds.
+pub const REPORT_WINDOW_MS: i64 = 7 * DAY_MS;
+/// Clocks of those who report may be ahead of the server's by this much.
+pub const REPORT_AHEAD_MS: i64 = 600_000;
 
 /// Whose part of a programme's exposures an account keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +86,12 @@ impl ReservationId {
     #[must_use]
     pub fn bucket(self) -> u32 {
         u32::try_from(low(self.0 >> SEQUENCE_BITS, BUCKET_BITS)).unwrap_or(0)
+    }
+
+    /// The first instant of the bucket it was granted in.
+    #[must_use]
+    pub fn granted_from(self) -> Timestamp {
+        Timestamp(BUCKETS_FROM_MS.saturating_add(i64::from(self.bucket()).saturating_mul(BUCKET_MS)))
     }
 
     /// The last instant at which a report of it is on time.
@@ -164,10 +174,35 @@ pub struct NewGuarantee {
     pub expected: Option<u64>,
 }
 
+/// What becomes of a report of exposures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportOutcome {
+    /// It had been taken before: nothing was counted.
+    pub is_duplicate: bool,
+    /// Exposures of all its rows.
+    pub exposures: u64,
+    /// Of these, for reservations that came after their deadline.
+    pub late: u64,
+    /// Exposures that name no registered merchant, and for every bit of a programme that does not serve, its exposures.
+    pub unattributed: u64,
+    /// Exposures by which accounts went further beyond their limits, summed over accounts.
+    pub over_budget: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::{BUCKET_MS, RESERVATION_MS, ReservationId};
     use crate::domain::Timestamp;
+
+    #[test]
+    fn a_deadline_follows_the_end_of_its_bucket() {
+        let at = Timestamp(1_790_000_000_000);
+        for (granted, bucket_begins) in [(at, at), (at.plus_ms(9_999), at), (at.plus_ms(10_000), at.plus_ms(10_000))] {
+            let id = ReservationId::new(1, ReservationId::bucket_of(granted), 0);
+            assert_eq!(id.granted_from(), bucket_begins);
+            assert_eq!(id.deadline(), bucket_begins.plus_ms(BUCKET_MS + RESERVATION_MS));
+        }
+    }
 
     #[test]
     fn an_id_is_its_parts() {

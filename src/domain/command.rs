@@ -1,8 +1,9 @@
 //! Commands: what the one ordered log holds, and what applying one comes to.
 
 use super::{
-    CounterId, Day, DayFacts, Decision, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, PolicyOutcome,
-    PolicyPublish, Profile, ProfileKey, Subject, Timestamp, Violation,
+    CounterId, Day, DayFacts, Decision, ExposureRow, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, NewGuarantee,
+    PolicyOutcome, PolicyPublish, Profile, ProfileKey, ProgrammeChange, Renewal, ReportOutcome, Scene, Subject,
+    Timestamp, Violation,
 };
 
 /// Version of the meaning of commands that this program writes. Since 2, a policy text that was published before keeps
@@ -118,6 +119,64 @@ pub enum Body {
         /// Revision of the command that began it.
         began: u64,
     },
+    /// A node begins to serve. Leases of its earlier sessions are kept for reports still to come, then released.
+    OpenSession,
+    /// What a node gives back of its leases and asks for more.
+    RenewLeases {
+        /// Its session, which must be the last it opened.
+        session: u32,
+        /// What it wants of each account.
+        renewals: Vec<Renewal>,
+    },
+    /// Exposures that were delivered.
+    ReportExposures {
+        /// What was shown.
+        rows: Vec<ExposureRow>,
+    },
+    /// Changes a programme beside the policy.
+    ChangeProgramme {
+        /// Which, by id.
+        programme: String,
+        /// How.
+        change: ProgrammeChange,
+        /// Revision of the last change it follows from, 0 for none, if that matters.
+        expected_revision: Option<u64>,
+        /// Who asks for it.
+        author: String,
+        /// Why.
+        reason: String,
+    },
+    /// Promises members of a programme the exposures of its guarantee, from now on.
+    BeginGuarantees {
+        /// Bit of the programme.
+        bit: u8,
+        /// To whom.
+        guarantees: Vec<NewGuarantee>,
+    },
+    /// Gives a merchant a package of exposures.
+    GrantPackage {
+        /// Whose.
+        merchant: MerchantId,
+        /// How many.
+        exposures: u64,
+        /// What is not spent is void from then on; none keeps it for ever.
+        expires_at: Option<Timestamp>,
+        /// Who gives it.
+        author: String,
+        /// Why.
+        reason: String,
+    },
+    /// Moves exposures of a merchant's packages to a scene, or back.
+    AssignPackage {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which scene.
+        scene: Scene,
+        /// How many.
+        exposures: u64,
+        /// Back from the scene: only what is neither spent there nor leased.
+        is_release: bool,
+    },
 }
 
 /// A profile to write.
@@ -162,6 +221,14 @@ pub enum Outcome {
     Chunk(ChunkOutcome),
     /// A change of policy was taken.
     Policy(PolicyOutcome),
+    /// A session was opened: its number.
+    Session(u32),
+    /// Exposures granted to each renewal, in its order.
+    Leases(Vec<u64>),
+    /// Exposures were counted.
+    Report(ReportOutcome),
+    /// A package was given: its number.
+    Package(u64),
     /// Nothing was changed.
     Rejected(Rejection),
 }
@@ -262,6 +329,62 @@ pub enum Rejection {
     NoProgrammeBit {
         /// Which bit comes free next, and when.
         shortage: String,
+    },
+    /// Leases are renewed by a session that another has followed.
+    #[error("session {session} is not the current one of its node")]
+    SessionOver {
+        /// The session named.
+        session: u32,
+    },
+    /// A row of a report occurred before the time that reports are remembered for.
+    #[error("rows[{row}] occurred before {}, the earliest instant that can still be reported", oldest.0)]
+    ReportTooOld {
+        /// Position of the row.
+        row: u32,
+        /// The earliest instant that can be reported.
+        oldest: Timestamp,
+    },
+    /// A row of a report lies ahead.
+    #[error("rows[{row}] occurred after {}, 10 minutes ahead of state time", latest.0)]
+    ExposureInFuture {
+        /// Position of the row.
+        row: u32,
+        /// The last instant that can be reported.
+        latest: Timestamp,
+    },
+    /// No programme of the serving policy has the id or bit.
+    #[error("there is no programme {programme}")]
+    UnknownProgramme {
+        /// Its id, or `bit 7`.
+        programme: String,
+    },
+    /// The programme has no such budget.
+    #[error("programme {programme} has no {what}")]
+    ProgrammeWithout {
+        /// Its id.
+        programme: String,
+        /// `budget`, `budget of its own in mall`, `guarantee`.
+        what: String,
+    },
+    /// The merchant is not a member of the programme.
+    #[error("merchant {} is not a member of the programme", merchant.0)]
+    NotMember {
+        /// Which.
+        merchant: MerchantId,
+    },
+    /// A guarantee of the programme is running for the merchant.
+    #[error("merchant {} has a guarantee of the programme until {}", merchant.0, until.0)]
+    GuaranteeRuns {
+        /// Which.
+        merchant: MerchantId,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// Fewer exposures of packages can be moved.
+    #[error("only {available} exposures can be moved")]
+    PackageShort {
+        /// How many can.
+        available: u64,
     },
 }
 

@@ -15,8 +15,8 @@ mod time;
 mod violation;
 
 pub use allocation::{
-    AccountKey, BUCKET_MS, ExposureRow, NewGuarantee, ProgrammeChange, REPORT_WINDOW_DAYS, RESERVATION_MS, Renewal,
-    ReservationId, Scope,
+    AccountKey, BUCKET_MS, ExposureRow, NewGuarantee, ProgrammeChange, REPORT_AHEAD_MS, REPORT_WINDOW_DAYS,
+    REPORT_WINDOW_MS, RESERVATION_MS, Renewal, ReportOutcome, ReservationId, Scope,
 };
 pub use command::{
     Body, ChunkOutcome, Command, FactRow, Outcome, PolicyText, Rejection, RequestKey, SEMANTICS, Upsert,

@@ -58,6 +58,20 @@ impl Day {
         Week(self.0.saturating_add(3).div_euclid(7))
     }
 
+    /// The first day of its calendar month.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        let (.., day) = self.civil();
+        self.plus(i32::try_from(1_i64.saturating_sub(day)).unwrap_or(0))
+    }
+
+    /// The first day of its calendar year.
+    #[must_use]
+    pub fn first_of_year(self) -> Self {
+        let (year, ..) = self.civil();
+        i32::try_from(year).ok().and_then(|year| Self::from_civil(year, 1, 1)).unwrap_or(self)
+    }
+
     /// Reads `YYYY-MM-DD`. `None` for anything else and for days that do not exist.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -172,6 +186,23 @@ mod tests {
     fn every_day_of_two_centuries_reads_back() {
         for number in -36_525..36_525 {
             assert_eq!(Day::parse(&Day(number).to_string()), Some(Day(number)));
+        }
+    }
+
+    #[test]
+    fn months_and_years_begin() {
+        let cases = [
+            ("2024-02-29", "2024-02-01", "2024-01-01"),
+            ("2023-12-31", "2023-12-01", "2023-01-01"),
+            ("2024-01-01", "2024-01-01", "2024-01-01"),
+            ("2023-03-01", "2023-03-01", "2023-01-01"),
+        ];
+        for (day, month, year) in cases {
+            let day = Day::parse(day).expect("a date");
+            assert_eq!(
+                (day.first_of_month().to_string(), day.first_of_year().to_string()),
+                (month.into(), year.into())
+            );
         }
     }
 

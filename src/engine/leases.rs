@@ -4,16 +4,18 @@
 //! whose deadline has passed, asks [`NodeAccounts`] what it wants and has too much of, writes that as one command, and
 //! hands the grants over. No request waits for a turn.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tracing::{error, info, warn};
 
+use super::error::WriteError;
+use super::writer::WriterHandle;
 use crate::clock::{Clock, Stopwatch};
-use crate::domain::{Renewal, Timestamp};
+use crate::domain::{Body, Outcome, Rejection, Renewal, Timestamp};
 use crate::state::{NodeAccounts, ProgrammeLeases, State};
 use crate::telemetry::{LeaseGauges, LeaseMetrics};
 
@@ -22,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// No sooner than this after the last: accounts that run low together are renewed together.
 const BREATH: Duration = Duration::from_millis(20);
 /// Accounts renewed by one command at most.
-const BATCH: usize = 4_096;
+const BATCH: usize = 2_000;
 /// Commands of one turn at most.
 const COMMANDS: usize = 8;
 /// How often the gauges are set.
@@ -32,12 +34,6 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The log as the manager of leases sees it. It waits for what it writes; only its own thread calls it.
 pub trait LeaseLog: Send {
-    /// Opens a session of this node; what earlier ones held is no longer theirs. Answers its number, not 0.
-    ///
-    /// # Errors
-    /// When it is not known to be durable and applied.
-    fn open_session(&self) -> Result<u32, LeaseError>;
-
     /// Renews leases of a session; answers how much was granted to each, in order. Without renewals it only moves state
     /// time to the present.
     ///
@@ -60,6 +56,37 @@ pub enum LeaseError {
     SessionOver(u32),
 }
 
+/// The writer as the manager sees it. It does not keep the writer from stopping.
+pub(super) struct WriterLog(pub(super) Weak<WriterHandle>);
+
+impl WriterLog {
+    fn write(&self, body: Body) -> Result<Outcome, LeaseError> {
+        let not_logged = |cause: WriteError| LeaseError::NotLogged(cause.to_string());
+        let writer = self.0.upgrade().ok_or(WriteError::ShuttingDown).map_err(not_logged)?;
+        let answer = writer.submit(None, body).map_err(not_logged)?;
+        match answer.blocking_recv() {
+            Ok(Ok(applied)) => Ok(applied.outcome),
+            Ok(Err(cause @ WriteError::ClockJumped { .. })) => Err(not_logged(cause)),
+            Ok(Err(cause)) => Err(LeaseError::Unknown(cause.to_string())),
+            Err(_) => Err(LeaseError::Unknown(WriteError::ShuttingDown.to_string())),
+        }
+    }
+}
+
+impl LeaseLog for WriterLog {
+    fn renew(&self, session: u32, renewals: &[Renewal]) -> Result<Vec<u64>, LeaseError> {
+        match self.write(Body::RenewLeases { session, renewals: renewals.to_vec() })? {
+            Outcome::Leases(granted) => Ok(granted),
+            Outcome::Rejected(Rejection::SessionOver { session }) => Err(LeaseError::SessionOver(session)),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn unexpected(outcome: &Outcome) -> LeaseError {
+    LeaseError::Unknown(format!("leases were answered with {outcome:?}"))
+}
+
 /// What the manager looks at.
 pub struct LeaseContext {
     /// The leases.
@@ -78,7 +105,7 @@ pub struct LeaseManager {
 }
 
 impl LeaseManager {
-    /// Starts it. It opens its session first: until then nothing with a limit can be charged.
+    /// Starts it, in the session that the node has begun.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -108,6 +135,13 @@ impl LeaseManager {
                 error!("the thread of leases panicked; what it held is released after the window of reports");
             }
         }
+    }
+}
+
+impl Drop for LeaseManager {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        self.node.wake();
     }
 }
 
@@ -146,15 +180,6 @@ impl Worker {
 
     /// Answers whether all went well.
     fn turn(&mut self) -> bool {
-        if self.context.node.session() == 0 {
-            match self.log.open_session() {
-                Ok(session) => {
-                    info!(session, "opened a session of leases");
-                    self.context.node.begin(session);
-                }
-                Err(failure) => return self.note(Err(failure)),
-            }
-        }
         let at = self.state_time();
         self.context.node.expire(at);
         for _ in 0..COMMANDS {
@@ -290,10 +315,6 @@ mod tests {
     }
 
     impl LeaseLog for Arc<Ledger> {
-        fn open_session(&self) -> Result<u32, LeaseError> {
-            Ok(5)
-        }
-
         fn renew(&self, session: u32, renewals: &[Renewal]) -> Result<Vec<u64>, LeaseError> {
             assert_eq!(session, 5);
             if self.refuses.load(Ordering::SeqCst) {
@@ -312,6 +333,7 @@ mod tests {
 
     fn started(left: u64) -> (Arc<NodeAccounts>, Arc<Ledger>, LeaseManager) {
         let node = Arc::new(NodeAccounts::default());
+        node.begin(5);
         let ledger = Arc::new(Ledger { left: AtomicU64::new(left), ..Ledger::default() });
         let state = Arc::new(RwLock::new(State::default()));
         let context = LeaseContext { node: node.clone(), state, clock: Arc::new(SystemClock::default()) };
@@ -341,7 +363,6 @@ mod tests {
             charged == 1_000
         });
         until(|| node.is_spent(&ACCOUNT));
-        assert_eq!(node.session(), 5);
         node.release(&[ACCOUNT], bucket);
         manager.shut_down();
         assert_eq!(ledger.left.load(Ordering::SeqCst), 1, "what was not reserved is the ledger's again");

@@ -8,6 +8,7 @@ mod policy;
 mod recovery;
 mod score;
 mod search;
+mod settle;
 mod simulate;
 mod tally;
 mod trust_purchase;
@@ -24,7 +25,7 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::Clock;
 use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, Rejection, RequestKey, Subject, Timestamp};
 use crate::log::{Log, LogError};
-use crate::state::{Applied, Hot, RestoreError, State};
+use crate::state::{Applied, Hot, NodeAccounts, RestoreError, State};
 use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
@@ -35,6 +36,7 @@ pub use policy::PolicySource;
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
+pub use settle::Settle;
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
 pub use trust_purchase::{
@@ -47,6 +49,7 @@ pub use validate::{
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
+use leases::WriterLog;
 use writer::{Writer, WriterHandle};
 
 /// The running service, without its wire.
@@ -55,7 +58,9 @@ pub struct Engine {
     state: Arc<RwLock<State>>,
     store: Store,
     clock: Arc<dyn Clock>,
-    writer: WriterHandle,
+    writer: Arc<WriterHandle>,
+    node: Arc<NodeAccounts>,
+    leases: LeaseManager,
     revisions: watch::Receiver<u64>,
     close_days: bool,
     policy_source: RwLock<PolicySource>,
@@ -92,6 +97,9 @@ pub enum StartError {
     /// Real time on a simulated data folder, or the other way round.
     #[error("{0}")]
     Time(String),
+    /// The session of this node cannot be written.
+    #[error("opening a session: {0}")]
+    Session(String),
     /// The writer's thread cannot be started.
     #[error("starting the writer: {0}")]
     Thread(#[from] std::io::Error),
@@ -126,12 +134,18 @@ impl Engine {
         // What recovery made again was counted when it happened.
         drop(state.take_membership_changes());
         let hot = state.hot().clone();
+        let node = Arc::new(NodeAccounts::default());
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
-        let writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings).spawn()?;
+        let mut writer =
+            Writer::new(log, store.clone(), state.clone(), clock.clone(), published, node.clone(), settings);
+        writer.open_session().map_err(StartError::Session)?;
+        let writer = Arc::new(writer.spawn()?);
+        let context = LeaseContext { node: node.clone(), state: state.clone(), clock: clock.clone() };
+        let leases = LeaseManager::start(context, Box::new(WriterLog(Arc::downgrade(&writer))))?;
         let policy_source = RwLock::default();
-        Ok(Self { hot, state, store, clock, writer, revisions, close_days, policy_source })
+        Ok(Self { hot, state, store, clock, writer, node, leases, revisions, close_days, policy_source })
     }
 
     /// Writes: durable, applied and visible when it answers.
@@ -176,6 +190,12 @@ impl Engine {
     #[must_use]
     pub fn hot(&self) -> &Hot {
         &self.hot
+    }
+
+    /// What this node may spend by itself.
+    #[must_use]
+    pub fn node(&self) -> &NodeAccounts {
+        &self.node
     }
 
     /// Whether writes are taken, and if not why.
@@ -226,6 +246,10 @@ impl Engine {
                 Outcome::Items(_)
                 | Outcome::Violation(_)
                 | Outcome::Chunk(_)
+                | Outcome::Session(_)
+                | Outcome::Leases(_)
+                | Outcome::Report(_)
+                | Outcome::Package(_)
                 | Outcome::Policy(_)
                 | Outcome::Rejected(_) => return Ok(applied),
             }
@@ -296,8 +320,9 @@ impl Engine {
         self.store.state_hash()
     }
 
-    /// Stops the writer after what was submitted, and waits for it; later writes are refused.
+    /// Gives leases back, stops the writer after what was submitted, and waits for it; later writes are refused.
     pub fn shut_down(&self) {
+        self.leases.shut_down();
         self.writer.shut_down();
     }
 }

@@ -83,6 +83,10 @@ impl Engine {
                 | Outcome::Items(_)
                 | Outcome::Violation(_)
                 | Outcome::Chunk(_)
+                | Outcome::Session(_)
+                | Outcome::Leases(_)
+                | Outcome::Report(_)
+                | Outcome::Package(_)
                 | Outcome::Rejected(_) => {
                     telemetry::policy_change(kind, "refused");
                     return Ok(applied);

@@ -131,7 +131,8 @@ impl Engine {
         } else {
             HashMap::default()
         };
-        let open = (world.open(), open_programmes(&candidate.programmes, now));
+        let paused = self.read(|state| state.paused());
+        let open = (world.open(), open_programmes(&candidate.programmes, now) & !paused);
         let rules = Scene::ALL.map(|scene| {
             let before = world.policy.weight_rules.in_scene(scene, open.0, false);
             (scene, before, candidate.weight_rules.in_scene(scene, open.1, false))

@@ -10,8 +10,9 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
 use super::error::WriteError;
+use super::settle::Settle;
 use crate::clock::{Clock, Stopwatch};
-use crate::domain::{Body, Command, Day, RequestKey, SEMANTICS, Timestamp};
+use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
 use crate::state::{Applied, State, Transition};
 use crate::store::Store;
@@ -158,6 +159,8 @@ pub(super) struct Writer {
     trimmed: u64,
     /// The second world that is being built, and since when.
     building: Option<(u64, Stopwatch)>,
+    /// Leases of this node.
+    node: Arc<dyn Settle>,
 }
 
 impl Writer {
@@ -167,13 +170,29 @@ impl Writer {
         state: Arc<RwLock<State>>,
         clock: Arc<dyn Clock>,
         published: watch::Sender<u64>,
+        node: Arc<dyn Settle>,
         settings: WriterSettings,
     ) -> Self {
         let agreed = (clock.now(), clock.monotonic_ms());
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
         let (synced, trimmed, building) = (0, 0, None);
-        Self { log, store, state, clock, published, settings, status, metrics, agreed, synced, trimmed, building }
+        Self { log, store, state, clock, published, settings, status, metrics, agreed, synced, trimmed, building, node }
+    }
+
+    /// Opens the session of this start, before anything is served.
+    pub(super) fn open_session(&mut self) -> Result<(), String> {
+        let (stamp, node) = (self.clock.now(), self.settings.node);
+        let command = Command { stamp, node, semantics: SEMANTICS, request: None, body: Body::OpenSession };
+        let applied = self.append_and_apply(self.log.last() + 1, &[command])?;
+        self.published.send_replace(self.log.last());
+        for applied in applied {
+            if let Outcome::Session(session) = applied.outcome {
+                info!(session, "opened a session");
+                self.node.begin(session);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn spawn(self) -> std::io::Result<WriterHandle> {
@@ -306,7 +325,13 @@ impl Writer {
             let mut state = self.state.write();
             for command in run {
                 revision += 1;
-                applied.push(state.apply(revision, command, &self.store).map_err(|error| error.to_string())?);
+                let outcome = state.apply(revision, command, &self.store).map_err(|error| error.to_string())?;
+                if let (Body::ReportExposures { rows }, Outcome::Report(report)) = (&command.body, &outcome.outcome)
+                    && !report.is_duplicate
+                {
+                    self.node.settled(&state, rows);
+                }
+                applied.push(outcome);
                 // Whether a second world begins is decided by applying: by the command, or because its time has come.
                 if state.transition().is_some_and(Transition::is_waiting) {
                     self.start_transition(&mut state, revision)?;
@@ -448,6 +473,9 @@ fn weight_of(body: &Body) -> usize {
         Body::RecordFacts { rows } => rows.len(),
         Body::ImportChunk { profiles, rows, .. } => profiles.len() + rows.len(),
         Body::SetRights { rights, .. } => rights.len(),
+        Body::ReportExposures { rows } => rows.len(),
+        Body::RenewLeases { renewals, .. } => renewals.len(),
+        Body::BeginGuarantees { guarantees, .. } => guarantees.len(),
         // It begins a second world, and so its run ends.
         Body::CloseDay { .. } | Body::PublishPolicy(_) | Body::RollbackPolicy { .. } => LOCK_WEIGHT,
         Body::Tick
@@ -455,6 +483,10 @@ fn weight_of(body: &Body) -> usize {
         | Body::RecordViolation(_)
         | Body::RevokeViolation { .. }
         | Body::SetKillSwitch { .. }
+        | Body::OpenSession
+        | Body::ChangeProgramme { .. }
+        | Body::GrantPackage { .. }
+        | Body::AssignPackage { .. }
         | Body::Activate { .. } => 1,
     }
 }

@@ -5,7 +5,7 @@ use super::expression::Refusal;
 use super::layout::LayoutBuilder;
 use super::model::CounterKind;
 use super::problem::did_you_mean;
-use crate::domain::{Capability, TargetKind};
+use crate::domain::{Capability, Scene, TargetKind};
 use crate::trust::{Anchor, FlagColumn, Layer, ListColumn, NumberColumn, Span, TextColumn, Window};
 
 /// What expressions can see.
@@ -94,7 +94,7 @@ impl Known {
 }
 
 /// Names without a part that the policy declares.
-pub(super) const FIXED: [&str; 40] = [
+pub(super) const FIXED: [&str; 41] = [
     "merchant.fan_count",
     "merchant.days_since_opening",
     "merchant.days_since_first_sale",
@@ -107,6 +107,7 @@ pub(super) const FIXED: [&str; 40] = [
     "merchant.tags",
     "merchant.categories",
     "merchant.enrolments",
+    "merchant.packages",
     "merchant.stage",
     "merchant.prior_identity_violation",
     "merchant.ships_goods",
@@ -210,6 +211,10 @@ impl Scope<'_> {
             "tags" => list(ListColumn::Tags),
             "categories" => list(ListColumn::Categories),
             "enrolments" => list(ListColumn::Enrolments),
+            "packages" => {
+                let scenes = Scene::ALL.map(|scene| scene.name().to_owned()).to_vec();
+                Column::List { column: ListColumn::Packages, known: Known::OneOf("scene", scenes) }
+            }
             "prior_identity_violation" => Column::Flag(FlagColumn::PriorIdentityViolation),
             "ships_goods" => Column::Flag(FlagColumn::ShipsGoods { no_logistics: self.no_logistics.to_vec() }),
             _ => return None,

@@ -191,6 +191,10 @@ impl<'a> Words<'a> {
             ListColumn::Tags => format!("{not}tagged `{entry}`"),
             ListColumn::Categories => format!("{} {}", if negated { "does not sell" } else { "sells" }, quoted(entry)),
             ListColumn::Enrolments => format!("{not}on the list `{entry}`"),
+            ListColumn::Packages => {
+                let has = if negated { "nothing" } else { "something" };
+                format!("{has} left of its packages for {}", entry.replace('_', " "))
+            }
             ListColumn::Rights => {
                 let right = self.policy.model.rights.iter().find(|right| right.id == entry);
                 let name = right.map_or(entry, |right| right.name.as_str());

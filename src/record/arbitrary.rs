@@ -5,10 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::domain::{
-    Body, ChunkOutcome, Command, CounterId, Day, DayFacts, Decision, Enrolment, FactRow, FieldMask, HeldRight, ItemId,
-    ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind, OrderContext, Outcome, PolicyOutcome, PolicyPublish,
-    PolicyText, Product, Profile, ProfileKey, ProviderId, Rejection, RequestKey, ServiceProvider, ShortVideo, Subject,
-    Timestamp, Upsert, Violation,
+    AccountKey, Body, ChunkOutcome, Command, CounterId, Day, DayFacts, Decision, Enrolment, ExposureRow, FactRow,
+    FieldMask, HeldRight, ItemId, ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind, NewGuarantee, OrderContext,
+    Outcome, PolicyOutcome, PolicyPublish, PolicyText, Product, Profile, ProfileKey, ProgrammeChange, ProviderId,
+    Rejection, Renewal, ReportOutcome, RequestKey, ReservationId, Scene, Scope, ServiceProvider, ShortVideo, Subject,
+    TargetKind, Timestamp, Upsert, Violation,
 };
 
 pub(crate) fn text() -> impl Strategy<Value = String> {
@@ -202,7 +203,95 @@ fn upsert() -> impl Strategy<Value = Upsert> {
     (profile(), option::of(any::<u64>())).prop_map(|(profile, expected_revision)| Upsert { profile, expected_revision })
 }
 
-fn body() -> impl Strategy<Value = Body> {
+pub(crate) fn scene() -> impl Strategy<Value = Scene> {
+    prop::sample::select(Scene::ALL.to_vec())
+}
+
+pub(crate) fn account_key() -> impl Strategy<Value = AccountKey> {
+    let scope = prop_oneof![
+        Just(Scope::Programme),
+        scene().prop_map(Scope::Scene),
+        Just(Scope::Head),
+        merchant_id().prop_map(Scope::Member),
+        merchant_id().prop_map(Scope::Cap),
+        (merchant_id(), scene()).prop_map(|(merchant, scene)| Scope::Wallet(merchant, scene)),
+    ];
+    (any::<u8>(), scope, day()).prop_map(|(bit, scope, period)| AccountKey { bit, scope, period })
+}
+
+fn exposure_row() -> impl Strategy<Value = ExposureRow> {
+    let ids = vec(any::<u64>().prop_map(ReservationId), 0..3);
+    (
+        (prop::sample::select(TargetKind::ALL.to_vec()), any::<u64>(), option::of(merchant_id()), scene()),
+        (any::<u64>(), any::<u64>(), ids),
+        (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), timestamp()),
+    )
+        .prop_map(|((kind, target, merchant, scene), (policy_version, programmes, reservations), counts)| {
+            let (exposures, clicks, orders, gmv_fen, occurred_at) = counts;
+            ExposureRow {
+                kind,
+                target,
+                merchant,
+                scene,
+                policy_version,
+                programmes,
+                reservations,
+                exposures,
+                clicks,
+                orders,
+                gmv_fen,
+                occurred_at,
+            }
+        })
+}
+
+pub(crate) fn programme_change() -> impl Strategy<Value = ProgrammeChange> {
+    prop_oneof![
+        Just(ProgrammeChange::Pause),
+        Just(ProgrammeChange::Resume),
+        (option::of(scene()), option::of(any::<u64>()))
+            .prop_map(|(scene, exposures)| ProgrammeChange::AdjustBudget { scene, exposures }),
+    ]
+}
+
+fn allocation_body() -> impl Strategy<Value = Body> {
+    let renewal = (account_key(), any::<u64>(), any::<u64>()).prop_map(|(account, wanted, returned)| Renewal {
+        account,
+        wanted,
+        returned,
+    });
+    let guarantee =
+        (merchant_id(), option::of(any::<u64>())).prop_map(|(merchant, expected)| NewGuarantee { merchant, expected });
+    prop_oneof![
+        Just(Body::OpenSession),
+        (any::<u32>(), vec(renewal, 0..4)).prop_map(|(session, renewals)| Body::RenewLeases { session, renewals }),
+        vec(exposure_row(), 0..4).prop_map(|rows| Body::ReportExposures { rows }),
+        (text(), programme_change(), option::of(any::<u64>()), text(), text()).prop_map(
+            |(programme, change, expected_revision, author, reason)| Body::ChangeProgramme {
+                programme,
+                change,
+                expected_revision,
+                author,
+                reason,
+            }
+        ),
+        (any::<u8>(), vec(guarantee, 0..4)).prop_map(|(bit, guarantees)| Body::BeginGuarantees { bit, guarantees }),
+        (merchant_id(), any::<u64>(), option::of(timestamp()), text(), text()).prop_map(
+            |(merchant, exposures, expires_at, author, reason)| Body::GrantPackage {
+                merchant,
+                exposures,
+                expires_at,
+                author,
+                reason,
+            }
+        ),
+        (merchant_id(), scene(), any::<u64>(), any::<bool>()).prop_map(|(merchant, scene, exposures, is_release)| {
+            Body::AssignPackage { merchant, scene, exposures, is_release }
+        }),
+    ]
+}
+
+fn profile_body() -> impl Strategy<Value = Body> {
     let mask = option::of(any::<u32>().prop_map(FieldMask));
     let chunk = (text(), any::<u64>(), vec(profile(), 0..3), fact_rows());
     prop_oneof![
@@ -236,6 +325,10 @@ fn body() -> impl Strategy<Value = Body> {
     ]
 }
 
+fn body() -> impl Strategy<Value = Body> {
+    prop_oneof![2 => profile_body(), 1 => allocation_body()]
+}
+
 pub(crate) fn command() -> impl Strategy<Value = Command> {
     (timestamp(), any::<u32>(), any::<u32>(), option::of(request_key()), body())
         .prop_map(|(stamp, node, semantics, request, body)| Command { stamp, node, semantics, request, body })
@@ -257,7 +350,26 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
         (any::<u64>(), any::<u64>()).prop_map(|(sequence, committed)| Rejection::ImportGap { sequence, committed }),
         text().prop_map(|problem| Rejection::BadPolicy { problem }),
         text().prop_map(|shortage| Rejection::NoProgrammeBit { shortage }),
+        any::<u32>().prop_map(|session| Rejection::SessionOver { session }),
+        (any::<u32>(), timestamp()).prop_map(|(row, oldest)| Rejection::ReportTooOld { row, oldest }),
+        (any::<u32>(), timestamp()).prop_map(|(row, latest)| Rejection::ExposureInFuture { row, latest }),
+        text().prop_map(|programme| Rejection::UnknownProgramme { programme }),
+        (text(), text()).prop_map(|(programme, what)| Rejection::ProgrammeWithout { programme, what }),
+        merchant_id().prop_map(|merchant| Rejection::NotMember { merchant }),
+        (merchant_id(), timestamp()).prop_map(|(merchant, until)| Rejection::GuaranteeRuns { merchant, until }),
+        any::<u64>().prop_map(|available| Rejection::PackageShort { available }),
     ]
+}
+
+fn report_outcome() -> impl Strategy<Value = ReportOutcome> {
+    let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+    (any::<bool>(), counts).prop_map(|(is_duplicate, (exposures, late, unattributed, over_budget))| ReportOutcome {
+        is_duplicate,
+        exposures,
+        late,
+        unattributed,
+        over_budget,
+    })
 }
 
 pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
@@ -277,5 +389,9 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
             Outcome::Policy(PolicyOutcome { version, policy_revision, is_unchanged })
         }),
         rejection().prop_map(Outcome::Rejected),
+        any::<u32>().prop_map(Outcome::Session),
+        vec(any::<u64>(), 0..4).prop_map(Outcome::Leases),
+        report_outcome().prop_map(Outcome::Report),
+        any::<u64>().prop_map(Outcome::Package),
     ]
 }

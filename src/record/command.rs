@@ -1,5 +1,6 @@
 //! Commands ⇄ protobuf.
 
+use super::allocation::{bit, required_scene, scene_number};
 use super::facts::fact_rows;
 use super::nouns::{kind_of_profile, required_profile_key};
 use super::{DecodeProblem, all, pb, required};
@@ -104,6 +105,42 @@ impl From<&Body> for pb::command::Body {
                 Self::SetKillSwitch(pb::SetKillSwitch { is_on: *is_on, reason: reason.clone() })
             }
             Body::Activate { began } => Self::Activate(pb::Activate { began: *began }),
+            Body::OpenSession => Self::OpenSession(pb::OpenSession {}),
+            Body::RenewLeases { session, renewals } => Self::RenewLeases(pb::RenewLeases {
+                session: *session,
+                renewals: renewals.iter().map(Into::into).collect(),
+            }),
+            Body::ReportExposures { rows } => {
+                Self::ReportExposures(pb::ReportExposures { rows: rows.iter().map(Into::into).collect() })
+            }
+            Body::ChangeProgramme { programme, change, expected_revision, author, reason } => {
+                Self::ChangeProgramme(pb::ChangeProgramme {
+                    programme: programme.clone(),
+                    change: Some(change.into()),
+                    expected_revision: *expected_revision,
+                    author: author.clone(),
+                    reason: reason.clone(),
+                })
+            }
+            Body::BeginGuarantees { bit, guarantees } => Self::BeginGuarantees(pb::BeginGuarantees {
+                bit: (*bit).into(),
+                guarantees: guarantees.iter().map(Into::into).collect(),
+            }),
+            Body::GrantPackage { merchant, exposures, expires_at, author, reason } => {
+                Self::GrantPackage(pb::GrantPackage {
+                    merchant: merchant.0,
+                    exposures: *exposures,
+                    expires_at: expires_at.map(|at| at.0),
+                    author: author.clone(),
+                    reason: reason.clone(),
+                })
+            }
+            Body::AssignPackage { merchant, scene, exposures, is_release } => Self::AssignPackage(pb::AssignPackage {
+                merchant: merchant.0,
+                scene: scene_number(*scene).into(),
+                exposures: *exposures,
+                is_release: *is_release,
+            }),
         }
     }
 }
@@ -141,6 +178,33 @@ impl TryFrom<pb::command::Body> for Body {
             }
             Message::SetKillSwitch(pb::SetKillSwitch { is_on, reason }) => Self::SetKillSwitch { is_on, reason },
             Message::Activate(activate) => Self::Activate { began: activate.began },
+            Message::OpenSession(pb::OpenSession {}) => Self::OpenSession,
+            Message::RenewLeases(renew) => Self::RenewLeases { session: renew.session, renewals: all(renew.renewals)? },
+            Message::ReportExposures(report) => Self::ReportExposures { rows: all(report.rows)? },
+            Message::ChangeProgramme(asked) => Self::ChangeProgramme {
+                programme: asked.programme,
+                change: required(asked.change, "change_programme.change")?.try_into()?,
+                expected_revision: asked.expected_revision,
+                author: asked.author,
+                reason: asked.reason,
+            },
+            Message::BeginGuarantees(begin) => Self::BeginGuarantees {
+                bit: bit(begin.bit, "begin_guarantees.bit")?,
+                guarantees: begin.guarantees.into_iter().map(Into::into).collect(),
+            },
+            Message::GrantPackage(grant) => Self::GrantPackage {
+                merchant: MerchantId(grant.merchant),
+                exposures: grant.exposures,
+                expires_at: grant.expires_at.map(Timestamp),
+                author: grant.author,
+                reason: grant.reason,
+            },
+            Message::AssignPackage(assign) => Self::AssignPackage {
+                merchant: MerchantId(assign.merchant),
+                scene: required_scene(assign.scene, "assign_package.scene")?,
+                exposures: assign.exposures,
+                is_release: assign.is_release,
+            },
         })
     }
 }

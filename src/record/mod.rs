@@ -3,6 +3,7 @@
 //! Messages stand in `proto/trustflow/storage/v1`. Encoding never fails and is the same for equal values; decoding
 //! takes any bytes, never panics, and gives back exactly what was encoded.
 
+mod allocation;
 pub(crate) mod column;
 mod command;
 mod facts;
@@ -17,8 +18,11 @@ mod tests;
 
 use prost::Message;
 
-use crate::domain::{Command, DayFacts, HeldRight, Outcome, PolicyText, Profile, Rejection, Violation};
+use crate::domain::{
+    Command, DayFacts, HeldRight, Outcome, PolicyText, Profile, ProgrammeChange, Rejection, Violation,
+};
 
+pub use allocation::{scene_number, scene_of, scope_of, scope_parts};
 pub use nouns::{kind_of_profile, kind_of_subject, profile_key, subject};
 
 /// Generated code of the storage messages.
@@ -104,6 +108,7 @@ codec!(encode_profile, decode_profile, Profile, pb::Profile, "a profile");
 codec!(encode_day_facts, decode_day_facts, DayFacts, pb::DayFacts, "the facts of a day");
 codec!(encode_violation, decode_violation, Violation, pb::Violation, "a violation");
 codec!(encode_right, decode_right, HeldRight, pb::HeldRight, "a right");
+codec!(encode_programme_change, decode_programme_change, ProgrammeChange, pb::ProgrammeChange, "a programme's change");
 codec!(encode_policy_text, decode_policy_text, PolicyText, pb::PolicyText, "a policy's text");
 
 /// Appends the bytes of a command.

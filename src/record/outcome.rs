@@ -2,7 +2,7 @@
 
 use super::nouns::decision;
 use super::{DecodeProblem, known, pb, required};
-use crate::domain::{ChunkOutcome, CounterId, Day, Outcome, PolicyOutcome, Rejection};
+use crate::domain::{ChunkOutcome, CounterId, Day, MerchantId, Outcome, PolicyOutcome, Rejection, Timestamp};
 
 impl From<&Outcome> for pb::Outcome {
     fn from(outcome: &Outcome) -> Self {
@@ -23,6 +23,10 @@ impl From<&Outcome> for pb::Outcome {
                 })
             }
             Outcome::Rejected(rejection) => Kind::Rejected(rejection.into()),
+            Outcome::Session(session) => Kind::Session(*session),
+            Outcome::Leases(granted) => Kind::Leases(pb::Leases { granted: granted.clone() }),
+            Outcome::Report(report) => Kind::Report(report.into()),
+            Outcome::Package(number) => Kind::Package(*number),
         };
         Self { kind: Some(kind) }
     }
@@ -42,6 +46,10 @@ impl TryFrom<pb::Outcome> for Outcome {
                 Self::Policy(PolicyOutcome { version, policy_revision, is_unchanged })
             }
             Kind::Rejected(rejection) => Self::Rejected(rejection.try_into()?),
+            Kind::Session(session) => Self::Session(session),
+            Kind::Leases(leases) => Self::Leases(leases.granted),
+            Kind::Report(report) => Self::Report(report.into()),
+            Kind::Package(number) => Self::Package(number),
         })
     }
 }
@@ -113,6 +121,20 @@ impl From<&Rejection> for pb::Rejection {
             }
             Rejection::BadPolicy { problem } => Kind::BadPolicy(problem.clone()),
             Rejection::NoProgrammeBit { shortage } => Kind::NoProgrammeBit(shortage.clone()),
+            Rejection::SessionOver { session } => Kind::SessionOver(*session),
+            Rejection::ReportTooOld { row, oldest } => Kind::ReportTooOld(pb::RowTime { row: *row, limit: oldest.0 }),
+            Rejection::ExposureInFuture { row, latest } => {
+                Kind::ExposureInFuture(pb::RowTime { row: *row, limit: latest.0 })
+            }
+            Rejection::UnknownProgramme { programme } => Kind::UnknownProgramme(programme.clone()),
+            Rejection::ProgrammeWithout { programme, what } => {
+                Kind::ProgrammeWithout(pb::ProgrammeWithout { programme: programme.clone(), what: what.clone() })
+            }
+            Rejection::NotMember { merchant } => Kind::NotMember(merchant.0),
+            Rejection::GuaranteeRuns { merchant, until } => {
+                Kind::GuaranteeRuns(pb::GuaranteeRuns { merchant: merchant.0, until: until.0 })
+            }
+            Rejection::PackageShort { available } => Kind::PackageShort(*available),
         };
         Self { kind: Some(kind) }
     }
@@ -147,6 +169,20 @@ impl TryFrom<pb::Rejection> for Rejection {
             Kind::ImportGap(pb::ImportGap { sequence, committed }) => Self::ImportGap { sequence, committed },
             Kind::BadPolicy(problem) => Self::BadPolicy { problem },
             Kind::NoProgrammeBit(shortage) => Self::NoProgrammeBit { shortage },
+            Kind::SessionOver(session) => Self::SessionOver { session },
+            Kind::ReportTooOld(pb::RowTime { row, limit }) => Self::ReportTooOld { row, oldest: Timestamp(limit) },
+            Kind::ExposureInFuture(pb::RowTime { row, limit }) => {
+                Self::ExposureInFuture { row, latest: Timestamp(limit) }
+            }
+            Kind::UnknownProgramme(programme) => Self::UnknownProgramme { programme },
+            Kind::ProgrammeWithout(pb::ProgrammeWithout { programme, what }) => {
+                Self::ProgrammeWithout { programme, what }
+            }
+            Kind::NotMember(merchant) => Self::NotMember { merchant: MerchantId(merchant) },
+            Kind::GuaranteeRuns(pb::GuaranteeRuns { merchant, until }) => {
+                Self::GuaranteeRuns { merchant: MerchantId(merchant), until: Timestamp(until) }
+            }
+            Kind::PackageShort(available) => Self::PackageShort { available },
         })
     }
 }

@@ -1,7 +1,8 @@
 //! What changed since rows were last written.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::ledgers::LedgerKey;
 use super::rows::{ImportRow, RequestRow};
 use crate::domain::{DayFacts, FactKey, ItemId, ProfileKey, RequestKey};
 
@@ -17,4 +18,5 @@ pub(super) struct Changes {
     pub(super) requests: Vec<(RequestKey, Option<RequestRow>)>,
     pub(super) imports: BTreeMap<String, Option<ImportRow>>,
     pub(super) policies: BTreeSet<u64>,
+    pub(super) ledger: HashSet<LedgerKey, foldhash::fast::FixedState>,
 }

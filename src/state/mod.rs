@@ -1,33 +1,47 @@
 //! The deterministic state machine: profiles, facts, materialised records; `apply` is the sole mutator.
 
+mod audience;
 mod changes;
 mod classes;
 mod conduct;
+mod exposures;
 mod flips;
+mod guarantees;
 mod history;
 mod hot;
 mod index;
 mod items;
+mod leases;
+mod ledgers;
 mod node;
+mod packages;
 mod parallel;
 mod policies;
 mod profiles;
 mod providers;
 mod recording;
+mod reports;
 mod requests;
 mod restore;
 mod rows;
 #[expect(clippy::module_inception, reason = "the state of the room `state`")]
 mod state;
+mod switches;
 mod table;
 mod transition;
 
+pub use audience::{HoursRow, MemberRow, RecentRow, WEEK_HOURS};
 pub use classes::ItemClasses;
 pub use history::{History, HistoryError, HistoryRows};
 pub use hot::{Hot, NOTHING_CLOSED, Targets, World, WorldGuard};
+pub use ledgers::{
+    Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, KEPT_ACCOUNT_DAYS, KEPT_CHANGES,
+    KEPT_GUARANTEE_DAYS, LedgerMeta, LedgerRow, PackageRow, ProgrammeRow, WalletRow,
+};
 pub use node::{Balance, Charged, NodeAccounts, NodeLedger, ProgrammeLeases, RenewalTurn, Reservations};
 pub use parallel::yield_to_requests;
 pub use providers::ProviderRanks;
+pub use reports::{MAX_REPORTS, ReportRow};
 pub use requests::{MAX_REMEMBERED, REMEMBERED_MS};
 pub use restore::{Restore, RestoreError};
 pub use rows::{

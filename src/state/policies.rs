@@ -71,6 +71,14 @@ impl State {
     }
 
     fn set_dictionary(&mut self, dictionary: Dictionary) {
+        let before = std::mem::take(&mut self.meta.programme_bits);
+        let given_on = before.iter().zip(&dictionary.programme_bits).zip(0_u8..);
+        let given_on: Vec<u8> =
+            given_on.filter(|((old, new), _)| !old.is_empty() && old != new).map(|(_, bit)| bit).collect();
+        self.meta.programme_bits = before;
+        for bit in given_on {
+            self.clear_programme(bit);
+        }
         self.meta.seen.resize(dictionary.counters.len(), false);
         self.meta.counters = dictionary.counters;
         self.meta.programme_bits = dictionary.programme_bits;

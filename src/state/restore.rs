@@ -7,11 +7,13 @@ use std::sync::atomic::AtomicU64;
 use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
 use super::hot::{NOTHING_CLOSED, Side, World};
+use super::ledgers::LedgerRow;
 use super::recording::anchors;
+use super::reports::ReportRow;
 use super::rows::{RequestRow, Row, WindowsRow};
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, ItemId, Profile, Rejection, RequestKey, Subject};
+use crate::domain::{Day, ItemId, MerchantId, Profile, Rejection, RequestKey, Subject};
 use crate::policy::text_hash;
 use crate::trust::{DayRange, FactsLayout, MerchantFacts};
 
@@ -20,6 +22,7 @@ use crate::trust::{DayRange, FactsLayout, MerchantFacts};
 pub struct Restore {
     state: State,
     requests: Vec<(RequestKey, RequestRow)>,
+    reports: Vec<(u128, ReportRow)>,
     /// Merchants whose sums are of another day, by that day.
     behind: BTreeMap<Day, Vec<u32>>,
     /// Merchants whose sums are of another layout.
@@ -89,9 +92,37 @@ impl Restore {
             }
             Row::Request(key, Some(row)) => self.requests.push((key, row)),
             Row::Import(id, Some(row)) => state.imports.set(&id, row),
+            Row::Ledger(row) => self.ledger(row),
             Row::Facts(..) | Row::Profile(_, None) | Row::Request(_, None) | Row::Import(_, None) => {}
         }
         Ok(())
+    }
+
+    fn ledger(&mut self, row: LedgerRow) {
+        let state = &mut self.state;
+        let ledgers = &mut state.ledgers;
+        match row {
+            LedgerRow::Account(key, Some(row)) => state.restore_account(key, row),
+            LedgerRow::Programme(bit, Some(row)) => drop(ledgers.programmes.insert(bit, row)),
+            LedgerRow::Guarantee(key, Some(row)) => state.restore_guarantee(key, row),
+            LedgerRow::Package(number, Some(row)) => state.restore_package(number, row),
+            LedgerRow::Wallet(merchant, scene, Some(row)) => drop(ledgers.wallets.insert((merchant, scene), row)),
+            LedgerRow::Member(bit, merchant, Some(row)) => drop(ledgers.members.insert((bit, merchant), row)),
+            LedgerRow::Recent(merchant, Some(row)) => drop(ledgers.recent.insert(merchant, row)),
+            LedgerRow::Reached(bit, day, Some(members)) => drop(ledgers.reached.insert((bit, day), members)),
+            LedgerRow::Hours(week, scene, Some(row)) => drop(ledgers.hours.insert((week, scene), row)),
+            LedgerRow::Report(key, Some(row)) => self.reports.push((key, row)),
+            LedgerRow::Account(_, None)
+            | LedgerRow::Programme(_, None)
+            | LedgerRow::Guarantee(_, None)
+            | LedgerRow::Package(_, None)
+            | LedgerRow::Wallet(.., None)
+            | LedgerRow::Member(.., None)
+            | LedgerRow::Recent(_, None)
+            | LedgerRow::Reached(.., None)
+            | LedgerRow::Hours(.., None)
+            | LedgerRow::Report(_, None) => {}
+        }
     }
 
     fn compile(&mut self) -> Result<(), RestoreError> {
@@ -187,6 +218,11 @@ impl Restore {
 
         let mut state = self.state;
         state.requests.restore(self.requests);
+        state.ledgers.reports.restore(self.reports);
+        let holders: BTreeSet<MerchantId> = state.ledgers.wallets.keys().map(|(merchant, _)| *merchant).collect();
+        for merchant in holders {
+            state.refresh_packages(merchant);
+        }
         let meta = &state.meta;
         state.disabled = super::transition::disabled_signals(&state.policy, &meta.unseen_at_close);
         state.hot.set_world(World {

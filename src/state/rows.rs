@@ -1,5 +1,6 @@
 //! Rows: what the store keeps of the state.
 
+use super::ledgers::{LedgerMeta, LedgerRow};
 use super::providers::ProviderRanks;
 use crate::domain::{
     Day, DayFacts, FactKey, HeldRight, MerchantId, Outcome, PolicyText, Profile, ProfileKey, RequestKey, Subject,
@@ -26,6 +27,8 @@ pub enum Row {
     Import(String, Option<ImportRow>),
     /// The text of a policy version.
     Policy(PolicyRow),
+    /// A part of the ledgers.
+    Ledger(LedgerRow),
     /// The rest: one row.
     Meta(MetaRow),
 }
@@ -150,6 +153,8 @@ pub struct MetaRow {
     pub transition: Option<TransitionRow>,
     /// Whether the data folder runs on simulated time.
     pub is_simulated: bool,
+    /// Sessions, numbers of packages, what stands only once in the ledgers.
+    pub ledger: LedgerMeta,
 }
 
 /// A change of day or policy that is being prepared.

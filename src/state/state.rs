@@ -8,9 +8,11 @@ use super::changes::Changes;
 use super::flips::Flips;
 use super::history::{History, HistoryError};
 use super::hot::{Hot, NOTHING_CLOSED};
+use super::ledgers::{Ledgers, PackageRow};
 use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
 use super::rows::{MetaRow, PolicyRow, PolicySwitch, RequestRow, Row, WindowsRow};
+use super::switches::Asked;
 use super::transition::Transition;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
@@ -38,6 +40,8 @@ pub struct MerchantEntry {
     pub rights: Vec<HeldRight>,
     /// Everything recorded against it.
     pub violations: Vec<Violation>,
+    /// Scenes in which something is left of its packages, as bits by scene index.
+    pub packages: u8,
 }
 
 /// Whose record changes at an instant.
@@ -87,6 +91,7 @@ pub struct State {
     pub(super) scratch: Vec<SignalRow>,
     /// Changes of membership since they were last reported.
     pub(super) flips: Flips,
+    pub(super) ledgers: Ledgers,
 }
 
 impl Default for State {
@@ -115,6 +120,7 @@ impl Default for State {
             stale_windows: Vec::new(),
             scratch: Vec::new(),
             flips: Flips::default(),
+            ledgers: Ledgers::default(),
         }
     }
 }
@@ -225,7 +231,14 @@ impl State {
     /// The next instant at which a record or the policy changes by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at).into_iter().chain(self.next_window).chain(self.policy_due()).min()
+        self.due
+            .first()
+            .map(|(at, _)| *at)
+            .into_iter()
+            .chain(self.next_window)
+            .chain(self.policy_due())
+            .chain(self.package_due())
+            .min()
     }
 
     /// Marks the data folder as running on simulated time.
@@ -246,6 +259,10 @@ impl State {
 
     /// Applies a command unless it repeats a request that is remembered.
     fn apply_once(&mut self, revision: u64, command: &Command, history: &dyn History) -> Result<Applied, HistoryError> {
+        if let Body::ReportExposures { rows } = &command.body {
+            // Reports are remembered apart: longer, and only by hashes.
+            return Ok(self.report_exposures(revision, command.request.as_ref(), rows));
+        }
         if let Some(request) = &command.request {
             match self.requests.find(request) {
                 Some(Remembered::Same(row)) => {
@@ -316,6 +333,38 @@ impl State {
                 Ok(()) => Outcome::Done,
                 Err(rejection) => Outcome::Rejected(rejection),
             },
+            Body::OpenSession => Outcome::Session(self.open_session(command.node)),
+            Body::RenewLeases { session, renewals } => {
+                self.renew_leases(command.node, *session, renewals).map_or_else(Outcome::Rejected, Outcome::Leases)
+            }
+            Body::ReportExposures { rows } => self.report_exposures(revision, None, rows).outcome,
+            Body::ChangeProgramme { programme, change, expected_revision, author, reason } => {
+                let expected_revision = *expected_revision;
+                let asked = Asked { programme, change, expected_revision, author, reason };
+                or_rejected(self.change_programme(revision, &asked))
+            }
+            Body::BeginGuarantees { bit, guarantees } => {
+                self.begin_guarantees(*bit, guarantees).map_or_else(Outcome::Rejected, Outcome::Items)
+            }
+            Body::GrantPackage { merchant, exposures, expires_at, author, reason } => {
+                let row = PackageRow {
+                    merchant: *merchant,
+                    exposures: *exposures,
+                    unassigned: *exposures,
+                    revision,
+                    granted_at: self.meta.now,
+                    expires_at: *expires_at,
+                    author: author.clone(),
+                    reason: reason.clone(),
+                };
+                self.grant_package(row).map_or_else(Outcome::Rejected, Outcome::Package)
+            }
+            Body::AssignPackage { merchant, scene, exposures, is_release: false } => {
+                or_rejected(self.assign_package(*merchant, *scene, *exposures))
+            }
+            Body::AssignPackage { merchant, scene, exposures, is_release: true } => {
+                or_rejected(self.release_package(*merchant, *scene, *exposures))
+            }
         })
     }
 
@@ -336,12 +385,17 @@ impl State {
         for import_id in self.imports.forget(now) {
             self.changes.imports.insert(import_id, None);
         }
+        self.move_accounts(now);
+        self.move_reports(now);
+        self.forget_guarantees(now);
+        self.expire_packages(now);
     }
 
-    /// Notes which programmes are open at state time: no record changes by it.
+    /// Notes which programmes are open at state time and not paused: no record changes by it.
     pub(super) fn open_windows(&mut self) {
         let programmes = &self.policy.programmes;
-        self.hot.world().open.store(open_programmes(programmes, self.meta.now), Ordering::Relaxed);
+        let open = open_programmes(programmes, self.meta.now) & !self.paused();
+        self.hot.world().open.store(open, Ordering::Relaxed);
         self.next_window = next_window_boundary(programmes, self.meta.now);
     }
 
@@ -408,6 +462,7 @@ impl State {
             violations: &entry.violations,
             facts_day: self.facts_day(),
             now: self.meta.now,
+            packages: entry.packages,
         })
     }
 
@@ -424,6 +479,7 @@ impl State {
             last_stored: None,
             rights: Vec::new(),
             violations: Vec::new(),
+            packages: 0,
         });
         self.hot.set_merchant_slot(id, slot);
         if let Some(transition) = &mut self.transition {
@@ -453,6 +509,7 @@ impl State {
         }));
         rows.extend(changes.requests.into_iter().map(|(key, row)| Row::Request(key, row)));
         rows.extend(changes.imports.into_iter().map(|(id, row)| Row::Import(id, row)));
+        rows.extend(changes.ledger.into_iter().map(|key| Row::Ledger(self.ledgers.row(key))));
         rows
     }
 

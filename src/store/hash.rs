@@ -8,15 +8,25 @@ use super::snapshot::Scan;
 use super::spaces::Space;
 use super::store::{Store, applied};
 
-/// Keyspaces with hard rows. Windows follow from facts; requests and imports are memory of calls, not state.
-const HARD: [Space; 6] = [Space::Meta, Space::Policy, Space::Profiles, Space::Rights, Space::Violations, Space::Facts];
+/// Keyspaces with hard rows. Windows follow from facts; requests and imports are memory of calls, not state. Reports are
+/// state: what they remember decides what counts.
+const HARD: [Space; 8] = [
+    Space::Meta,
+    Space::Policy,
+    Space::Profiles,
+    Space::Rights,
+    Space::Violations,
+    Space::Facts,
+    Space::Ledgers,
+    Space::Reports,
+];
 
 /// Parts of the meta row that are hard.
-const HARD_META: [&[u8]; 4] = [keys::CLOCK, keys::DICTIONARY, keys::POLICY, keys::PROVIDER_RANKS];
+const HARD_META: [&[u8]; 5] = [keys::CLOCK, keys::DICTIONARY, keys::POLICY, keys::PROVIDER_RANKS, keys::LEDGER];
 
 impl Store {
     /// The applied revision, and the wrapping sum of a hash of every hard row: profiles, facts, rights, violations,
-    /// policy, clock and dictionary.
+    /// policy, clock, dictionary and ledgers.
     ///
     /// # Errors
     /// When a row cannot be read.

@@ -13,6 +13,7 @@ pub(super) const DICTIONARY: &[u8] = b"dictionary";
 pub(super) const SOFT: &[u8] = b"soft";
 pub(super) const PROVIDER_RANKS: &[u8] = b"provider_ranks";
 pub(super) const POLICY: &[u8] = b"policy";
+pub(super) const LEDGER: &[u8] = b"ledger";
 
 /// Length of a facts key: day, kind, id.
 const FACTS_LEN: usize = 13;

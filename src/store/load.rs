@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::snapshot::Scan;
 use super::spaces::{Space, Spaces};
 use super::store::Store;
-use super::{keys, values};
+use super::{keys, ledgers, values};
 use crate::record::DecodeProblem;
 use crate::state::{MetaRow, Row};
 
@@ -19,14 +19,23 @@ const BATCH: usize = 1_024;
 /// Batches that may wait for their reader.
 const BATCHES_WAITING: usize = 8;
 /// Keyspaces in the order in which their rows come, after the meta row.
-const ORDER: [Space; 7] =
-    [Space::Policy, Space::Profiles, Space::Windows, Space::Rights, Space::Violations, Space::Requests, Space::Imports];
+const ORDER: [Space; 9] = [
+    Space::Policy,
+    Space::Profiles,
+    Space::Windows,
+    Space::Rights,
+    Space::Violations,
+    Space::Requests,
+    Space::Imports,
+    Space::Ledgers,
+    Space::Reports,
+];
 
 type Batch = Result<Vec<Row>, StoreError>;
 
 impl Store {
     /// Hands every row except facts to `each`: the meta row, if there is one, and policies first, then profiles
-    /// (merchants before others), windows, rights, violations, requests and imports. Rows are read and decoded on
+    /// (merchants before others), windows, rights, violations, requests, imports, ledgers and reports. Rows are read and decoded on
     /// another thread while `each` works.
     ///
     /// # Errors
@@ -55,7 +64,8 @@ fn read_meta(snapshot: &Snapshot, spaces: &Spaces) -> Result<Option<MetaRow>, St
     let soft = meta_part(snapshot, spaces, keys::SOFT)?.unwrap_or_default();
     let policy = meta_part(snapshot, spaces, keys::POLICY)?.unwrap_or_default();
     let ranks = meta_part(snapshot, spaces, keys::PROVIDER_RANKS)?.unwrap_or_default();
-    Ok(Some(values::read_meta(values::Meta { clock, dictionary, soft, policy, ranks })))
+    let ledger = meta_part(snapshot, spaces, keys::LEDGER)?.unwrap_or_default();
+    Ok(Some(values::read_meta(values::Meta { clock, dictionary, soft, policy, ranks, ledger })))
 }
 
 fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[u8]) -> Result<Option<M>, StoreError> {
@@ -118,6 +128,8 @@ fn read_row(space: Space, key: &[u8], value: &[u8]) -> Result<Row, DecodeProblem
         Space::Violations => Row::Violation(values::read_violation(value)?),
         Space::Requests => values::read_request(value)?,
         Space::Imports => values::read_import(value)?,
+        Space::Ledgers => Row::Ledger(ledgers::read(key, value)?),
+        Space::Reports => Row::Ledger(ledgers::read_report(key, value)?),
         // Not among those that are loaded.
         Space::Meta | Space::Facts => return Err(DecodeProblem::Missing { field: "a way to load it" }),
     })

@@ -1,12 +1,13 @@
 //! The data folder, and in it the store: what the state machine made of the log, so that a start need not replay all.
 //!
 //! Read in this order: `folder` (what is opened), `spaces` (which keyspaces there are and how they are tuned), `keys`
-//! and `values` (what stands in them), `store` (writing and looking up), `load` and `snapshot` (reading it all).
+//! and `values` (what stands in them; `ledgers` for what allocation keeps), `store` (writing and looking up), `load` and `snapshot` (reading it all).
 
 mod error;
 mod folder;
 mod hash;
 mod keys;
+mod ledgers;
 mod load;
 mod snapshot;
 mod spaces;

@@ -26,11 +26,15 @@ pub(super) enum Space {
     Imports,
     /// Facts by day and subject.
     Facts,
+    /// Accounts, guarantees, packages, and what reports add up to.
+    Ledgers,
+    /// Remembered reports of exposures.
+    Reports,
 }
 
 impl Space {
     /// How many there are.
-    const COUNT: usize = 9;
+    const COUNT: usize = 11;
     /// All of them, in index order.
     const ALL: [Self; Self::COUNT] = [
         Self::Meta,
@@ -42,6 +46,8 @@ impl Space {
         Self::Requests,
         Self::Imports,
         Self::Facts,
+        Self::Ledgers,
+        Self::Reports,
     ];
 
     /// Its name in the database and in messages.
@@ -56,6 +62,8 @@ impl Space {
             Self::Requests => "requests",
             Self::Imports => "imports",
             Self::Facts => "facts",
+            Self::Ledgers => "ledgers",
+            Self::Reports => "reports",
         }
     }
 
@@ -70,6 +78,8 @@ impl Space {
             Self::Requests => 6,
             Self::Imports => 7,
             Self::Facts => 8,
+            Self::Ledgers => 9,
+            Self::Reports => 10,
         }
     }
 
@@ -77,7 +87,7 @@ impl Space {
         match self {
             Self::Facts => looked_up(),
             Self::Profiles | Self::Windows => scanned(32 * MIB),
-            Self::Requests => scanned(16 * MIB),
+            Self::Requests | Self::Ledgers | Self::Reports => scanned(16 * MIB),
             Self::Meta | Self::Policy | Self::Rights | Self::Violations | Self::Imports => scanned(8 * MIB),
         }
     }

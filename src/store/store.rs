@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 use super::error::StoreError;
 use super::snapshot::{FactsSnapshot, facts_value};
 use super::spaces::{Space, Spaces};
-use super::{keys, values};
+use super::{keys, ledgers, values};
 use crate::domain::{DayFacts, FactKey};
-use crate::state::{MetaRow, Row};
+use crate::state::{LedgerRow, MetaRow, Row};
 
 /// Keys of the parts of the meta row.
-const META_KEYS: [&[u8]; 5] = [keys::CLOCK, keys::DICTIONARY, keys::SOFT, keys::POLICY, keys::PROVIDER_RANKS];
+const META_KEYS: [&[u8]; 6] =
+    [keys::CLOCK, keys::DICTIONARY, keys::SOFT, keys::POLICY, keys::PROVIDER_RANKS, keys::LEDGER];
 
 /// The materialised rows of the state, and the revision up to which they are applied.
 #[derive(Clone)]
@@ -109,13 +110,14 @@ pub(super) fn applied(snapshot: &fjall::Snapshot, spaces: &Spaces) -> Result<u64
 }
 
 fn meta_values(row: &MetaRow) -> MetaValues {
-    let values::Meta { clock, dictionary, soft, policy, ranks } = values::meta(row);
+    let values::Meta { clock, dictionary, soft, policy, ranks, ledger } = values::meta(row);
     [
         (keys::CLOCK, value_of(&clock)),
         (keys::DICTIONARY, value_of(&dictionary)),
         (keys::SOFT, value_of(&soft)),
         (keys::POLICY, value_of(&policy)),
         (keys::PROVIDER_RANKS, value_of(&ranks)),
+        (keys::LEDGER, value_of(&ledger)),
     ]
 }
 
@@ -159,7 +161,19 @@ impl Writing<'_> {
                 self.change(Space::Imports, keys::import(id), row.as_ref().map(|row| values::import(id, row)));
             }
             Row::Policy(row) => self.change(Space::Policy, keys::policy(row.version), Some(values::policy(row))),
+            Row::Ledger(row) => self.ledger(row),
             Row::Meta(_) => {}
+        }
+    }
+
+    fn ledger(&mut self, row: &LedgerRow) {
+        let space = if matches!(row, LedgerRow::Report(..)) { Space::Reports } else { Space::Ledgers };
+        let keyspace = self.spaces.of(space);
+        let (key, is_there) = ledgers::write(row, &mut self.value);
+        if is_there {
+            self.batch.insert(keyspace, key, self.value.as_slice());
+        } else {
+            self.batch.remove(keyspace, key);
         }
     }
 

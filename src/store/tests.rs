@@ -173,6 +173,7 @@ fn place(row: &Row) -> String {
         Row::Request(key, _) => format!("request {:?} {:?} {:?}", key.identity, key.method, key.request_id),
         Row::Import(id, _) => format!("import {id:?}"),
         Row::Policy(row) => format!("policy {}", row.version),
+        Row::Ledger(row) => format!("ledger {row:?}"),
         Row::Meta(_) => "meta".to_owned(),
     }
 }
@@ -280,6 +281,7 @@ fn rows_are_loaded_in_order() {
             Row::Violation(_) => 6,
             Row::Request(..) => 7,
             Row::Import(..) => 8,
+            Row::Ledger(_) => 9,
             Row::Facts(..) => panic!("facts are not loaded"),
         })
         .collect();

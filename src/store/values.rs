@@ -2,6 +2,7 @@
 
 use prost::Message;
 
+use super::ledgers;
 use crate::domain::{Day, DayFacts, HeldRight, Profile, ProviderId, RequestKey, Timestamp, Violation};
 use crate::record::column::{Column, push, push_signed};
 use crate::record::{self, DecodeProblem, pb, required};
@@ -197,7 +198,8 @@ pub(super) fn read_policy(value: &[u8]) -> Result<PolicyRow, DecodeProblem> {
     })
 }
 
-/// The values of the meta row: clock, dictionary, what is not part of the state hash, and how the policy changes. They
+/// The values of the meta row: clock, dictionary, what is not part of the state hash, how the policy changes, places of
+/// service providers, ledgers. They
 /// change at very different rates.
 pub(super) struct Meta {
     pub(super) clock: pb::ClockRow,
@@ -205,6 +207,7 @@ pub(super) struct Meta {
     pub(super) soft: pb::SoftRow,
     pub(super) policy: pb::PolicyControlRow,
     pub(super) ranks: pb::ProviderRanksRow,
+    pub(super) ledger: pb::LedgerMetaRow,
 }
 
 /// What stands for a programme that has not retired.
@@ -231,6 +234,7 @@ pub(super) fn meta(row: &MetaRow) -> Meta {
         },
         soft: pb::SoftRow { transition, is_simulated: row.is_simulated },
         ranks: provider_ranks(row),
+        ledger: ledgers::meta(&row.ledger),
         policy: pb::PolicyControlRow {
             policy_revision: row.policy_revision,
             pending,
@@ -257,7 +261,7 @@ fn read_ranks(column: Option<pb::ProviderRanks>) -> ProviderRanks {
     column.ids.into_iter().map(ProviderId).zip(column.ranks).collect()
 }
 
-pub(super) fn read_meta(Meta { clock, dictionary, soft, policy, ranks }: Meta) -> MetaRow {
+pub(super) fn read_meta(Meta { clock, dictionary, soft, policy, ranks, ledger }: Meta) -> MetaRow {
     let retired = |at: i64| (at != NOT_RETIRED).then_some(Timestamp(at));
     MetaRow {
         provider_ranks: read_ranks(ranks.current),
@@ -285,5 +289,6 @@ pub(super) fn read_meta(Meta { clock, dictionary, soft, policy, ranks }: Meta) -
             unseen_at_close: transition.unseen_at_close,
         }),
         is_simulated: soft.is_simulated,
+        ledger: ledgers::read_meta(ledger),
     }
 }

@@ -7,6 +7,8 @@
 mod budget;
 mod holdout;
 mod item;
+mod ledger;
+mod limits;
 mod price;
 mod programme;
 mod provider;
@@ -20,6 +22,10 @@ mod window;
 pub use budget::{Budget, Cap, Guarantee, Pacing, Period, Tail};
 pub use holdout::Holdout;
 pub use item::{ItemClass, ItemRecord};
+pub use ledger::{Account, Hold};
+pub use limits::{
+    BudgetOverride, Limit, MAX_ACCOUNTS, ONLY_PERIOD, SCENE_PACKAGE, account_at, accounts_of, limit, period_of,
+};
 pub use price::{BITS, Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};
 pub use provider::{ProviderRanking, rank};

@@ -4,7 +4,7 @@ use super::score::SignalState;
 use super::signal::Layer;
 use super::view::Seen;
 use super::window::{LevelId, SumId};
-use crate::domain::{Capability, Day, MerchantKind, Profile, Timestamp, count_to_f64};
+use crate::domain::{Capability, Day, MerchantKind, Profile, Scene, Timestamp, count_to_f64};
 
 /// Columns that hold numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,8 @@ pub enum ListColumn {
     Categories,
     /// Lists it is enrolled on.
     Enrolments,
+    /// Scenes in which something is left of its packages.
+    Packages,
     /// Rights held at state time.
     Rights,
     /// Marks of the merchant's service provider.
@@ -190,6 +192,15 @@ impl ListColumn {
                 let enrolments = merchant.map(|view| view.merchant.enrolments.as_slice()).unwrap_or_default();
                 Box::new(enrolments.iter().filter(move |e| e.day <= today).map(|e| e.list.as_str()))
             }
+            Self::Packages => {
+                let packages = merchant.map_or(0, |view| view.packages);
+                Box::new(
+                    Scene::ALL
+                        .into_iter()
+                        .filter(move |scene| packages & scene.mask() != 0)
+                        .map(|scene| -> &'a str { scene.name() }),
+                )
+            }
             Self::Rights => {
                 let now = seen.now();
                 let rights = merchant.map(|view| view.rights).unwrap_or_default();
@@ -230,7 +241,9 @@ impl ListColumn {
                 let now = seen.now();
                 merchant.is_some_and(|view| view.rights.iter().any(|right| right.right == entry && right.held_at(now)))
             }
-            Self::ProviderTags | Self::ItemTags | Self::ItemCategories => self.values(seen).any(|text| text == entry),
+            Self::Packages | Self::ProviderTags | Self::ItemTags | Self::ItemCategories => {
+                self.values(seen).any(|text| text == entry)
+            }
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct MerchantView<'a> {
     pub facts_day: Day,
     /// State time.
     pub now: Timestamp,
+    /// Scenes in which something is left of the packages it assigned, as bits by scene index.
+    pub packages: u8,
 }
 
 /// A service provider and where it stands among the others.

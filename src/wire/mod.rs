@@ -4,6 +4,7 @@ mod admin;
 mod closing;
 mod conduct;
 mod explain;
+mod exposure;
 mod facts;
 mod import;
 mod names;
@@ -21,6 +22,7 @@ mod validation;
 pub use admin::{Status, status_response};
 pub use conduct::{decision, revocation, rights, violation};
 pub use explain::{explain_query, explain_response, rules_response};
+pub use exposure::{MAX_EXPOSURE_ROWS, exposure_rows};
 pub use facts::{fact_rows, facts_query, facts_response};
 pub use import::{ChunkPlaces, ImportReport, chunk};
 pub use policy::{

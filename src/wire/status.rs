@@ -69,11 +69,27 @@ pub enum Reason {
     NotPromoter,
     /// Other searches keep the server busy: try again later.
     TooManySearches,
+    /// Exposures were shown too long ago to be reported.
+    ReportTooOld,
+    /// Exposures would be shown in the future.
+    ExposureInFuture,
+    /// The programme is not in the policy that serves.
+    UnknownProgramme,
+    /// The programme has no such budget or guarantee.
+    ProgrammeWithout,
+    /// The merchant is not a member of the programme.
+    NotMember,
+    /// A guarantee of the programme is running for the merchant.
+    GuaranteeRuns,
+    /// Fewer exposures of packages are free.
+    PackageShort,
+    /// Another session of the node followed.
+    SessionOver,
 }
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 25] = [
+    pub const ALL: [(Self, Code); 33] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -99,6 +115,14 @@ impl Reason {
         (Self::NoTrustPurchase, Code::FailedPrecondition),
         (Self::NotPromoter, Code::FailedPrecondition),
         (Self::TooManySearches, Code::ResourceExhausted),
+        (Self::ReportTooOld, Code::InvalidArgument),
+        (Self::ExposureInFuture, Code::InvalidArgument),
+        (Self::UnknownProgramme, Code::NotFound),
+        (Self::ProgrammeWithout, Code::FailedPrecondition),
+        (Self::NotMember, Code::FailedPrecondition),
+        (Self::GuaranteeRuns, Code::AlreadyExists),
+        (Self::PackageShort, Code::FailedPrecondition),
+        (Self::SessionOver, Code::Aborted),
     ];
 
     /// The reason as it is sent.
@@ -130,6 +154,14 @@ impl Reason {
             Self::NoTrustPurchase => "NO_TRUST_PURCHASE",
             Self::NotPromoter => "NOT_PROMOTER",
             Self::TooManySearches => "TOO_MANY_SEARCHES",
+            Self::ReportTooOld => "REPORT_TOO_OLD",
+            Self::ExposureInFuture => "EXPOSURE_IN_FUTURE",
+            Self::UnknownProgramme => "UNKNOWN_PROGRAMME",
+            Self::ProgrammeWithout => "PROGRAMME_WITHOUT",
+            Self::NotMember => "NOT_MEMBER",
+            Self::GuaranteeRuns => "GUARANTEE_RUNS",
+            Self::PackageShort => "PACKAGE_SHORT",
+            Self::SessionOver => "SESSION_OVER",
         }
     }
 
@@ -155,6 +187,14 @@ fn reason_of(rejection: &Rejection) -> Reason {
         Rejection::ImportGap { .. } => Reason::ImportGap,
         Rejection::BadPolicy { .. } => Reason::BadPolicy,
         Rejection::NoProgrammeBit { .. } => Reason::NoProgrammeBit,
+        Rejection::SessionOver { .. } => Reason::SessionOver,
+        Rejection::ReportTooOld { .. } => Reason::ReportTooOld,
+        Rejection::ExposureInFuture { .. } => Reason::ExposureInFuture,
+        Rejection::UnknownProgramme { .. } => Reason::UnknownProgramme,
+        Rejection::ProgrammeWithout { .. } => Reason::ProgrammeWithout,
+        Rejection::NotMember { .. } => Reason::NotMember,
+        Rejection::GuaranteeRuns { .. } => Reason::GuaranteeRuns,
+        Rejection::PackageShort { .. } => Reason::PackageShort,
     }
 }
 
@@ -175,6 +215,11 @@ pub(super) fn retry(reason: Reason, text: &str, after_ms: u64) -> Status {
 #[must_use]
 pub fn rejected_status(rejection: &Rejection) -> Status {
     let reason = reason_of(rejection);
+    if let Rejection::ReportTooOld { row, .. } | Rejection::ExposureInFuture { row, .. } = rejection {
+        let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, HashMap::<String, String>::new());
+        details.add_bad_request_violation(format!("rows[{row}].occurred_at"), rejection.to_string());
+        return Status::with_error_details(reason.code(), rejection.to_string(), details);
+    }
     let retry = (reason == Reason::TransitionPending).then_some(Duration::from_secs(1));
     status(reason, rejection.to_string(), retry)
 }

@@ -139,6 +139,7 @@ fn name(policy: &Policy, found: &ConditionStatus) -> (String, String) {
         Test::Member(column, entry) => match column {
             ListColumn::Categories | ListColumn::ItemCategories => plain(&format!("Category {entry}"), ""),
             ListColumn::Enrolments => plain(&format!("Enrolled on {entry}"), ""),
+            ListColumn::Packages => plain(&format!("Package for {entry}"), "流量资源包"),
             ListColumn::Tags | ListColumn::ProviderTags | ListColumn::ItemTags | ListColumn::Rights => {
                 plain(&format!("Mark {entry}"), "")
             }

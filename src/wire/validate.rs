@@ -75,6 +75,12 @@ impl Fields {
         self.check(id != 0, field, "must not be 0");
     }
 
+    /// How much is wrong so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.problems.len()
+    }
+
     /// What was wrong.
     ///
     /// # Errors

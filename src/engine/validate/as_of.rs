@@ -151,6 +151,7 @@ impl View<'_> {
             violations: &violations,
             facts_day: self.day,
             now,
+            packages: 0,
         };
         let trust = score(&self.policy.model, &view, self.disabled, rows);
         let signals = self.policy.model.signals.iter().zip(rows.iter());

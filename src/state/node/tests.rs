@@ -28,7 +28,9 @@ fn budget() -> AccountKey {
     key(Scope::Programme)
 }
 
+/// A row of exposures that were shown when they were granted.
 fn row(reservations: Vec<ReservationId>) -> ExposureRow {
+    let occurred_at = reservations.first().map_or(START, |id| id.granted_from());
     ExposureRow {
         kind: TargetKind::LiveRoom,
         target: 1,
@@ -41,7 +43,7 @@ fn row(reservations: Vec<ReservationId>) -> ExposureRow {
         clicks: 0,
         orders: 0,
         gmv_fen: 0,
-        occurred_at: START,
+        occurred_at,
     }
 }
 

@@ -1,0 +1,62 @@
+//! `ExposureService`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::unexpected;
+use crate::domain::{Body, Outcome};
+use crate::engine::Engine;
+use crate::proto::exposure_service_server::ExposureService;
+use crate::proto::{ReportExposuresRequest, ReportExposuresResponse};
+use crate::telemetry::ExposureMetrics;
+use crate::wire::{self, payload_hash, request_key};
+
+/// Takes reports of exposures.
+pub struct ExposureApi {
+    engine: Arc<Engine>,
+    metrics: ExposureMetrics,
+}
+
+impl ExposureApi {
+    /// The service.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, metrics: ExposureMetrics::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl ExposureService for ExposureApi {
+    async fn report_exposures(
+        &self,
+        request: Request<ReportExposuresRequest>,
+    ) -> Result<Response<ReportExposuresResponse>, Status> {
+        let request = request.into_inner();
+        let rows = wire::exposure_rows(&self.engine.hot().world().policy, &request)?;
+        let key = request_key("ReportExposures", &request.report_id, payload_hash(&request))?;
+        let count = rows.len();
+        let applied = self.engine.write(key, Body::ReportExposures { rows }).await;
+        let applied = applied.map_err(|error| wire::write_status(&error))?;
+        let outcome = match applied.outcome {
+            Outcome::Report(outcome) => outcome,
+            Outcome::Rejected(rejection) => return Err(wire::rejected_status(&rejection)),
+            outcome @ (Outcome::Done
+            | Outcome::Items(_)
+            | Outcome::Violation(_)
+            | Outcome::Chunk(_)
+            | Outcome::Policy(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Package(_)) => return Err(unexpected(&outcome)),
+        };
+        if outcome.is_duplicate {
+            self.metrics.repeated();
+        } else {
+            let counts = [outcome.exposures, outcome.late, outcome.unattributed, outcome.over_budget];
+            self.metrics.counted(count, counts);
+        }
+        let response = ReportExposuresResponse { revision: applied.revision, duplicate: outcome.is_duplicate };
+        Ok(Response::new(response))
+    }
+}
