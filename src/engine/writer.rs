@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use super::error::WriteError;
 use super::group::{begins_transition, runs, weight_of};
-use super::settle::{NoLeases, Settle};
+use super::settle::Settle;
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
@@ -169,13 +169,13 @@ impl Writer {
         state: Arc<RwLock<State>>,
         clock: Arc<dyn Clock>,
         published: watch::Sender<u64>,
+        node: Arc<dyn Settle>,
         settings: WriterSettings,
     ) -> Self {
         let agreed = (clock.now(), clock.monotonic_ms());
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
         let (synced, trimmed, building) = (0, 0, None);
-        let node = Arc::new(NoLeases);
         Self { log, store, state, clock, published, settings, status, metrics, agreed, synced, trimmed, building, node }
     }
 

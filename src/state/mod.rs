@@ -12,10 +12,10 @@ mod history;
 mod hot;
 mod index;
 mod items;
-mod node;
-mod owners;
 mod leases;
 mod ledgers;
+mod node;
+mod owners;
 mod packages;
 mod parallel;
 mod policies;
@@ -38,11 +38,11 @@ pub use audience::{HoursRow, MemberRow, RecentRow, WEEK_HOURS};
 pub use classes::ItemClasses;
 pub use history::{History, HistoryError, HistoryRows};
 pub use hot::{Hot, NOTHING_CLOSED, Targets, World, WorldGuard};
-pub use node::{Balance, Charged, NodeAccounts, NodeLedger, ProgrammeLeases, RenewalTurn, Reservations};
 pub use ledgers::{
     Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, KEPT_ACCOUNT_DAYS, KEPT_CHANGES,
     KEPT_GUARANTEE_DAYS, LedgerMeta, LedgerRow, PackageRow, ProgrammeRow, WalletRow,
 };
+pub use node::{Balance, Charged, NodeAccounts, NodeLedger, ProgrammeLeases, RenewalTurn, Reservations};
 pub use parallel::yield_to_requests;
 pub use prices::{PriceGuard, Prices};
 pub use providers::ProviderRanks;
