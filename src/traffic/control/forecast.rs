@@ -14,6 +14,11 @@ const SHAPE_STRENGTH: f64 = 0.5;
 /// Mean hours that traffic is taken to have lasted at least, so that the first request does not foretell millions.
 const LEAST_MASS: f64 = 1e-3;
 
+/// The power that the weight of older traffic falls with, where only late traffic counts.
+const RECENT_POWER: f64 = 4.0;
+/// Days after which the older half of the traffic is forgotten.
+const LEVEL_DAYS: i64 = 56;
+
 /// How traffic is spread over time, before its volume is known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
@@ -31,13 +36,23 @@ pub enum Shape {
 #[derive(Clone, Debug)]
 pub struct Forecast {
     shape: Weights,
-    began: Timestamp,
+    /// The traffic that volume is learned from: all of it at first, later the last weeks.
+    level_from: Timestamp,
+    level_seen: f64,
     counted_to: Timestamp,
     seen: f64,
+    recent: Recent,
     /// Requests in each hour of the day, and the mass the shape gave those hours, hours that are not over excluded.
     hours: [HourSeen; HOURS],
     current: Option<CurrentHour>,
     error: ErrorSum,
+}
+
+/// Traffic of late, weighted by its age.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    requests: f64,
+    mass: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,9 +103,11 @@ impl Forecast {
         };
         Self {
             shape,
-            began,
+            level_from: began,
+            level_seen: 0.0,
             counted_to: began,
             seen: 0.0,
+            recent: Recent::default(),
             hours: [HourSeen::default(); HOURS],
             current: None,
             error: ErrorSum::default(),
@@ -105,14 +122,27 @@ impl Forecast {
         }
         if self.current.is_none_or(|current| current.number != number) {
             let start = Timestamp(number.saturating_mul(HOUR_MS));
-            let expected = self.expected(start.max(self.began), start.plus_ms(HOUR_MS));
+            let expected = self.expected(start.max(self.level_from), start.plus_ms(HOUR_MS));
             self.current = Some(CurrentHour { number, requests: 0.0, expected });
         }
         if let Some(current) = &mut self.current {
             current.requests += requests;
         }
+        let gone = self.mass(self.level_from, now).max(LEAST_MASS);
+        let step = self.mass(self.counted_to, now);
+        // The weight of older traffic falls with a power of its age: the last fifth of the time decides.
+        let fade = libm::pow((gone - step).max(0.0) / gone, RECENT_POWER);
+        self.recent.requests = self.recent.requests * fade + requests;
+        self.recent.mass = self.recent.mass * fade + step;
         self.seen += requests;
+        self.level_seen += requests;
         self.counted_to = self.counted_to.max(now);
+        let age = now.0.saturating_sub(self.level_from.0);
+        if age > LEVEL_DAYS.saturating_mul(DAY_MS) {
+            let from = self.level_from.plus_ms(age.div_euclid(2));
+            self.level_seen *= self.mass(from, now) / gone;
+            self.level_from = from;
+        }
     }
 
     fn close_hour(&mut self, current: CurrentHour) {
@@ -152,7 +182,17 @@ impl Forecast {
         if matches!(self.shape, Weights::Curve(_)) {
             return 1.0;
         }
-        self.seen.max(1.0) / self.mass(self.began, self.counted_to).max(LEAST_MASS)
+        self.level_seen.max(1.0) / self.mass(self.level_from, self.counted_to).max(LEAST_MASS)
+    }
+
+    /// How much less than expected may come if traffic stays as it was of late, 0 to 1. Promises are guarded by it,
+    /// since the shape may be wrong.
+    #[must_use]
+    pub fn caution(&self) -> f64 {
+        if matches!(self.shape, Weights::Curve(_)) || self.recent.mass <= LEAST_MASS {
+            return 1.0;
+        }
+        (self.recent.requests / self.recent.mass / self.scale()).clamp(0.1, 1.0)
     }
 
     /// Mean relative error of the hours that are over: missed requests over requests that came.

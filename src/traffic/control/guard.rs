@@ -10,16 +10,18 @@ use super::terms::span_ms;
 /// Standard deviations of appearances that the guard keeps in hand.
 const Z: f64 = 2.0;
 /// Requests of an hour that the mean over all hours counts as much as, where an hour knows little of its own.
-const SHRINK: f64 = 20.0;
+const SHRINK: f64 = 2.0;
 /// Requests before rates are believed.
 const LEAST_REQUESTS: f64 = 30.0;
 /// Steps that the time ahead is cut into.
 const STEPS: usize = 720;
 
 /// How often a member is a candidate, by hour of the day.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Appearances {
     by_hour: [f32; HOURS],
+    /// Requests of each hour before counting began.
+    before: [f32; HOURS],
 }
 
 /// Requests by hour of the day, which appearances are shares of.
@@ -29,6 +31,25 @@ pub(super) struct Requests {
 }
 
 impl Appearances {
+    /// Counting that begins now.
+    pub(super) fn new(requests: &Requests) -> Self {
+        Self { by_hour: [0.0; HOURS], before: requests.by_hour.map(narrow) }
+    }
+
+    /// Requests of each hour since counting began.
+    fn since(&self, requests: &Requests) -> [f64; HOURS] {
+        let mut since = requests.by_hour;
+        for (requests, before) in since.iter_mut().zip(&self.before) {
+            *requests = (*requests - f64::from(*before)).max(0.0);
+        }
+        since
+    }
+
+    /// Requests since counting began.
+    pub(super) fn requests(&self, requests: &Requests) -> f64 {
+        self.since(requests).iter().sum()
+    }
+
     pub(super) fn count(&mut self, at: Timestamp) {
         if let Some(hour) = self.by_hour.get_mut(hour_of(at)) {
             *hour += 1.0;
@@ -37,11 +58,12 @@ impl Appearances {
 
     /// Shares of the requests of each hour.
     fn rates(&self, requests: &Requests) -> [f64; HOURS] {
-        let total: f64 = requests.by_hour.iter().sum();
+        let requests = self.since(requests);
+        let total: f64 = requests.iter().sum();
         let seen: f64 = self.by_hour.iter().copied().map(f64::from).sum();
         let mean = if total > 0.0 { seen / total } else { 0.0 };
         let mut rates = [mean; HOURS];
-        for ((rate, seen), requests) in rates.iter_mut().zip(&self.by_hour).zip(&requests.by_hour) {
+        for ((rate, seen), requests) in rates.iter_mut().zip(&self.by_hour).zip(&requests) {
             *rate = (f64::from(*seen) + SHRINK * mean) / (requests + SHRINK);
         }
         rates
@@ -49,10 +71,11 @@ impl Appearances {
 
     /// Whether it is bound to hours: at least a quarter of the traffic comes when it is hardly ever a candidate.
     pub(super) fn is_bound_to_hours(&self, requests: &Requests) -> bool {
-        let total: f64 = requests.by_hour.iter().sum();
         let rates = self.rates(requests);
-        let mean = rates.iter().zip(&requests.by_hour).map(|(rate, n)| rate * n).sum::<f64>() / total.max(1.0);
-        let away = rates.iter().zip(&requests.by_hour).filter(|(rate, _)| **rate < mean / 3.0).map(|(_, n)| n);
+        let requests = self.since(requests);
+        let total: f64 = requests.iter().sum();
+        let mean = rates.iter().zip(&requests).map(|(rate, n)| rate * n).sum::<f64>() / total.max(1.0);
+        let away = rates.iter().zip(&requests).filter(|(rate, _)| **rate < mean / 3.0).map(|(_, n)| n);
         total >= LEAST_REQUESTS && away.sum::<f64>() >= total / 4.0
     }
 }
@@ -62,10 +85,6 @@ impl Requests {
         if let Some(hour) = self.by_hour.get_mut(hour_of(at)) {
             *hour += 1.0;
         }
-    }
-
-    pub(super) fn total(&self) -> f64 {
-        self.by_hour.iter().sum()
     }
 }
 
@@ -111,7 +130,7 @@ impl Ahead {
         requests: &Requests,
         end: Timestamp,
     ) -> Option<(f64, f64)> {
-        if requests.total() < LEAST_REQUESTS {
+        if seen.requests(requests) < LEAST_REQUESTS {
             return None;
         }
         let rates = seen.rates(requests);
@@ -154,8 +173,9 @@ impl Ahead {
     }
 }
 
-/// Whether `need` exposures call for every appearance that is left.
-pub(super) fn is_urgent(need: f64, (appearances, share): (f64, f64)) -> bool {
+/// Whether `need` exposures call for every appearance that is left, if `caution` of what is expected comes.
+pub(super) fn is_urgent(need: f64, (appearances, share): (f64, f64), caution: f64) -> bool {
+    let appearances = appearances * caution;
     need > 0.0 && need >= appearances - Z * (appearances * (1.0 - share)).max(0.0).sqrt() - 0.5
 }
 

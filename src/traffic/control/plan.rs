@@ -46,7 +46,8 @@ impl Controller {
         let effort = self.effort();
         let instants = ahead.instants(PAIRS, self.random.unit());
         let samples = self.sketch.draw(&instants, RECENT_SHARE, &mut self.random);
-        let pairs: Vec<Pair> = samples.into_iter().zip(instants).map(|(sample, at)| Pair { sample, at }).collect();
+        let pairs = samples.into_iter().zip(instants).filter_map(|(sample, at)| Some(Pair { sample: sample?, at }));
+        let pairs: Vec<Pair> = pairs.collect();
 
         let mut rows = self.budget_rows(now, spent.budgets);
         let mut budgets = Box::new([[None; BITS]; Scene::COUNT]);
@@ -85,7 +86,8 @@ impl Controller {
     /// Solves from no prices when the sketch has doubled since that was last done: what was solved on little is no start.
     fn effort(&mut self) -> Effort {
         let kept = self.sketch.len();
-        if kept >= self.solved_on.saturating_mul(2).max(1) && self.solved_on < PAIRS {
+        let has_doubled = kept >= self.solved_on.saturating_mul(2).max(1) && self.solved_on < PAIRS;
+        if self.solves == 0 || has_doubled {
             self.solved_on = kept;
             return FIRST;
         }
@@ -214,7 +216,7 @@ impl Controller {
         let ahead = Ahead::new(&self.forecast, from, term.end);
         let left = ahead.appearances(&self.forecast, &member.appearances, &self.requests, term.end)?;
         let need = count_to_f64(term.limit);
-        Some(Outlook { appearances: left.0, need, is_feasible: !is_urgent(need, left) })
+        Some(Outlook { appearances: left.0, need, is_feasible: !is_urgent(need, left, 1.0) })
     }
 }
 
@@ -244,7 +246,7 @@ impl Member {
         self.need = count_to_f64(limit) - gone - in_flight;
         let appearances = ahead.appearances(forecast, &self.appearances, requests, end);
         self.must_serve =
-            start <= now && now < end && appearances.is_some_and(|left| is_urgent(self.need, left));
+            start <= now && now < end && appearances.is_some_and(|left| is_urgent(self.need, left, forecast.caution()));
         let planned = planned_end(start, end, now, self.appearances.is_bound_to_hours(requests));
         let demand = if self.need <= 0.0 {
             Demand { rate: 0.0, state: RowState::Free }
