@@ -60,13 +60,11 @@ fn parse_forecast(text: &str) -> Result<ForecastChoice, String> {
 pub fn run(args: BacktestArgs) -> Result<(), BacktestError> {
     let started = Stopwatch::start();
     let BacktestArgs { requests, constraints, forecast, history, slots, horizon, mode, lag, seed, out } = args;
-    let query =
-        Backtest { requests, constraints, forecast, history, slots, horizon_seconds: horizon, mode, lag, seed };
+    let query = Backtest { requests, constraints, forecast, history, slots, horizon_seconds: horizon, mode, lag, seed };
     let failed = |cause| BacktestError::Io { path: out.clone(), cause };
     let mut log = BufWriter::new(std::fs::File::create(&out).map_err(failed)?);
-    let summary = backtest(&query, &mut |t, candidate, programme| {
-        writeln!(log, "{t},{candidate},{programme}").map_err(failed)
-    })?;
+    let summary =
+        backtest(&query, &mut |t, candidate, programme| writeln!(log, "{t},{candidate},{programme}").map_err(failed))?;
     log.flush().map_err(failed)?;
     let wall = started.elapsed();
     print!("{}", describe(&summary));
@@ -75,7 +73,8 @@ pub fn run(args: BacktestArgs) -> Result<(), BacktestError> {
 }
 
 fn describe(summary: &BacktestSummary) -> String {
-    let BacktestSummary { requests, slots, value, solves, programmes, guarantees, guarantees_met, missing, .. } = summary;
+    let BacktestSummary { requests, slots, value, solves, programmes, guarantees, guarantees_met, missing, .. } =
+        summary;
     let mut text = format!("requests {requests}\nslots {slots}\nvalue {value:.3}\nsolves {solves}\n");
     for programme in programmes {
         let (name, spent, limit) = (&programme.name, programme.spent, programme.limit);

@@ -97,7 +97,9 @@ pub fn fill_slate(query: &SlateQuery<'_>, ledger: &mut impl Charges, out: &mut V
         sift_down(out.get_mut(..waiting).unwrap_or_default(), 0);
     }
     out.drain(..waiting);
-    out.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate)));
+    out.sort_unstable_by(|a, b| {
+        rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate))
+    });
 }
 
 enum Verdict {
@@ -117,7 +119,10 @@ fn take(query: &SlateQuery<'_>, ledger: &mut impl Charges, slot: Slot, taken: &[
     let is_served = || taken.iter().any(|other| offer_of(other.candidate).is_some_and(|o| o.member == offer.member));
     if slot.reason == SlotReason::Guarantee && is_served() {
         // One slot keeps the promise; its other candidates compete like any.
-        return Verdict::Again(Slot { reason: reason_of(false, Bid { score: slot.score, charged: slot.charged }), ..slot });
+        return Verdict::Again(Slot {
+            reason: reason_of(false, Bid { score: slot.score, charged: slot.charged }),
+            ..slot
+        });
     }
     if ledger.charge(offer.member, offer.hard | slot.charged.map_or(0, bit_mask)) {
         return Verdict::Taken(slot);

@@ -370,7 +370,8 @@ impl Offers {
 
 /// Seconds of the horizon, from the latest request that tells both its share and its second.
 fn horizon_of(requests: &[Request]) -> f64 {
-    let told = requests.iter().rev().find_map(|request| Some((request.sec?, request.time)).filter(|(_, time)| *time > 0.0));
+    let told =
+        requests.iter().rev().find_map(|request| Some((request.sec?, request.time)).filter(|(_, time)| *time > 0.0));
     told.map_or(DAY_SECONDS, |(sec, time)| sec / time).clamp(1.0, 1.0e9)
 }
 

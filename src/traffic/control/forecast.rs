@@ -77,7 +77,10 @@ struct ErrorSum {
 #[derive(Clone, Debug)]
 enum Weights {
     /// Mass until each hour of the week; mean mass of an hour is 1.
-    Weekly { given: Box<[f64; WEEK_HOURS]>, until: Vec<f64> },
+    Weekly {
+        given: Box<[f64; WEEK_HOURS]>,
+        until: Vec<f64>,
+    },
     Curve(Vec<(Timestamp, f64)>),
 }
 

@@ -179,12 +179,14 @@ pub(super) fn is_urgent(need: f64, (appearances, share): (f64, f64), caution: f6
     need > 0.0 && need >= appearances - Z * (appearances * (1.0 - share)).max(0.0).sqrt() - 0.5
 }
 
-/// The instant a guarantee is planned to be kept by.
+/// Share of a period, or of the appearances in it, that a guarantee is planned not to need.
+pub(super) const fn spare_share(is_bound_to_hours: bool) -> f64 {
+    if is_bound_to_hours { 0.05 } else { 0.03 }
+}
+
+/// The instant a guarantee is planned to be kept by while nothing is known of its appearances; then its end.
 pub(super) fn planned_end(start: Timestamp, end: Timestamp, now: Timestamp, is_bound_to_hours: bool) -> Timestamp {
-    let whole = span_ms(start, end);
-    // 97 %, or 95 % where availability is bound to hours, of the period; then what is left of it.
-    let spare = whole * if is_bound_to_hours { 0.05 } else { 0.03 };
-    let planned = after_ms(start, whole - spare);
+    let planned = after_ms(start, span_ms(start, end) * (1.0 - spare_share(is_bound_to_hours)));
     if now < planned { planned } else { end }
 }
 

@@ -167,7 +167,8 @@ impl Controller {
         let mut old: HashMap<_, _, FixedState> =
             self.budgets.drain(..).map(|(term, priced)| (key(&term), priced)).collect();
         let budgets = constraints.budgets.into_iter();
-        self.budgets = budgets.map(|term| (old.remove(&key(&term)).unwrap_or_default(), term)).map(|(p, t)| (t, p)).collect();
+        self.budgets =
+            budgets.map(|term| (old.remove(&key(&term)).unwrap_or_default(), term)).map(|(p, t)| (t, p)).collect();
         for (_, priced) in &mut self.budgets {
             priced.ceiling = [f64::MAX; 2];
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::guard::{Ahead, is_urgent, planned_end};
+use super::guard::{Ahead, is_urgent, planned_end, spare_share};
 use super::solve::{Effort, FIRST, MemberRows, Pair, Plan, Row, RowState, WARM};
 use super::terms::{ALL_SCENES, MemberRule, Spent, planned_share, span_ms};
 use super::{BudgetKind, Controller, Forecast, Member, MemberTerm, Outlook, Priced, RECENT_REQUESTS, SOLVE_EVERY};
@@ -52,7 +52,8 @@ impl Controller {
         let mut rows = self.budget_rows(now, spent.budgets);
         let mut budgets = Box::new([[None; BITS]; Scene::COUNT]);
         for own in [false, true] {
-            for (row, (term, _)) in self.budgets.iter().enumerate().filter(|(_, (term, _))| term.scene.is_some() == own) {
+            for (row, (term, _)) in self.budgets.iter().enumerate().filter(|(_, (term, _))| term.scene.is_some() == own)
+            {
                 for scene in Scene::ALL.iter().filter(|scene| term.scene.is_none_or(|at| at == **scene)) {
                     let places = budgets.get_mut(scene.index()).and_then(|bits| bits.get_mut(usize::from(term.bit)));
                     if let Some(place) = places {
@@ -153,8 +154,12 @@ impl Controller {
             }
         }
         let window = self.lag.max(RECENT_REQUESTS);
-        let hard_caps: Vec<u8> =
-            self.budgets.iter().filter(|(term, _)| term.kind == BudgetKind::Support).map(|(term, _)| term.bit).collect();
+        let hard_caps: Vec<u8> = self
+            .budgets
+            .iter()
+            .filter(|(term, _)| term.kind == BudgetKind::Support)
+            .map(|(term, _)| term.bit)
+            .collect();
         let mut pools: Vec<Option<usize>> = vec![None; BITS.saturating_mul(URGENCIES)];
         let mut pooled = vec![0.0_f64; 0];
         let mut term_rows = Vec::with_capacity(self.members.len());
@@ -247,11 +252,16 @@ impl Member {
         let appearances = ahead.appearances(forecast, &self.appearances, requests, end);
         self.must_serve =
             start <= now && now < end && appearances.is_some_and(|left| is_urgent(self.need, left, forecast.caution()));
-        let planned = planned_end(start, end, now, self.appearances.is_bound_to_hours(requests));
-        let demand = if self.need <= 0.0 {
-            Demand { rate: 0.0, state: RowState::Free }
-        } else {
-            demand(self.need, forecast.expected(from, planned))
+        let is_bound = self.appearances.is_bound_to_hours(requests);
+        let demand = match appearances {
+            _ if self.need <= 0.0 => Demand { rate: 0.0, state: RowState::Free },
+            Some((left, share)) => {
+                // Kept in hand: the last of the appearances, wherever in the period they are expected.
+                let spare = spare_share(is_bound) * (left + share * forecast.expected(start, from));
+                let planned = if left > spare { left / (left - spare) } else { 1.0 };
+                demand(self.need * planned, forecast.expected(from, end))
+            }
+            None => demand(self.need, forecast.expected(from, planned_end(start, end, now, is_bound))),
         };
         self.priced.set(&demand, 1.0);
         let share = appearances.map_or(0.0, |(left, _)| self.need / left.max(1.0));

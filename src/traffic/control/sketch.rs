@@ -186,7 +186,12 @@ impl Sketch {
 
     /// Draws requests for instants to come: mostly of their hour of the day, some of the latest, and of the past sample
     /// while there is little else. `None` stands for an instant that nothing is known of.
-    pub(super) fn draw(&self, instants: &[Timestamp], recent_share: f64, random: &mut Random) -> Vec<Option<Arc<Sample>>> {
+    pub(super) fn draw(
+        &self,
+        instants: &[Timestamp],
+        recent_share: f64,
+        random: &mut Random,
+    ) -> Vec<Option<Arc<Sample>>> {
         let covers_day = self.covers_day();
         let total = self.len();
         let drawn = instants.iter().map(|at| {
