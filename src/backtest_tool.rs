@@ -75,12 +75,14 @@ pub fn run(args: BacktestArgs) -> Result<(), BacktestError> {
 fn describe(summary: &BacktestSummary) -> String {
     let BacktestSummary { requests, slots, value, solves, programmes, guarantees, guarantees_met, missing, .. } =
         summary;
-    let mut text = format!("requests {requests}\nslots {slots}\nvalue {value:.3}\nsolves {solves}\n");
-    for programme in programmes {
-        let (name, spent, limit) = (&programme.name, programme.spent, programme.limit);
-        text.push_str(&format!("programme {name} {spent} of {limit}\n"));
-    }
-    text.push_str(&format!("guarantees {guarantees_met} of {guarantees} met, {missing} exposures missing\n"));
-    text.push_str(&format!("forecast error {:.4}\n", summary.forecast_error));
-    text
+    let mut lines = vec![
+        format!("requests {requests}"),
+        format!("slots {slots}"),
+        format!("value {value:.3}"),
+        format!("solves {solves}"),
+    ];
+    lines.extend(programmes.iter().map(|p| format!("programme {} {} of {}", p.name, p.spent, p.limit)));
+    lines.push(format!("guarantees {guarantees_met} of {guarantees} met, {missing} exposures missing"));
+    lines.push(format!("forecast error {:.4}\n", summary.forecast_error));
+    lines.join("\n")
 }

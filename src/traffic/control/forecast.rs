@@ -8,8 +8,10 @@ const HOUR_MS: i64 = 3_600_000;
 /// Hours of a day.
 pub const HOURS: usize = 24;
 const WEEK_HOURS: usize = 168;
-/// Full hours of a weekday and hour that the given shape counts as much as: then traffic decides.
-const SHAPE_STRENGTH: f64 = 0.5;
+/// Mean hours that a shape without knowledge counts as much as, for each hour of the day: then traffic decides.
+const LINE_STRENGTH: f64 = 0.5;
+/// The same for a profile, which was learned from many days.
+const PROFILE_STRENGTH: f64 = 3.0;
 
 /// Mean hours that traffic is taken to have lasted at least, so that the first request does not foretell millions.
 const LEAST_MASS: f64 = 1e-3;
@@ -80,6 +82,7 @@ enum Weights {
     Weekly {
         given: Box<[f64; WEEK_HOURS]>,
         until: Vec<f64>,
+        strength: f64,
     },
     Curve(Vec<(Timestamp, f64)>),
 }
@@ -88,20 +91,20 @@ impl Forecast {
     /// A forecast of a shape, for traffic that is counted from `began` on.
     #[must_use]
     pub fn new(shape: Shape, began: Timestamp) -> Self {
-        let weekly = |given: Box<[f64; WEEK_HOURS]>| {
+        let weekly = |given: Box<[f64; WEEK_HOURS]>, strength: f64| {
             let given = normalised(given);
-            Weights::Weekly { until: prefix(given.iter().copied()), given }
+            Weights::Weekly { until: prefix(given.iter().copied()), given, strength }
         };
         let shape = match shape {
-            Shape::Linear => weekly(Box::new([1.0; WEEK_HOURS])),
+            Shape::Linear => weekly(Box::new([1.0; WEEK_HOURS]), LINE_STRENGTH),
             Shape::HourOfDay(hours) => {
                 let mut week = Box::new([1.0; WEEK_HOURS]);
                 for (weight, share) in week.iter_mut().zip(hours.iter().cycle()) {
                     *weight = *share;
                 }
-                weekly(week)
+                weekly(week, PROFILE_STRENGTH)
             }
-            Shape::HourOfWeek(week) => weekly(week),
+            Shape::HourOfWeek(week) => weekly(week, PROFILE_STRENGTH),
             Shape::Curve(points) => Weights::Curve(points),
         };
         Self {
@@ -151,7 +154,7 @@ impl Forecast {
     fn close_hour(&mut self, current: CurrentHour) {
         self.error.missed += (current.requests - current.expected).abs();
         self.error.came += current.requests;
-        let Weights::Weekly { given, until } = &mut self.shape else { return };
+        let Weights::Weekly { given, until, strength } = &mut self.shape else { return };
         let start = Timestamp(current.number.saturating_mul(HOUR_MS));
         let Some(seen) = self.hours.get_mut(hour_of(start)) else { return };
         seen.requests += current.requests;
@@ -163,7 +166,7 @@ impl Forecast {
         let level = requests / mass;
         let corrected = given.iter().enumerate().map(|(hour, weight)| {
             let HourSeen { requests, mass } = self.hours.get(hour.rem_euclid(HOURS)).copied().unwrap_or_default();
-            weight * (requests / level + SHAPE_STRENGTH) / (mass + SHAPE_STRENGTH)
+            weight * (requests / level + *strength) / (mass + *strength)
         });
         *until = prefix(corrected);
     }
@@ -232,7 +235,7 @@ impl Forecast {
 
 /// Hour of the day of an instant, in Asia/Shanghai.
 #[must_use]
-pub fn hour_of(at: Timestamp) -> usize {
+pub(super) fn hour_of(at: Timestamp) -> usize {
     let into_day = at.0.saturating_sub(at.day().start().0).clamp(0, DAY_MS.saturating_sub(1));
     usize::try_from(into_day.div_euclid(HOUR_MS)).unwrap_or(0)
 }

@@ -20,6 +20,8 @@ mod random;
 mod sketch;
 mod solve;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -140,7 +142,7 @@ impl Controller {
             forecast,
             random: Random::new(settings.seed),
             sketch: Sketch::new(),
-            requests: Requests::default(),
+            requests: Requests::new(),
             observed: 0,
             version: 0,
             budgets: Vec::new(),

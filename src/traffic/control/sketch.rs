@@ -71,11 +71,14 @@ pub(super) struct Class {
     pub(super) supports: Vec<Support>,
 }
 
+/// Hard programmes, and supports with the bits of their uplifts.
+type ClassKey = (u64, Vec<(u8, u64)>);
+
 /// The sample.
 #[derive(Clone, Debug)]
 pub(super) struct Sketch {
     classes: Arc<Vec<Class>>,
-    class_of: HashMap<(u64, Vec<(u8, u64)>), u32, FixedState>,
+    class_of: HashMap<ClassKey, u32, FixedState>,
     /// Members that occur, each with its number in the sketch.
     numbers: HashMap<u32, u32, FixedState>,
     hours: Vec<Place>,
