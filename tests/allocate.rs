@@ -1,6 +1,10 @@
 //! Slates and priced scores: what is shown, why, and what it is charged to; and that score, slate and explanation are
 //! one arithmetic under whatever prices there are.
-#![allow(clippy::indexing_slicing, clippy::float_cmp, reason = "a wrong index fails the test; figures agree to the last bit")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::float_cmp,
+    reason = "a wrong index fails the test; figures agree to the last bit"
+)]
 
 mod common;
 
@@ -13,8 +17,8 @@ use tempfile::TempDir;
 use tonic::Code;
 use trustflow::clock::SimulatedClock;
 use trustflow::domain::{
-    Body, ExposureRow, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome, PolicyText, Profile, ReservationId, Scene,
-    TargetKind, Timestamp, Violation,
+    Body, ExposureRow, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome, PolicyText, Profile, ReservationId,
+    Scene, TargetKind, Timestamp, Violation,
 };
 use trustflow::engine::{
     AllocateQuery, ControlSettings, Engine, ExplainQuery, ScoreQuery, Slate, UnderservedQuery, WriterSettings,
@@ -325,8 +329,22 @@ struct Prices {
 fn prices() -> impl Strategy<Value = Prices> {
     let members = prop::collection::vec((-1.0_f32..1.0, 0.1_f32..5.0, any::<bool>()), 7);
     let base = prop::collection::vec(prop_oneof![Just(0.0_f32), 0.0_f32..3.0], 7);
-    (prop::collection::vec(price(), 64), prop::collection::vec(0.01_f32..=1.0, 64), 0..16_u64, 0.01_f32..10.0, members, base)
-        .prop_map(|(lambda, discount, spent, mean, members, base)| Prices { lambda, discount, spent, mean, members, base })
+    (
+        prop::collection::vec(price(), 64),
+        prop::collection::vec(0.01_f32..=1.0, 64),
+        0..16_u64,
+        0.01_f32..10.0,
+        members,
+        base,
+    )
+        .prop_map(|(lambda, discount, spent, mean, members, base)| Prices {
+            lambda,
+            discount,
+            spent,
+            mean,
+            members,
+            base,
+        })
 }
 
 #[test]

@@ -27,7 +27,8 @@ const ADJUSTED_BAR: (f64, f64) = (1.5, 1.2);
 const SLATE_BAR: (f64, f64) = (3.0, 2.0);
 
 pub(crate) const TITLE: &str = "Server CPU per call of 200 candidates, against Score without base scores";
-pub(crate) const HEAD: [&str; 5] = ["merchants", "mode", "us per call", "ratio of medians", "pair ratios min / median / max"];
+pub(crate) const HEAD: [&str; 5] =
+    ["merchants", "mode", "us per call", "ratio of medians", "pair ratios min / median / max"];
 
 /// A way to ask, with its bodies.
 struct Mode {

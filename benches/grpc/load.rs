@@ -32,12 +32,7 @@ pub(crate) fn repeated(address: SocketAddr, body: &Path, calls: u32) -> Result<S
 }
 
 /// The same for a method by its path.
-pub(crate) fn repeated_at(
-    address: SocketAddr,
-    path: &str,
-    body: &Path,
-    calls: u32,
-) -> Result<Sent, Box<dyn Error>> {
+pub(crate) fn repeated_at(address: SocketAddr, path: &str, body: &Path, calls: u32) -> Result<Sent, Box<dyn Error>> {
     let mut command = pinned(CLIENT_CORE, Path::new("h2load"));
     command.args(["-n", &calls.to_string(), "-c", &CONNECTIONS.to_string(), "-m", &STREAMS.to_string(), "-d"]);
     command.arg(body);

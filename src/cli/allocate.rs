@@ -59,7 +59,10 @@ pub(super) async fn allocate(args: AllocateArgs, target: &Target) -> Result<(), 
     let lists = [("--base-score", args.base_score.len(), false), ("--merchant", args.merchant.len(), true)];
     for (option, given, may_be_left_out) in lists {
         if given != args.ids.len() && !(given == 0 && may_be_left_out) {
-            return Err(CliError::argument(option, format!("{given} given for {} ids; give one per id", args.ids.len())));
+            return Err(CliError::argument(
+                option,
+                format!("{given} given for {} ids; give one per id", args.ids.len()),
+            ));
         }
     }
     let channel = target.connect().await?;

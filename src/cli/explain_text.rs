@@ -294,7 +294,8 @@ fn adjusted(explained: &AdjustedExplanation, answer: &ExplainScoreResponse) -> N
 fn member(member: &MemberPriceExplanation) -> Option<Node> {
     let mut below = Vec::new();
     if member.must_serve {
-        below.push(Node::leaf("Allocate serves it whenever it is a candidate: its guarantee would be missed otherwise"));
+        below
+            .push(Node::leaf("Allocate serves it whenever it is a candidate: its guarantee would be missed otherwise"));
     }
     if !member.spent_programmes.is_empty() {
         below.push(Node::leaf(format!("cap or share spent: {}", member.spent_programmes.join(", "))));

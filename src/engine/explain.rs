@@ -297,7 +297,10 @@ impl Target<'_> {
             item_factor,
             modifier_factor,
             budget: explain_budget(state, programme, query.scene),
-            guarantee: programme.guarantee.zip(merchant).and_then(|(_, merchant)| state.last_guarantee(programme.bit, merchant)),
+            guarantee: programme
+                .guarantee
+                .zip(merchant)
+                .and_then(|(_, merchant)| state.last_guarantee(programme.bit, merchant)),
             cap: programme.cap.zip(merchant).map(|(cap, merchant)| {
                 let key = account_at(programme, Scope::Cap(merchant), state.meta().now);
                 (cap.exposures, state.account(&key).map_or(0, |account| account.delivered))

@@ -36,9 +36,7 @@ use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
-pub use backtest::{
-    Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
-};
+pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
 pub use control::ControlSettings;
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedBudget, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};

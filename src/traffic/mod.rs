@@ -8,9 +8,9 @@ mod budget;
 pub mod control;
 mod holdout;
 mod item;
-mod lines;
 mod ledger;
 mod limits;
+mod lines;
 mod price;
 mod programme;
 mod provider;
@@ -24,11 +24,11 @@ mod window;
 pub use budget::{Budget, Cap, Guarantee, Pacing, Period, Tail};
 pub use holdout::Holdout;
 pub use item::{ItemClass, ItemRecord};
-pub use lines::{Lines, lines};
 pub use ledger::{Account, Hold};
 pub use limits::{
     BudgetOverride, Limit, MAX_ACCOUNTS, ONLY_PERIOD, SCENE_PACKAGE, account_at, accounts_of, limit, period_of,
 };
+pub use lines::{Lines, lines};
 pub use price::{BITS, Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};
 pub use provider::{ProviderRanking, rank};

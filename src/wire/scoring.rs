@@ -62,11 +62,7 @@ pub(super) struct Candidates<'a> {
 }
 
 /// Notes every wrong field of them; answers scene and kind.
-pub(super) fn check_candidates(
-    fields: &mut Fields,
-    request: &Candidates,
-    limits: ScoreLimits,
-) -> (Scene, TargetKind) {
+pub(super) fn check_candidates(fields: &mut Fields, request: &Candidates, limits: ScoreLimits) -> (Scene, TargetKind) {
     let count = request.target_ids.len();
     let scene = scene(fields, "scene", request.scene);
     let kind = target_kind(fields, "target_kind", request.kind);
