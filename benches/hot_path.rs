@@ -10,10 +10,11 @@ use std::sync::LazyLock;
 use divan::{Bencher, black_box};
 use population::{Population, Random, query};
 use prost::Message;
-use trustflow::domain::{Scene, TargetKind};
-use trustflow::engine::score;
+use trustflow::domain::{AccountKey, Day, MerchantId, ReservationId, Scene, Scope, TargetKind, Timestamp};
+use trustflow::engine::{AllocateQuery, ScoreQuery, allocate, score};
 use trustflow::proto::{self, ScoreRequest, ScoreResponse};
-use trustflow::traffic::{MerchantRecord, Weight, materialise, weigh};
+use trustflow::state::{NodeAccounts, NodeLedger};
+use trustflow::traffic::{Charges, MerchantRecord, Weight, materialise, weigh};
 use trustflow::trust::MerchantView;
 use trustflow::wire::score_response;
 
@@ -125,9 +126,94 @@ fn score_1m(bencher: Bencher, targets: usize) {
     scored(bencher, &LARGE, targets);
 }
 
+#[divan::bench(args = TARGETS)]
+fn adjusted_1m(bencher: Bencher, targets: usize) {
+    let mut random = Random(4);
+    let base = vec![0.5; targets];
+    bencher
+        .with_inputs(|| LARGE.live_rooms(targets, &mut random))
+        .bench_local_refs(|ids| score(LARGE.hot(), &ScoreQuery { base_scores: &base, ..query(ids) }));
+}
+
+/// Slates of 10 out of the candidates, charged to leases that never run low.
+#[divan::bench(args = [50, 200, 500])]
+fn allocate_1m(bencher: Bencher, targets: usize) {
+    let node = NodeAccounts::default();
+    node.begin(1);
+    let now = Day(20_528).start();
+    let base = vec![0.5; targets];
+    let slate = |ids: &[u64]| {
+        let (scene, kind) = (Scene::Live, TargetKind::LiveRoom);
+        let query = AllocateQuery {
+            scene,
+            kind,
+            target_ids: ids,
+            merchant_ids: &[],
+            base_scores: &base,
+            slots: 10,
+            fill: false,
+        };
+        allocate(LARGE.hot(), &node, now, &query)
+    };
+    let mut random = Random(4);
+    for turn in 0..100 {
+        drop(slate(&LARGE.live_rooms(targets, &mut random)));
+        let wanted = node.renewals(turn * 1_000, 10_000).renewals;
+        let grants: Vec<u64> = wanted.iter().map(|_| 1 << 40).collect();
+        node.granted(turn * 1_000, &wanted, &grants);
+    }
+    bencher.with_inputs(|| LARGE.live_rooms(targets, &mut random)).bench_local_refs(|ids| slate(ids));
+}
+
 fn scored(bencher: Bencher, population: &Population, targets: usize) {
     let mut random = Random(4);
     bencher
         .with_inputs(|| population.live_rooms(targets, &mut random))
         .bench_local_refs(|ids| score(population.hot(), &query(ids)));
+}
+
+/// Members that slates are drawn from.
+const MEMBERS: u32 = 100_000;
+
+/// A node with leases of one budget, and of the cap and the share of every member.
+fn leased() -> (NodeAccounts, u32) {
+    let node = NodeAccounts::default();
+    node.begin(1);
+    let mut keys = Vec::new();
+    for member in 0..MEMBERS {
+        accounts_of(member, &mut keys);
+        node.foresee(&keys);
+        keys.clear();
+    }
+    for turn in 0.. {
+        let asked = node.renewals(turn * 100, 1 << 20);
+        node.granted(turn * 100, &asked.renewals, &vec![1 << 30; asked.renewals.len()]);
+        if !asked.has_more {
+            break;
+        }
+    }
+    (node, ReservationId::bucket_of(Timestamp(1_790_000_000_000)))
+}
+
+fn accounts_of(member: u32, keys: &mut Vec<AccountKey>) {
+    let merchant = MerchantId(u64::from(member) + 1);
+    for scope in [Scope::Programme, Scope::Member(merchant), Scope::Cap(merchant)] {
+        keys.push(AccountKey { bit: 3, scope, period: Day(20_000) });
+    }
+}
+
+/// Ten slots of one request, each charged to a budget, a share and a cap: what Allocate pays for never overspending.
+#[divan::bench(threads = [1, 2], sample_count = 200, sample_size = 100)]
+fn charge_10_slots_3_accounts(bencher: Bencher) {
+    let (node, bucket) = leased();
+    let slate = |random: &mut Random| -> Vec<u32> { (0..10).map(|_| random.below(MEMBERS)).collect() };
+    let seed = std::sync::atomic::AtomicU64::new(5);
+    bencher.with_inputs(|| slate(&mut Random(seed.fetch_add(1, std::sync::atomic::Ordering::Relaxed)))).bench_refs(
+        |members| {
+            let mut ledger = NodeLedger::new(&node, bucket, |member, _, keys| accounts_of(member, keys));
+            let charged = members.iter().filter(|member| ledger.charge(**member, 1 << 3)).count();
+            assert_eq!(charged, 10);
+            ledger.finish()
+        },
+    );
 }

@@ -60,13 +60,11 @@ fn parse_forecast(text: &str) -> Result<ForecastChoice, String> {
 pub fn run(args: BacktestArgs) -> Result<(), BacktestError> {
     let started = Stopwatch::start();
     let BacktestArgs { requests, constraints, forecast, history, slots, horizon, mode, lag, seed, out } = args;
-    let query =
-        Backtest { requests, constraints, forecast, history, slots, horizon_seconds: horizon, mode, lag, seed };
+    let query = Backtest { requests, constraints, forecast, history, slots, horizon_seconds: horizon, mode, lag, seed };
     let failed = |cause| BacktestError::Io { path: out.clone(), cause };
     let mut log = BufWriter::new(std::fs::File::create(&out).map_err(failed)?);
-    let summary = backtest(&query, &mut |t, candidate, programme| {
-        writeln!(log, "{t},{candidate},{programme}").map_err(failed)
-    })?;
+    let summary =
+        backtest(&query, &mut |t, candidate, programme| writeln!(log, "{t},{candidate},{programme}").map_err(failed))?;
     log.flush().map_err(failed)?;
     let wall = started.elapsed();
     print!("{}", describe(&summary));
@@ -75,13 +73,16 @@ pub fn run(args: BacktestArgs) -> Result<(), BacktestError> {
 }
 
 fn describe(summary: &BacktestSummary) -> String {
-    let BacktestSummary { requests, slots, value, solves, programmes, guarantees, guarantees_met, missing, .. } = summary;
-    let mut text = format!("requests {requests}\nslots {slots}\nvalue {value:.3}\nsolves {solves}\n");
-    for programme in programmes {
-        let (name, spent, limit) = (&programme.name, programme.spent, programme.limit);
-        text.push_str(&format!("programme {name} {spent} of {limit}\n"));
-    }
-    text.push_str(&format!("guarantees {guarantees_met} of {guarantees} met, {missing} exposures missing\n"));
-    text.push_str(&format!("forecast error {:.4}\n", summary.forecast_error));
-    text
+    let BacktestSummary { requests, slots, value, solves, programmes, guarantees, guarantees_met, missing, .. } =
+        summary;
+    let mut lines = vec![
+        format!("requests {requests}"),
+        format!("slots {slots}"),
+        format!("value {value:.3}"),
+        format!("solves {solves}"),
+    ];
+    lines.extend(programmes.iter().map(|p| format!("programme {} {} of {}", p.name, p.spent, p.limit)));
+    lines.push(format!("guarantees {guarantees_met} of {guarantees} met, {missing} exposures missing"));
+    lines.push(format!("forecast error {:.4}\n", summary.forecast_error));
+    lines.join("\n")
 }

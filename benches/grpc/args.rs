@@ -4,10 +4,11 @@ use std::error::Error;
 
 /// Help text.
 pub(crate) const USAGE: &str = "\
-cargo bench --profile dist --bench grpc -- [OPTIONS] [score] [import] [start] [policy]
+cargo bench --profile dist --bench grpc -- [OPTIONS] [score] [allocate] [import] [start] [policy]
 
-Without names all four run.
+Without names all five run.
   score               server CPU per Score call against the echo server
+  allocate            server CPU of adjusted scores and of slates against plain Score
   import              durable merchant-days a second of ProfileService.Import
   start               time from spawn to `listening`, and resident memory, on the loaded data folder
   policy              200 publishes and some simulations beside 1,000 Score calls a second: tail, time, consistency
@@ -24,6 +25,7 @@ Without names all four run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Score,
+    Allocate,
     Import,
     Start,
     Policy,
@@ -77,6 +79,7 @@ impl Args {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n\n{USAGE}"));
             match word.as_str() {
                 "score" => args.parts.push(Part::Score),
+                "allocate" => args.parts.push(Part::Allocate),
                 "import" => args.parts.push(Part::Import),
                 "start" => args.parts.push(Part::Start),
                 "policy" => args.parts.push(Part::Policy),
@@ -102,7 +105,7 @@ impl Args {
             return Err("--runs and --merchants are at least 1".into());
         }
         if args.parts.is_empty() {
-            args.parts = vec![Part::Score, Part::Import, Part::Start, Part::Policy];
+            args.parts = vec![Part::Score, Part::Allocate, Part::Import, Part::Start, Part::Policy];
         }
         if args.merchants.is_empty() {
             args.merchants = if args.quick { vec![10_000] } else { vec![10_000, 1_000_000] };

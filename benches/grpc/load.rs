@@ -10,6 +10,8 @@ use crate::process::{CLIENT_CORE, pinned};
 
 /// The method that is measured.
 pub(crate) const SCORE_PATH: &str = "/trustflow.v1.ScoringService/Score";
+/// The method of slates.
+pub(crate) const ALLOCATE_PATH: &str = "/trustflow.v1.ScoringService/Allocate";
 /// Connections of a run.
 pub(crate) const CONNECTIONS: u32 = 4;
 /// Calls in flight on each.
@@ -26,11 +28,16 @@ pub(crate) struct Sent {
 
 /// Sends `calls` of one body with h2load.
 pub(crate) fn repeated(address: SocketAddr, body: &Path, calls: u32) -> Result<Sent, Box<dyn Error>> {
+    repeated_at(address, SCORE_PATH, body, calls)
+}
+
+/// The same for a method by its path.
+pub(crate) fn repeated_at(address: SocketAddr, path: &str, body: &Path, calls: u32) -> Result<Sent, Box<dyn Error>> {
     let mut command = pinned(CLIENT_CORE, Path::new("h2load"));
     command.args(["-n", &calls.to_string(), "-c", &CONNECTIONS.to_string(), "-m", &STREAMS.to_string(), "-d"]);
     command.arg(body);
     command.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
-    command.arg(format!("http://{address}{SCORE_PATH}"));
+    command.arg(format!("http://{address}{path}"));
     let sent = parse_h2load(&output(&mut command)?)?;
     if sent.calls == calls {
         Ok(sent)

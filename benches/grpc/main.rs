@@ -5,6 +5,7 @@
 //! and trustflow take turns, so that a change of the machine hits both. See `args::USAGE` for the options.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod allocate;
 mod args;
 mod clock;
 mod durable;
@@ -61,6 +62,7 @@ fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut report = Report::default();
     let mut measured = Vec::new();
     report.table(score::TITLE, &score::HEAD);
+    report.table(allocate::TITLE, &allocate::HEAD);
     report.table(durable::IMPORT_TITLE, &durable::IMPORT_HEAD);
     report.table(durable::LOAD_TITLE, &durable::LOAD_HEAD);
     report.table(durable::START_TITLE, &durable::START_HEAD);
@@ -68,7 +70,8 @@ fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.has(Part::Import) {
         durable::import_days(args, &runtime, &Site::new(args.echo_as_target)?, &mut report)?;
     }
-    if args.has(Part::Score) || args.has(Part::Start) || args.has(Part::Policy) {
+    let needs_data = [Part::Score, Part::Allocate, Part::Start, Part::Policy];
+    if needs_data.into_iter().any(|part| args.has(part)) {
         for &merchants in &args.merchants {
             let site = Site::new(args.echo_as_target)?;
             durable::load(&runtime, &site, merchants, &mut report)?;
@@ -77,6 +80,13 @@ fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             }
             if args.has(Part::Policy) {
                 policy::run(args, &runtime, &site, merchants, &mut report)?;
+            }
+            if args.has(Part::Allocate) && !args.echo_as_target {
+                eprintln!("allocating with {merchants} merchants");
+                let server = site.start(Cores::One)?;
+                server.await_idle()?;
+                allocate::run(args, &Subject { server: &server, merchants, folder: site.path() }, &mut report)?;
+                server.stop()?;
             }
             if args.has(Part::Score) {
                 eprintln!("scoring with {merchants} merchants");

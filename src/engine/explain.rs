@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::Engine;
 use super::error::ReadError;
 use super::score::{member_price, scene_prices};
-use crate::domain::{Day, HeldRight, Merchant, Scene, TargetKind, Timestamp, Violation, Week};
+use crate::domain::{Day, HeldRight, Merchant, Scene, Scope, TargetKind, Timestamp, Violation, Week, count_to_f64};
 use crate::policy::Policy;
-use crate::state::{HistoryError, Hot, State};
+use crate::state::{GuaranteeKey, GuaranteeRow, HistoryError, Hot, State};
 use crate::traffic::{
-    Bid, Boost, Eligibility, ItemClass, ItemRecord, Lines, Materialised, MemberPrice, MerchantRecord, Programme,
-    ProgrammeKind, SceneRules, Weight, lines, materialise,
+    Bid, Boost, Eligibility, ItemClass, ItemRecord, Lines, Materialised, MemberPrice, MerchantRecord, ONLY_PERIOD,
+    Programme, ProgrammeKind, SceneRules, Weight, account_at, lines, materialise, period_of,
 };
 use crate::trust::governance::WaiverFacts;
 use crate::trust::{ConditionResult, ItemView, MerchantFacts, MerchantView, Seen, SignalRow, TrustView};
@@ -167,6 +167,27 @@ pub struct ExplainedProgramme {
     pub item_factor: f64,
     /// Factor of the modifiers on the uplift.
     pub modifier_factor: f64,
+    /// The budget that an exposure in the scene counts against.
+    pub budget: Option<ExplainedBudget>,
+    /// The guarantee that began last for the merchant.
+    pub guarantee: Option<(GuaranteeKey, GuaranteeRow)>,
+    /// The merchant's cap: exposures allowed in the period, and delivered.
+    pub cap: Option<(u64, u64)>,
+}
+
+/// A budget in its current period, in exposures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExplainedBudget {
+    /// What may be spent.
+    pub limit: u64,
+    /// Delivered.
+    pub delivered: u64,
+    /// Held by nodes, reserved or not.
+    pub held: u64,
+    /// First day of the period; none where there is one.
+    pub first_day: Option<Day>,
+    /// Delivered over what an even delivery would have delivered by now; none without an end.
+    pub pace: Option<f64>,
 }
 
 impl Engine {
@@ -243,10 +264,11 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn programme(&self, programme: &Programme, member: Eligibility, seen: &Seen) -> ExplainedProgramme {
+    fn programme(&self, state: &State, programme: &Programme, member: Eligibility, seen: &Seen) -> ExplainedProgramme {
         let query = self.query;
         let active = self.record.programmes & self.class.programmes & self.rules.open & self.rules.in_scene;
         let item = seen.item;
+        let merchant = seen.merchant.map(|view| view.merchant.id);
         let mut conditions = programme.eligibility.results(seen);
         let asked = programme.scene_conditions.iter().filter(|c| c.scenes.get(query.scene.index()) == Some(&true));
         conditions.extend(asked.flat_map(|condition| condition.when.results(seen)));
@@ -274,8 +296,38 @@ impl Target<'_> {
                 * (modifier_factor * item_factor),
             item_factor,
             modifier_factor,
+            budget: explain_budget(state, programme, query.scene),
+            guarantee: programme
+                .guarantee
+                .zip(merchant)
+                .and_then(|(_, merchant)| state.last_guarantee(programme.bit, merchant)),
+            cap: programme.cap.zip(merchant).map(|(cap, merchant)| {
+                let key = account_at(programme, Scope::Cap(merchant), state.meta().now);
+                (cap.exposures, state.account(&key).map_or(0, |account| account.delivered))
+            }),
         }
     }
+}
+
+fn explain_budget(state: &State, programme: &Programme, scene: Scene) -> Option<ExplainedBudget> {
+    let budget = programme.budget.as_ref()?;
+    let now = state.meta().now;
+    let has_own = budget.by_scene.get(scene.index()).copied().flatten().is_some();
+    let scope = if has_own { Scope::Scene(scene) } else { Scope::Programme };
+    let key = account_at(programme, scope, now);
+    let limit = state.limit_of(&key).exposures()?;
+    let (delivered, taken) = state.account(&key).map_or((0, 0), |account| (account.delivered, account.taken()));
+    let first_day = (key.period != ONLY_PERIOD).then_some(key.period);
+    let window = &programme.window;
+    let start = first_day.into_iter().chain(window.first).max();
+    let next = period_of(programme, scope).next(key.period);
+    let end = next.into_iter().chain(window.last.map(|last| last.plus(1))).min();
+    let pace = start.zip(end).and_then(|(start, end)| {
+        let span = |to: Timestamp| count_to_f64(u64::try_from(to.0.saturating_sub(start.start().0)).unwrap_or(0));
+        let planned = count_to_f64(limit) * span(now) / span(end.start());
+        (planned > 0.0 && planned.is_finite()).then(|| count_to_f64(delivered) / planned)
+    });
+    Some(ExplainedBudget { limit, delivered, held: taken.saturating_sub(delivered), first_day, pace })
 }
 
 fn explain_merchant(
@@ -294,7 +346,7 @@ fn explain_merchant(
         query.kind.item().and_then(|kind| state.item_view(crate::domain::ItemId { kind, id: query.target_id }));
     let seen = Seen { item: item_view.as_ref(), ..Seen::merchant(view, Some(&trust)) };
     let members = policy.programmes.iter().zip(&made.programmes);
-    let programmes = members.map(|(programme, member)| target.programme(programme, *member, &seen)).collect();
+    let programmes = members.map(|(programme, member)| target.programme(state, programme, *member, &seen)).collect();
 
     let waiver_week = view.now.day().week();
     let waiver_facts = state.waiver_facts(view.merchant.id, waiver_week.previous(), history)?;

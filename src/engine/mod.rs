@@ -37,12 +37,10 @@ use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
-pub use backtest::{
-    Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
-};
+pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
 pub use control::ControlSettings;
 pub use error::{ReadError, WriteError};
-pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
+pub use explain::{ExplainQuery, ExplainedBudget, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
 pub use programmes::{
@@ -53,7 +51,7 @@ pub use programmes::{
 pub use recovery::{RecoveryError, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
-pub use settle::{NoLeases, Settle};
+pub use settle::Settle;
 pub use simulate::{Compared, Mover, SimulateError, SimulateQuery, Simulation};
 pub use tally::{Change, Distribution, Move, ProgrammeFlow, Tally};
 pub use trust_purchase::{
@@ -158,13 +156,14 @@ impl Engine {
         // What recovery made again was counted when it happened.
         drop(state.take_membership_changes());
         let hot = state.hot().clone();
+        let node = Arc::new(NodeAccounts::default());
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
-        let mut writer = Writer::new(log, store.clone(), state.clone(), clock.clone(), published, settings);
+        let mut writer =
+            Writer::new(log, store.clone(), state.clone(), clock.clone(), published, node.clone(), settings);
         writer.open_session().map_err(StartError::Session)?;
         let writer = Arc::new(writer.spawn()?);
-        let node = Arc::new(NodeAccounts::default());
         let context = LeaseContext { node: node.clone(), state: state.clone(), clock: clock.clone() };
         let leases = LeaseManager::start(context, Box::new(WriterLog(Arc::downgrade(&writer))))?;
         Ok(Self {
@@ -247,6 +246,12 @@ impl Engine {
     #[must_use]
     pub fn hot(&self) -> &Hot {
         &self.hot
+    }
+
+    /// What this node may spend by itself.
+    #[must_use]
+    pub fn node(&self) -> &NodeAccounts {
+        &self.node
     }
 
     /// Whether writes are taken, and if not why.

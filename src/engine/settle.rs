@@ -1,7 +1,7 @@
 //! What follows from reports on this node: its leases, which it keeps in memory, shrink by what was delivered of them.
 
 use crate::domain::ExposureRow;
-use crate::state::State;
+use crate::state::{NodeAccounts, State};
 
 /// Keeps leases in memory.
 pub trait Settle: Send + Sync {
@@ -13,11 +13,12 @@ pub trait Settle: Send + Sync {
     fn settled(&self, state: &State, rows: &[ExposureRow]);
 }
 
-/// Keeps none: every exposure is reported without a reservation.
-pub struct NoLeases;
+impl Settle for NodeAccounts {
+    fn begin(&self, session: u32) {
+        Self::begin(self, session);
+    }
 
-impl Settle for NoLeases {
-    fn begin(&self, _: u32) {}
-
-    fn settled(&self, _: &State, _: &[ExposureRow]) {}
+    fn settled(&self, state: &State, rows: &[ExposureRow]) {
+        self.settle(state.meta().now, rows, |row, granted, accounts| state.settled_in(row, granted, accounts));
+    }
 }

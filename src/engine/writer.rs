@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use super::error::WriteError;
 use super::group::{begins_transition, runs, weight_of};
-use super::settle::{NoLeases, Settle};
+use super::settle::Settle;
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
@@ -169,13 +169,13 @@ impl Writer {
         state: Arc<RwLock<State>>,
         clock: Arc<dyn Clock>,
         published: watch::Sender<u64>,
+        node: Arc<dyn Settle>,
         settings: WriterSettings,
     ) -> Self {
         let agreed = (clock.now(), clock.monotonic_ms());
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
         let (synced, trimmed, building) = (0, 0, None);
-        let node = Arc::new(NoLeases);
         Self { log, store, state, clock, published, settings, status, metrics, agreed, synced, trimmed, building, node }
     }
 
@@ -183,7 +183,9 @@ impl Writer {
     pub(super) fn open_session(&mut self) -> Result<(), String> {
         let (stamp, node) = (self.clock.now(), self.settings.node);
         let command = Command { stamp, node, semantics: SEMANTICS, request: None, body: Body::OpenSession };
+        let took = Stopwatch::start();
         let applied = self.append_and_apply(self.log.last() + 1, &[command])?;
+        self.metrics.commit(1, took.elapsed());
         self.published.send_replace(self.log.last());
         for applied in applied {
             if let Outcome::Session(session) = applied.outcome {

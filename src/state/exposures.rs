@@ -280,7 +280,7 @@ impl State {
 }
 
 /// The reservations of a row that count as such: at most one for each exposure.
-fn reservations_of(row: &ExposureRow) -> impl Iterator<Item = ReservationId> {
+pub(super) fn reservations_of(row: &ExposureRow) -> impl Iterator<Item = ReservationId> {
     let most = usize::try_from(row.exposures).unwrap_or(usize::MAX);
     row.reservations.iter().copied().take(most).filter(|id| is_of(*id, row.occurred_at))
 }

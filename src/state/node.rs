@@ -32,7 +32,8 @@ mod tests;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::domain::{AccountKey, BUCKET_MS, ExposureRow, RESERVATION_MS, Renewal, ReservationId, Timestamp};
+use super::exposures::reservations_of;
+use crate::domain::{AccountKey, ExposureRow, RESERVATION_MS, Renewal, ReservationId, Timestamp};
 use crate::traffic::BITS;
 
 use bell::Bell;
@@ -280,16 +281,15 @@ impl NodeAccounts {
         let mut buckets: Vec<(u32, u64)> = Vec::new();
         for row in rows {
             buckets.clear();
-            let most = usize::try_from(row.exposures).unwrap_or(usize::MAX);
-            let own = |id: &&ReservationId| id.0 != 0 && id.session() == session && id.deadline() >= at;
-            for id in row.reservations.iter().take(most).filter(own) {
+            let own = |id: &ReservationId| id.session() == session && id.deadline() >= at;
+            for id in reservations_of(row).filter(own) {
                 match buckets.iter_mut().find(|(bucket, _)| *bucket == id.bucket()) {
                     Some((_, count)) => *count = count.saturating_add(1),
                     None => buckets.push((id.bucket(), 1)),
                 }
             }
             for (bucket, count) in &buckets {
-                let from = ReservationId::deadline_of(*bucket).plus_ms(-RESERVATION_MS - BUCKET_MS);
+                let from = ReservationId::new(session, *bucket, 0).granted_from();
                 keys.clear();
                 accounts_of(row, from, &mut keys);
                 if keys.is_empty() {

@@ -97,7 +97,9 @@ pub fn fill_slate(query: &SlateQuery<'_>, ledger: &mut impl Charges, out: &mut V
         sift_down(out.get_mut(..waiting).unwrap_or_default(), 0);
     }
     out.drain(..waiting);
-    out.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate)));
+    out.sort_unstable_by(|a, b| {
+        rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate))
+    });
 }
 
 enum Verdict {
@@ -117,7 +119,10 @@ fn take(query: &SlateQuery<'_>, ledger: &mut impl Charges, slot: Slot, taken: &[
     let is_served = || taken.iter().any(|other| offer_of(other.candidate).is_some_and(|o| o.member == offer.member));
     if slot.reason == SlotReason::Guarantee && is_served() {
         // One slot keeps the promise; its other candidates compete like any.
-        return Verdict::Again(Slot { reason: reason_of(false, Bid { score: slot.score, charged: slot.charged }), ..slot });
+        return Verdict::Again(Slot {
+            reason: reason_of(false, Bid { score: slot.score, charged: slot.charged }),
+            ..slot
+        });
     }
     if ledger.charge(offer.member, offer.hard | slot.charged.map_or(0, bit_mask)) {
         return Verdict::Taken(slot);
@@ -188,5 +193,136 @@ fn sift_down(heap: &mut [Slot], mut parent: usize) {
         }
         heap.swap(parent, best);
         parent = best;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrayvec::ArrayVec;
+    use proptest::prelude::*;
+
+    use super::{Charges, SlateQuery, Slot, SlotReason, fill_slate};
+    use crate::traffic::price::{MemberPrice, Offer, ScenePrices, Support};
+
+    /// What is left by bit, and what was charged.
+    struct Ledger {
+        left: [u64; 64],
+        charges: Vec<(u32, u64)>,
+    }
+
+    impl Ledger {
+        fn with(left: &[(usize, u64)]) -> Self {
+            let mut ledger = Self { left: [u64::MAX; 64], charges: Vec::new() };
+            left.iter().for_each(|(bit, count)| ledger.left[*bit] = *count);
+            ledger
+        }
+    }
+
+    impl Charges for Ledger {
+        fn charge(&mut self, member: u32, programmes: u64) -> bool {
+            let mine = |bit: &usize| programmes >> bit & 1 == 1;
+            if (0..64).filter(mine).any(|bit| self.left[bit] == 0) {
+                return false;
+            }
+            (0..64).filter(mine).for_each(|bit| self.left[bit] -= 1);
+            self.charges.push((member, programmes));
+            true
+        }
+    }
+
+    fn offer(member: u32, value: f64, hard: u64, supports: &[(u8, f64)]) -> Option<Offer> {
+        let supports: ArrayVec<_, _> =
+            supports.iter().map(|(bit, uplift)| Support { bit: *bit, uplift: *uplift }).collect();
+        Some(Offer { member, value, hard, supports })
+    }
+
+    fn fill(offers: &[Option<Offer>], urgent: &[u32], ledger: &mut Ledger, slots: usize, fill: bool) -> Vec<Slot> {
+        let price = |offer: &Option<Offer>| {
+            let must_serve = offer.as_ref().is_some_and(|offer| urgent.contains(&offer.member));
+            MemberPrice { must_serve, ..MemberPrice::default() }
+        };
+        let members: Vec<MemberPrice> = offers.iter().map(price).collect();
+        let mut prices = ScenePrices::default();
+        prices.lambda[7] = 100.0;
+        let query = SlateQuery { offers, members: &members, prices: &prices, mean: 1.0, slots, fill };
+        let mut out = vec![Slot { candidate: 9, score: 0.0, reason: SlotReason::Fill, charged: None }];
+        fill_slate(&query, ledger, &mut out);
+        out
+    }
+
+    fn taken(slots: &[Slot]) -> Vec<(usize, SlotReason, Option<u8>)> {
+        slots.iter().map(|slot| (slot.candidate, slot.reason, slot.charged)).collect()
+    }
+
+    #[test]
+    fn promises_come_first_then_scores_and_the_earlier_of_equals() {
+        let offers = [offer(1, 2.0, 0, &[]), offer(2, 3.0, 0, &[]), offer(3, 3.0, 0, &[]), offer(4, 0.1, 0, &[]), None];
+        let slots = fill(&offers, &[4], &mut Ledger::with(&[]), 3, false);
+        let organic = |at| (at, SlotReason::Organic, None);
+        assert_eq!(taken(&slots), [(3, SlotReason::Guarantee, None), organic(1), organic(2)]);
+    }
+
+    #[test]
+    fn a_promise_takes_one_slot_of_its_member() {
+        let offers = [offer(1, 0.2, 0, &[]), offer(1, 0.3, 0, &[]), offer(2, 3.0, 0, &[])];
+        let slots = fill(&offers, &[1], &mut Ledger::with(&[]), 2, false);
+        assert_eq!(taken(&slots), [(1, SlotReason::Guarantee, None), (2, SlotReason::Organic, None)]);
+    }
+
+    #[test]
+    fn a_support_with_nothing_left_gives_way_to_the_next_then_to_none() {
+        let offers = [offer(1, 2.0, 0, &[(1, 0.9), (2, 0.5)]), offer(2, 2.5, 0, &[])];
+        for (left, expected) in [
+            (vec![], [(0, SlotReason::Support, Some(1)), (1, SlotReason::Organic, None)]),
+            (vec![(1, 0)], [(0, SlotReason::Support, Some(2)), (1, SlotReason::Organic, None)]),
+            (vec![(1, 0), (2, 0)], [(1, SlotReason::Organic, None), (0, SlotReason::Organic, None)]),
+        ] {
+            assert_eq!(taken(&fill(&offers, &[], &mut Ledger::with(&left), 2, false)), expected, "{left:?}");
+        }
+    }
+
+    #[test]
+    fn a_hard_budget_with_nothing_left_keeps_its_members_out() {
+        let offers = [offer(1, 3.0, 1 << 3, &[]), offer(2, 2.0, 1 << 3, &[]), offer(3, 1.0, 0, &[])];
+        let slots = fill(&offers, &[], &mut Ledger::with(&[(3, 1)]), 3, true);
+        assert_eq!(taken(&slots), [(0, SlotReason::Organic, None), (2, SlotReason::Organic, None)]);
+    }
+
+    #[test]
+    fn what_is_worth_nothing_only_fills() {
+        let offers = [offer(1, 3.0, 1 << 7, &[]), offer(2, 1.0, 0, &[])];
+        assert_eq!(fill(&offers, &[], &mut Ledger::with(&[]), 2, false).len(), 1);
+        let slots = fill(&offers, &[], &mut Ledger::with(&[]), 2, true);
+        assert_eq!(taken(&slots), [(1, SlotReason::Organic, None), (0, SlotReason::Fill, None)]);
+        assert!(fill(&offers, &[], &mut Ledger::with(&[]), 0, true).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_slate_keeps_its_bounds(
+            made in prop::collection::vec((0_u32..6, -1.0_f64..3.0, 0_u64..16, prop::collection::vec((4_u8..8, 0.0_f64..1.0), 0..3)), 0..40),
+            left in prop::collection::vec(0_u64..4, 8),
+            urgent in prop::collection::vec(0_u32..6, 0..3),
+            slots in 0_usize..12,
+            fills in any::<bool>(),
+        ) {
+            let offers: Vec<_> = made.iter().map(|(member, value, hard, supports)| offer(*member, *value, *hard, supports)).collect();
+            let limits: Vec<(usize, u64)> = left.iter().copied().enumerate().collect();
+            let mut ledger = Ledger::with(&limits);
+            let slate = fill(&offers, &urgent, &mut ledger, slots, fills);
+            prop_assert!(slate.len() <= slots);
+            let mut candidates: Vec<usize> = slate.iter().map(|slot| slot.candidate).collect();
+            candidates.sort_unstable();
+            candidates.dedup();
+            prop_assert_eq!(candidates.len(), slate.len(), "a candidate is taken once");
+            prop_assert_eq!(ledger.charges.len(), slate.len(), "what is shown is charged, and nothing else");
+            for slot in &slate {
+                let offer = offers[slot.candidate].as_ref().expect("an offer");
+                let programmes = offer.hard | slot.charged.map_or(0, |bit| 1 << bit);
+                prop_assert!(ledger.charges.contains(&(offer.member, programmes)));
+            }
+            let again = fill(&offers, &urgent, &mut Ledger::with(&limits), slots, fills);
+            prop_assert_eq!(again, slate);
+        }
     }
 }

@@ -200,7 +200,7 @@ fn programmes(
                 item_factor: found.item_factor,
                 modifier_factor: found.modifier_factor,
                 seed: programme.seed.clone(),
-                ..priced(explanation, programme)
+                ..priced(explanation, programme, found)
             }
         })
         .collect()

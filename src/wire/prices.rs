@@ -1,9 +1,11 @@
 //! The part of explanations that prices have: budgets, guarantees, caps, and the arithmetic of weight and adjusted
 //! score.
 
-use crate::engine::Explanation;
+use super::time::to_proto_time;
+use crate::engine::{ExplainedBudget, ExplainedProgramme, Explanation};
 use crate::policy::Policy;
 use crate::proto;
+use crate::state::GuaranteeRow;
 use crate::traffic::Programme;
 
 /// The weight, factor by factor.
@@ -54,14 +56,55 @@ pub(super) fn member_price(explanation: &Explanation) -> proto::MemberPriceExpla
     }
 }
 
-/// The part of a programme's explanation that is about its budget.
-pub(super) fn priced(explanation: &Explanation, programme: &Programme) -> proto::ProgrammeExplanation {
+/// The part of a programme's explanation that is about its budget, and what it promises and allows the merchant.
+pub(super) fn priced(
+    explanation: &Explanation,
+    programme: &Programme,
+    found: &ExplainedProgramme,
+) -> proto::ProgrammeExplanation {
     let (price, price_factor) = explanation.prices.budget(programme.bit);
     proto::ProgrammeExplanation {
         price,
         price_factor,
         spent: explanation.prices.spent & programme.mask() != 0,
+        budget: found.budget.as_ref().map(budget),
+        guarantee: found.guarantee.as_ref().map(|(_, row)| guarantee(explanation, programme, row)),
+        cap: found.cap.map(|(limit_exposures, delivered_exposures)| proto::CapExplanation {
+            limit_exposures,
+            delivered_exposures,
+        }),
         ..proto::ProgrammeExplanation::default()
+    }
+}
+
+fn budget(budget: &ExplainedBudget) -> proto::BudgetExplanation {
+    proto::BudgetExplanation {
+        limit_exposures: budget.limit,
+        delivered_exposures: budget.delivered,
+        reserved_exposures: budget.held,
+        period_first_day: budget.first_day.map(|day| day.to_string()).unwrap_or_default(),
+        pace: budget.pace.unwrap_or(0.0),
+    }
+}
+
+fn guarantee(explanation: &Explanation, programme: &Programme, row: &GuaranteeRow) -> proto::GuaranteeExplanation {
+    let is_member = explanation.record.programmes & programme.mask() != 0;
+    let status = if row.delivered >= row.target {
+        "met"
+    } else if row.until <= explanation.now {
+        "missed"
+    } else if explanation.prices.lines.is_excluded || !is_member {
+        "suspended"
+    } else {
+        "open"
+    };
+    proto::GuaranteeExplanation {
+        target_exposures: row.target,
+        delivered_exposures: row.delivered,
+        ends_at: Some(to_proto_time(row.until)),
+        penalty: programme.guarantee.map_or(0.0, |guarantee| guarantee.penalty),
+        feasible: row.is_feasible,
+        status: status.to_owned(),
     }
 }
 

@@ -133,8 +133,7 @@ pub(super) fn whole(count: f64) -> u64 {
 pub(super) fn read_constraints(path: &Path) -> Result<ConstraintsFile, BacktestError> {
     let text = std::fs::read_to_string(path).map_err(|cause| BacktestError::Io { path: path.to_owned(), cause })?;
     let wrong = |line: usize, reason: String| BacktestError::Malformed { path: path.to_owned(), line, reason };
-    let read: ConstraintsFile =
-        serde_json::from_str(&text).map_err(|error| wrong(error.line(), error.to_string()))?;
+    let read: ConstraintsFile = serde_json::from_str(&text).map_err(|error| wrong(error.line(), error.to_string()))?;
     check_constraints(&read).map_err(|reason| wrong(1, reason))?;
     Ok(read)
 }

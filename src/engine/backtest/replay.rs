@@ -122,8 +122,8 @@ impl<'a> Replay<'a> {
         let mut offers = Offers::default();
         for request in history {
             offers.make(&self.file, &self.programmes, request);
-            let at = request.sec.map(|second| self.clock.at_second_of_day(second).plus_ms(-86_400_000));
-            self.controller.observe(at, &offers.observed(self.slots));
+            let at = request.sec.map(|second| self.clock.at_second_of_day(second));
+            self.controller.observe_past(at, &offers.observed(self.slots));
         }
         let constraints = self.constraints();
         self.controller.set_constraints(constraints);
@@ -152,7 +152,7 @@ impl<'a> Replay<'a> {
             } else {
                 self.under_way.push_back((t.saturating_add(self.lag), charged));
             }
-            self.controller.observe(Some(now), &offers.observed(self.slots));
+            self.controller.observe(now, &offers.observed(self.slots));
         }
         Ok(self.summary())
     }
@@ -370,7 +370,8 @@ impl Offers {
 
 /// Seconds of the horizon, from the latest request that tells both its share and its second.
 fn horizon_of(requests: &[Request]) -> f64 {
-    let told = requests.iter().rev().find_map(|request| Some((request.sec?, request.time)).filter(|(_, time)| *time > 0.0));
+    let told =
+        requests.iter().rev().find_map(|request| Some((request.sec?, request.time)).filter(|(_, time)| *time > 0.0));
     told.map_or(DAY_SECONDS, |(sec, time)| sec / time).clamp(1.0, 1.0e9)
 }
 

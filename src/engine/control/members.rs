@@ -73,7 +73,8 @@ impl Members {
     /// Looks at some members.
     pub(super) fn turn(&mut self, state: &State, node: &NodeAccounts, forecast: &Forecast, now: Timestamp) -> Turn {
         let policy = state.policy().clone();
-        let limited: Vec<&Programme> = policy.programmes.iter().filter(|p| p.limits_members() && !p.is_shadow).collect();
+        let limited: Vec<&Programme> =
+            policy.programmes.iter().filter(|p| p.limits_members() && !p.is_shadow).collect();
         let mut begin: HashMap<u8, Vec<NewGuarantee>, FixedState> = HashMap::default();
         if limited.is_empty() {
             return Turn::default();

@@ -24,9 +24,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Scene, Scope, Timestamp, count_to_f64};
 use crate::state::{Hot, NodeAccounts, State, yield_to_requests};
 use crate::telemetry::ControlMetrics;
-use crate::traffic::control::{
-    Constraints, Controller, Forecast, Observed, Settings, Shape, Solution, Spent,
-};
+use crate::traffic::control::{Constraints, Controller, Forecast, Observed, Settings, Shape, Solution, Spent};
 use crate::traffic::{MemberPrice, PriceBook};
 
 use members::Members;
@@ -318,7 +316,8 @@ impl Turns {
         let has_terms = !self.terms.accounts.is_empty() || !self.terms.members.is_empty();
         let waited = u64::try_from(at.saturating_sub(self.planned_at)).unwrap_or(0);
         // Of much traffic 0.1 % comes in no time: a solve must not follow the other without a pause.
-        let is_due = waited >= self.settings.resolve_ms || (self.controller.is_due() && waited * 4 >= self.settings.resolve_ms);
+        let is_due =
+            waited >= self.settings.resolve_ms || (self.controller.is_due() && waited * 4 >= self.settings.resolve_ms);
         let is_read = self.budgets.len() == self.terms.accounts.len();
         if self.solver.is_busy || !has_terms || !is_due || !is_read {
             return;

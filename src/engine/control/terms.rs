@@ -173,7 +173,15 @@ fn add_caps(terms: &mut Terms, state: &State, programme: &Programme, now: Timest
         let (start, end) = period(programme, key.scope, now);
         let (member, rule) = (slot, MemberRule::AtMost);
         terms.members.push(MemberSource::Cap(*key));
-        terms.constraints.members.push(MemberTerm { member, programme: programme.bit, rule, limit, start, end, scenes });
+        terms.constraints.members.push(MemberTerm {
+            member,
+            programme: programme.bit,
+            rule,
+            limit,
+            start,
+            end,
+            scenes,
+        });
     }
 }
 
@@ -225,7 +233,11 @@ impl Awaited {
         let came = count_to_f64(delivered.saturating_sub(member.delivered));
         member.awaited = (member.awaited * (-passed_ms / FORGOTTEN_AFTER_MS).exp() + given - came).max(0.0);
         (member.granted, member.delivered) = (granted, delivered);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 0, and no more than given")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at least 0, and no more than given"
+        )]
         let awaited = member.awaited.round() as u64;
         delivered.saturating_add(awaited)
     }

@@ -114,6 +114,7 @@ impl Sample {
             rights: &self.rights,
             violations: &self.violations,
             provider: None,
+            packages: 0,
             facts_day,
             now: facts_day.plus(1).start(),
             packages: 0b01_0001,

@@ -1,6 +1,7 @@
 //! Leases, reservations and what becomes of them, against a small model of the ledger.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,7 +29,9 @@ fn budget() -> AccountKey {
     key(Scope::Programme)
 }
 
+/// A row of exposures that were shown when they were granted.
 fn row(reservations: Vec<ReservationId>) -> ExposureRow {
+    let occurred_at = reservations.first().map_or(START, |id| id.granted_from());
     ExposureRow {
         kind: TargetKind::LiveRoom,
         target: 1,
@@ -41,7 +44,7 @@ fn row(reservations: Vec<ReservationId>) -> ExposureRow {
         clicks: 0,
         orders: 0,
         gmv_fen: 0,
-        occurred_at: START,
+        occurred_at,
     }
 }
 
@@ -93,10 +96,11 @@ fn threads_that_charge_expire_and_settle_lose_nothing() {
     let asked = node.renewals(100, BATCH).renewals;
     node.granted(100, &asked, &vec![LEASE; asked.len()]);
     let before = node.balance(&budget()).held;
+    let settled = AtomicU64::new(0);
     let late = START.plus_ms(BUCKET_MS + RESERVATION_MS + 1);
     std::thread::scope(|scope| {
         for thread in 0..3_i64 {
-            let node = &node;
+            let (node, settled) = (&node, &settled);
             scope.spawn(move || {
                 for turn in 0..2_000_i64 {
                     let at = START.plus_ms((thread * 700 + turn) * 50);
@@ -106,6 +110,7 @@ fn threads_that_charge_expire_and_settle_lose_nothing() {
                         0 if is_charged => node.release(&[budget(), other], bucket),
                         1 if is_charged => {
                             let id = ReservationId::new(1, bucket, 0);
+                            settled.fetch_add(1, Ordering::Relaxed);
                             node.settle(START, &[row(vec![id])], |_, _, keys| keys.extend([budget(), other]));
                         }
                         _ => {}
@@ -122,7 +127,8 @@ fn threads_that_charge_expire_and_settle_lose_nothing() {
         let Balance { available, reserved, held, owed } = node.balance(&account);
         assert_eq!((available, reserved, owed), (held, 0, 0), "{account:?}");
     }
-    let settled = node.reservations().settled;
+    // Some had been freed by another thread before: these came out of what was available.
+    let settled = settled.load(Ordering::Relaxed);
     assert!(settled > 0 && node.balance(&budget()).held == before - settled, "{settled}");
     assert_eq!(node.reservations().open, 0);
 }
@@ -398,7 +404,8 @@ impl World {
             match (id.session() == self.session, is_late) {
                 (true, true) => {}
                 (true, false) => hard.leased -= 1,
-                (false, _) => hard.orphaned -= 1,
+                // A late one may have been free and taken again before the crash: then one of the two finds nothing.
+                (false, _) => hard.orphaned = hard.orphaned.saturating_sub(1),
             }
             *(if is_late { &mut hard.late } else { &mut hard.on_time }) += 1;
         }

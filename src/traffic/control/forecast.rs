@@ -8,11 +8,18 @@ const HOUR_MS: i64 = 3_600_000;
 /// Hours of a day.
 pub const HOURS: usize = 24;
 const WEEK_HOURS: usize = 168;
-/// Full hours of a weekday and hour that the given shape counts as much as: then traffic decides.
-const SHAPE_STRENGTH: f64 = 0.5;
+/// Mean hours that a shape without knowledge counts as much as, for each hour of the day: then traffic decides.
+const LINE_STRENGTH: f64 = 0.5;
+/// The same for a profile, which was learned from many days.
+const PROFILE_STRENGTH: f64 = 3.0;
 
 /// Mean hours that traffic is taken to have lasted at least, so that the first request does not foretell millions.
 const LEAST_MASS: f64 = 1e-3;
+
+/// The power that the weight of older traffic falls with, where only late traffic counts.
+const RECENT_POWER: f64 = 4.0;
+/// Days after which the older half of the traffic is forgotten.
+const LEVEL_DAYS: i64 = 56;
 
 /// How traffic is spread over time, before its volume is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,13 +38,23 @@ pub enum Shape {
 #[derive(Clone, Debug)]
 pub struct Forecast {
     shape: Weights,
-    began: Timestamp,
+    /// The traffic that volume is learned from: all of it at first, later the last weeks.
+    level_from: Timestamp,
+    level_seen: f64,
     counted_to: Timestamp,
     seen: f64,
+    recent: Recent,
     /// Requests in each hour of the day, and the mass the shape gave those hours, hours that are not over excluded.
     hours: [HourSeen; HOURS],
     current: Option<CurrentHour>,
     error: ErrorSum,
+}
+
+/// Traffic of late, weighted by its age.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    requests: f64,
+    mass: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +79,11 @@ struct ErrorSum {
 #[derive(Clone, Debug)]
 enum Weights {
     /// Mass until each hour of the week; mean mass of an hour is 1.
-    Weekly { given: Box<[f64; WEEK_HOURS]>, until: Vec<f64> },
+    Weekly {
+        given: Box<[f64; WEEK_HOURS]>,
+        until: Vec<f64>,
+        strength: f64,
+    },
     Curve(Vec<(Timestamp, f64)>),
 }
 
@@ -70,27 +91,29 @@ impl Forecast {
     /// A forecast of a shape, for traffic that is counted from `began` on.
     #[must_use]
     pub fn new(shape: Shape, began: Timestamp) -> Self {
-        let weekly = |given: Box<[f64; WEEK_HOURS]>| {
+        let weekly = |given: Box<[f64; WEEK_HOURS]>, strength: f64| {
             let given = normalised(given);
-            Weights::Weekly { until: prefix(given.iter().copied()), given }
+            Weights::Weekly { until: prefix(given.iter().copied()), given, strength }
         };
         let shape = match shape {
-            Shape::Linear => weekly(Box::new([1.0; WEEK_HOURS])),
+            Shape::Linear => weekly(Box::new([1.0; WEEK_HOURS]), LINE_STRENGTH),
             Shape::HourOfDay(hours) => {
                 let mut week = Box::new([1.0; WEEK_HOURS]);
                 for (weight, share) in week.iter_mut().zip(hours.iter().cycle()) {
                     *weight = *share;
                 }
-                weekly(week)
+                weekly(week, PROFILE_STRENGTH)
             }
-            Shape::HourOfWeek(week) => weekly(week),
+            Shape::HourOfWeek(week) => weekly(week, PROFILE_STRENGTH),
             Shape::Curve(points) => Weights::Curve(points),
         };
         Self {
             shape,
-            began,
+            level_from: began,
+            level_seen: 0.0,
             counted_to: began,
             seen: 0.0,
+            recent: Recent::default(),
             hours: [HourSeen::default(); HOURS],
             current: None,
             error: ErrorSum::default(),
@@ -105,20 +128,33 @@ impl Forecast {
         }
         if self.current.is_none_or(|current| current.number != number) {
             let start = Timestamp(number.saturating_mul(HOUR_MS));
-            let expected = self.expected(start.max(self.began), start.plus_ms(HOUR_MS));
+            let expected = self.expected(start.max(self.level_from), start.plus_ms(HOUR_MS));
             self.current = Some(CurrentHour { number, requests: 0.0, expected });
         }
         if let Some(current) = &mut self.current {
             current.requests += requests;
         }
+        let gone = self.mass(self.level_from, now).max(LEAST_MASS);
+        let step = self.mass(self.counted_to, now);
+        // The weight of older traffic falls with a power of its age: the last fifth of the time decides.
+        let fade = libm::pow((gone - step).max(0.0) / gone, RECENT_POWER);
+        self.recent.requests = self.recent.requests * fade + requests;
+        self.recent.mass = self.recent.mass * fade + step;
         self.seen += requests;
+        self.level_seen += requests;
         self.counted_to = self.counted_to.max(now);
+        let age = now.0.saturating_sub(self.level_from.0);
+        if age > LEVEL_DAYS.saturating_mul(DAY_MS) {
+            let from = self.level_from.plus_ms(age.div_euclid(2));
+            self.level_seen *= self.mass(from, now) / gone;
+            self.level_from = from;
+        }
     }
 
     fn close_hour(&mut self, current: CurrentHour) {
         self.error.missed += (current.requests - current.expected).abs();
         self.error.came += current.requests;
-        let Weights::Weekly { given, until } = &mut self.shape else { return };
+        let Weights::Weekly { given, until, strength } = &mut self.shape else { return };
         let start = Timestamp(current.number.saturating_mul(HOUR_MS));
         let Some(seen) = self.hours.get_mut(hour_of(start)) else { return };
         seen.requests += current.requests;
@@ -130,7 +166,7 @@ impl Forecast {
         let level = requests / mass;
         let corrected = given.iter().enumerate().map(|(hour, weight)| {
             let HourSeen { requests, mass } = self.hours.get(hour.rem_euclid(HOURS)).copied().unwrap_or_default();
-            weight * (requests / level + SHAPE_STRENGTH) / (mass + SHAPE_STRENGTH)
+            weight * (requests / level + *strength) / (mass + *strength)
         });
         *until = prefix(corrected);
     }
@@ -152,7 +188,17 @@ impl Forecast {
         if matches!(self.shape, Weights::Curve(_)) {
             return 1.0;
         }
-        self.seen.max(1.0) / self.mass(self.began, self.counted_to).max(LEAST_MASS)
+        self.level_seen.max(1.0) / self.mass(self.level_from, self.counted_to).max(LEAST_MASS)
+    }
+
+    /// How much less than expected may come if traffic stays as it was of late, 0 to 1. Promises are guarded by it,
+    /// since the shape may be wrong.
+    #[must_use]
+    pub fn caution(&self) -> f64 {
+        if matches!(self.shape, Weights::Curve(_)) || self.recent.mass <= LEAST_MASS {
+            return 1.0;
+        }
+        (self.recent.requests / self.recent.mass / self.scale()).clamp(0.1, 1.0)
     }
 
     /// Mean relative error of the hours that are over: missed requests over requests that came.
@@ -189,7 +235,7 @@ impl Forecast {
 
 /// Hour of the day of an instant, in Asia/Shanghai.
 #[must_use]
-pub fn hour_of(at: Timestamp) -> usize {
+pub(super) fn hour_of(at: Timestamp) -> usize {
     let into_day = at.0.saturating_sub(at.day().start().0).clamp(0, DAY_MS.saturating_sub(1));
     usize::try_from(into_day.div_euclid(HOUR_MS)).unwrap_or(0)
 }

@@ -1,47 +1,80 @@
 //! Whether promises can still be kept: how often a member will be a candidate, against what it must have yet
 //! (DESIGN section 7, online control, step 2).
 
-use crate::domain::{Timestamp, count_to_f64};
+use crate::domain::{DAY_MS, Timestamp, count_to_f64};
 
-use super::forecast::{Forecast, HOURS, hour_of};
+use super::forecast::Forecast;
 use super::sketch::narrow;
 use super::terms::span_ms;
 
 /// Standard deviations of appearances that the guard keeps in hand.
 const Z: f64 = 2.0;
 /// Requests of an hour that the mean over all hours counts as much as, where an hour knows little of its own.
-const SHRINK: f64 = 20.0;
+const SHRINK: f64 = 2.0;
 /// Requests before rates are believed.
 const LEAST_REQUESTS: f64 = 30.0;
+/// Half hours of a day: finer than hours, since merchants come and go within them.
+const SLOTS: usize = 48;
+const SLOT_MS: i64 = 1_800_000;
+/// Share by which availability differs from one day to the next, beyond chance.
+const UNEVEN: f64 = 0.1;
 /// Steps that the time ahead is cut into.
 const STEPS: usize = 720;
 
-/// How often a member is a candidate, by hour of the day.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Appearances {
-    by_hour: [f32; HOURS],
+/// Half hour of the day of an instant, in Asia/Shanghai.
+fn slot_of(at: Timestamp) -> usize {
+    let into_day = at.0.saturating_sub(at.day().start().0).clamp(0, DAY_MS.saturating_sub(1));
+    usize::try_from(into_day.div_euclid(SLOT_MS)).unwrap_or(0)
 }
 
-/// Requests by hour of the day, which appearances are shares of.
-#[derive(Clone, Debug, Default)]
+/// How often a member is a candidate, by half hour of the day.
+#[derive(Clone, Debug)]
+pub(super) struct Appearances {
+    by_slot: [f32; SLOTS],
+    /// Requests of each hour before counting began.
+    before: [f32; SLOTS],
+}
+
+/// Requests by half hour of the day, which appearances are shares of.
+#[derive(Clone, Debug)]
 pub(super) struct Requests {
-    by_hour: [f64; HOURS],
+    by_slot: [f64; SLOTS],
 }
 
 impl Appearances {
+    /// Counting that begins now.
+    pub(super) fn new(requests: &Requests) -> Self {
+        Self { by_slot: [0.0; SLOTS], before: requests.by_slot.map(narrow) }
+    }
+
+    /// Requests of each hour since counting began.
+    fn since(&self, requests: &Requests) -> [f64; SLOTS] {
+        let mut since = requests.by_slot;
+        for (requests, before) in since.iter_mut().zip(&self.before) {
+            *requests = (*requests - f64::from(*before)).max(0.0);
+        }
+        since
+    }
+
+    /// Requests since counting began.
+    pub(super) fn requests(&self, requests: &Requests) -> f64 {
+        self.since(requests).iter().sum()
+    }
+
     pub(super) fn count(&mut self, at: Timestamp) {
-        if let Some(hour) = self.by_hour.get_mut(hour_of(at)) {
+        if let Some(hour) = self.by_slot.get_mut(slot_of(at)) {
             *hour += 1.0;
         }
     }
 
     /// Shares of the requests of each hour.
-    fn rates(&self, requests: &Requests) -> [f64; HOURS] {
-        let total: f64 = requests.by_hour.iter().sum();
-        let seen: f64 = self.by_hour.iter().copied().map(f64::from).sum();
+    fn rates(&self, requests: &Requests) -> [f64; SLOTS] {
+        let requests = self.since(requests);
+        let total: f64 = requests.iter().sum();
+        let seen: f64 = self.by_slot.iter().copied().map(f64::from).sum();
         let mean = if total > 0.0 { seen / total } else { 0.0 };
-        let mut rates = [mean; HOURS];
-        for ((rate, seen), requests) in rates.iter_mut().zip(&self.by_hour).zip(&requests.by_hour) {
+        let mut rates = [mean; SLOTS];
+        for ((rate, seen), requests) in rates.iter_mut().zip(&self.by_slot).zip(&requests) {
             *rate = (f64::from(*seen) + SHRINK * mean) / (requests + SHRINK);
         }
         rates
@@ -49,23 +82,25 @@ impl Appearances {
 
     /// Whether it is bound to hours: at least a quarter of the traffic comes when it is hardly ever a candidate.
     pub(super) fn is_bound_to_hours(&self, requests: &Requests) -> bool {
-        let total: f64 = requests.by_hour.iter().sum();
         let rates = self.rates(requests);
-        let mean = rates.iter().zip(&requests.by_hour).map(|(rate, n)| rate * n).sum::<f64>() / total.max(1.0);
-        let away = rates.iter().zip(&requests.by_hour).filter(|(rate, _)| **rate < mean / 3.0).map(|(_, n)| n);
+        let requests = self.since(requests);
+        let total: f64 = requests.iter().sum();
+        let mean = rates.iter().zip(&requests).map(|(rate, n)| rate * n).sum::<f64>() / total.max(1.0);
+        let away = rates.iter().zip(&requests).filter(|(rate, _)| **rate < mean / 3.0).map(|(_, n)| n);
         total >= LEAST_REQUESTS && away.sum::<f64>() >= total / 4.0
     }
 }
 
 impl Requests {
-    pub(super) fn count(&mut self, at: Timestamp) {
-        if let Some(hour) = self.by_hour.get_mut(hour_of(at)) {
-            *hour += 1.0;
-        }
+    /// None so far.
+    pub(super) const fn new() -> Self {
+        Self { by_slot: [0.0; SLOTS] }
     }
 
-    pub(super) fn total(&self) -> f64 {
-        self.by_hour.iter().sum()
+    pub(super) fn count(&mut self, at: Timestamp) {
+        if let Some(hour) = self.by_slot.get_mut(slot_of(at)) {
+            *hour += 1.0;
+        }
     }
 }
 
@@ -76,8 +111,8 @@ pub(super) struct Ahead {
     step_ms: i64,
     /// Requests expected in each step.
     pub(super) steps: Vec<(Timestamp, f64)>,
-    /// Requests expected until the end of each step, by hour of the day.
-    by_hour: Vec<[f32; HOURS]>,
+    /// Requests expected until the end of each step, by half hour of the day.
+    by_slot: Vec<[f32; SLOTS]>,
 }
 
 impl Ahead {
@@ -85,18 +120,18 @@ impl Ahead {
         let whole = end.0.saturating_sub(now.0).max(1);
         let steps = i64::try_from(STEPS).unwrap_or(1);
         let step_ms = whole.div_euclid(steps).max(1);
-        let mut sum = [0.0_f32; HOURS];
-        let mut ahead = Self { now, step_ms, steps: Vec::with_capacity(STEPS), by_hour: Vec::with_capacity(STEPS) };
+        let mut sum = [0.0_f32; SLOTS];
+        let mut ahead = Self { now, step_ms, steps: Vec::with_capacity(STEPS), by_slot: Vec::with_capacity(STEPS) };
         let mut from = now;
         while from < end && ahead.steps.len() <= STEPS {
             let to = from.plus_ms(step_ms).min(end);
             let middle = from.plus_ms(to.0.saturating_sub(from.0).div_euclid(2));
             let requests = forecast.expected(from, to);
-            if let Some(hour) = sum.get_mut(hour_of(middle)) {
+            if let Some(hour) = sum.get_mut(slot_of(middle)) {
                 *hour += narrow(requests);
             }
             ahead.steps.push((middle, requests));
-            ahead.by_hour.push(sum);
+            ahead.by_slot.push(sum);
             from = to;
         }
         ahead
@@ -111,20 +146,20 @@ impl Ahead {
         requests: &Requests,
         end: Timestamp,
     ) -> Option<(f64, f64)> {
-        if requests.total() < LEAST_REQUESTS {
+        if seen.requests(requests) < LEAST_REQUESTS {
             return None;
         }
         let rates = seen.rates(requests);
         let expected = forecast.expected(self.now, end);
         let steps = end.0.saturating_sub(self.now.0).max(0).div_euclid(self.step_ms);
         let share = if steps < 4 {
-            rates.get(hour_of(self.now)).copied().unwrap_or(0.0)
+            rates.get(slot_of(self.now)).copied().unwrap_or(0.0)
         } else {
-            let at = usize::try_from(steps).unwrap_or(0).min(self.by_hour.len()).saturating_sub(1);
-            let by_hour = self.by_hour.get(at).copied().unwrap_or([0.0; HOURS]);
+            let at = usize::try_from(steps).unwrap_or(0).min(self.by_slot.len()).saturating_sub(1);
+            let by_slot = self.by_slot.get(at).copied().unwrap_or([0.0; SLOTS]);
             let sum = |weights: &mut dyn Iterator<Item = f64>| weights.sum::<f64>();
-            let total = sum(&mut by_hour.iter().copied().map(f64::from));
-            let mine = sum(&mut by_hour.iter().zip(&rates).map(|(requests, rate)| f64::from(*requests) * rate));
+            let total = sum(&mut by_slot.iter().copied().map(f64::from));
+            let mine = sum(&mut by_slot.iter().zip(&rates).map(|(requests, rate)| f64::from(*requests) * rate));
             if total > 0.0 { mine / total } else { 0.0 }
         };
         Some((expected * share, share))
@@ -154,17 +189,21 @@ impl Ahead {
     }
 }
 
-/// Whether `need` exposures call for every appearance that is left.
-pub(super) fn is_urgent(need: f64, (appearances, share): (f64, f64)) -> bool {
-    need > 0.0 && need >= appearances - Z * (appearances * (1.0 - share)).max(0.0).sqrt() - 0.5
+/// Whether `need` exposures call for every appearance that is left, if `caution` of what is expected comes.
+pub(super) fn is_urgent(need: f64, (appearances, share): (f64, f64), caution: f64) -> bool {
+    let appearances = appearances * caution;
+    let uneven = UNEVEN * appearances;
+    need > 0.0 && need >= appearances - Z * (appearances * (1.0 - share).max(0.0) + uneven * uneven).sqrt() - 0.5
 }
 
-/// The instant a guarantee is planned to be kept by.
+/// Share of a period, or of the appearances in it, that a guarantee is planned not to need.
+pub(super) const fn spare_share(is_bound_to_hours: bool) -> f64 {
+    if is_bound_to_hours { 0.05 } else { 0.03 }
+}
+
+/// The instant a guarantee is planned to be kept by while nothing is known of its appearances; then its end.
 pub(super) fn planned_end(start: Timestamp, end: Timestamp, now: Timestamp, is_bound_to_hours: bool) -> Timestamp {
-    let whole = span_ms(start, end);
-    // 97 %, or 95 % where availability is bound to hours, of the period; then what is left of it.
-    let spare = whole * if is_bound_to_hours { 0.05 } else { 0.03 };
-    let planned = after_ms(start, whole - spare);
+    let planned = after_ms(start, span_ms(start, end) * (1.0 - spare_share(is_bound_to_hours)));
     if now < planned { planned } else { end }
 }
 

@@ -20,6 +20,8 @@ mod random;
 mod sketch;
 mod solve;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -140,7 +142,7 @@ impl Controller {
             forecast,
             random: Random::new(settings.seed),
             sketch: Sketch::new(),
-            requests: Requests::default(),
+            requests: Requests::new(),
             observed: 0,
             version: 0,
             budgets: Vec::new(),
@@ -167,7 +169,8 @@ impl Controller {
         let mut old: HashMap<_, _, FixedState> =
             self.budgets.drain(..).map(|(term, priced)| (key(&term), priced)).collect();
         let budgets = constraints.budgets.into_iter();
-        self.budgets = budgets.map(|term| (old.remove(&key(&term)).unwrap_or_default(), term)).map(|(p, t)| (t, p)).collect();
+        self.budgets =
+            budgets.map(|term| (old.remove(&key(&term)).unwrap_or_default(), term)).map(|(p, t)| (t, p)).collect();
         for (_, priced) in &mut self.budgets {
             priced.ceiling = [f64::MAX; 2];
         }
@@ -182,7 +185,7 @@ impl Controller {
             let mut member = old.remove(&key(&term)).unwrap_or_else(|| Member {
                 term,
                 priced: Priced { settled_at: self.forecast.seen(), ..Priced::default() },
-                appearances: Appearances::default(),
+                appearances: Appearances::new(&self.requests),
                 seen_in: 0,
                 need: 0.0,
                 must_serve: false,
@@ -226,29 +229,37 @@ impl Controller {
         (mean.count > 0.0 && mean.sum > 0.0).then(|| mean.sum / mean.count)
     }
 
-    /// Takes a request into the sketch; without an instant it is one of the past whose time is not known.
-    pub fn observe(&mut self, at: Option<Timestamp>, request: &Observed<'_>) {
-        let mean = self.bases.get_mut(request.scene.index()).and_then(|kinds| kinds.get_mut(request.kind.index()));
-        if let Some(mean) = mean {
-            for (base, _) in request.bases.iter().zip(request.offers).filter(|(_, offer)| offer.is_some()) {
-                mean.sum += base;
-                mean.count += 1.0;
-            }
-        }
-        if let Some(at) = at {
-            self.requests.count(at);
-            self.observed = self.observed.wrapping_add(1);
-            for offer in request.offers.iter().flatten() {
-                for place in self.terms_of.get(&offer.member).map_or(&[][..], |places| places) {
-                    let Some(member) = self.members.get_mut(*place) else { continue };
-                    if member.seen_in != self.observed && member.term.scenes & request.scene.mask() != 0 {
-                        member.seen_in = self.observed;
-                        member.appearances.count(at);
-                    }
+    /// Takes a request that came just now into the sketch.
+    pub fn observe(&mut self, now: Timestamp, request: &Observed<'_>) {
+        self.note_bases(request);
+        self.requests.count(now);
+        self.observed = self.observed.wrapping_add(1);
+        for offer in request.offers.iter().flatten() {
+            for place in self.terms_of.get(&offer.member).map_or(&[][..], |places| places) {
+                let Some(member) = self.members.get_mut(*place) else { continue };
+                if member.seen_in != self.observed && member.term.scenes & request.scene.mask() != 0 {
+                    member.seen_in = self.observed;
+                    member.appearances.count(now);
                 }
             }
         }
-        self.sketch.add(at, request, &mut self.random);
+        self.sketch.add(now, request, &mut self.random);
+    }
+
+    /// Takes a request of the past into the sketch, so that the first prices are not solved on nothing. It counts less
+    /// the more traffic comes. `at` tells its hour of the day, if that is known.
+    pub fn observe_past(&mut self, at: Option<Timestamp>, request: &Observed<'_>) {
+        self.note_bases(request);
+        self.sketch.add_past(at, request, &mut self.random);
+    }
+
+    fn note_bases(&mut self, request: &Observed<'_>) {
+        let mean = self.bases.get_mut(request.scene.index()).and_then(|kinds| kinds.get_mut(request.kind.index()));
+        let Some(mean) = mean else { return };
+        for (base, _) in request.bases.iter().zip(request.offers).filter(|(_, offer)| offer.is_some()) {
+            mean.sum += base;
+            mean.count += 1.0;
+        }
     }
 
     /// Tells how many requests came since the last call and what they took: exposures by place of the budget and of

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::guard::{Ahead, is_urgent, planned_end};
+use super::guard::{Ahead, is_urgent, planned_end, spare_share};
 use super::solve::{Effort, FIRST, MemberRows, Pair, Plan, Row, RowState, WARM};
 use super::terms::{ALL_SCENES, MemberRule, Spent, planned_share, span_ms};
 use super::{BudgetKind, Controller, Forecast, Member, MemberTerm, Outlook, Priced, RECENT_REQUESTS, SOLVE_EVERY};
@@ -22,6 +22,8 @@ const OWN_PRICE_FROM: u32 = 20;
 const URGENCIES: usize = 5;
 /// Multiple of the expected exposures under way that budgets keep in hand.
 const IN_FLIGHT_MARGIN: f64 = 1.5;
+/// Share of a member's appearances, the last ones, that the guard does not count on.
+const GUARD_SPARE: f64 = 0.01;
 /// Share of a window over which a curve of spending is looked ahead.
 const CURVE_AHEAD: f64 = 0.05;
 
@@ -46,12 +48,14 @@ impl Controller {
         let effort = self.effort();
         let instants = ahead.instants(PAIRS, self.random.unit());
         let samples = self.sketch.draw(&instants, RECENT_SHARE, &mut self.random);
-        let pairs: Vec<Pair> = samples.into_iter().zip(instants).map(|(sample, at)| Pair { sample, at }).collect();
+        let pairs = samples.into_iter().zip(instants).filter_map(|(sample, at)| Some(Pair { sample: sample?, at }));
+        let pairs: Vec<Pair> = pairs.collect();
 
         let mut rows = self.budget_rows(now, spent.budgets);
         let mut budgets = Box::new([[None; BITS]; Scene::COUNT]);
         for own in [false, true] {
-            for (row, (term, _)) in self.budgets.iter().enumerate().filter(|(_, (term, _))| term.scene.is_some() == own) {
+            for (row, (term, _)) in self.budgets.iter().enumerate().filter(|(_, (term, _))| term.scene.is_some() == own)
+            {
                 for scene in Scene::ALL.iter().filter(|scene| term.scene.is_none_or(|at| at == **scene)) {
                     let places = budgets.get_mut(scene.index()).and_then(|bits| bits.get_mut(usize::from(term.bit)));
                     if let Some(place) = places {
@@ -85,7 +89,8 @@ impl Controller {
     /// Solves from no prices when the sketch has doubled since that was last done: what was solved on little is no start.
     fn effort(&mut self) -> Effort {
         let kept = self.sketch.len();
-        if kept >= self.solved_on.saturating_mul(2).max(1) && self.solved_on < PAIRS {
+        let has_doubled = kept >= self.solved_on.saturating_mul(2).max(1) && self.solved_on < PAIRS;
+        if self.solves == 0 || has_doubled {
             self.solved_on = kept;
             return FIRST;
         }
@@ -151,10 +156,13 @@ impl Controller {
             }
         }
         let window = self.lag.max(RECENT_REQUESTS);
-        let hard_caps: Vec<u8> =
-            self.budgets.iter().filter(|(term, _)| term.kind == BudgetKind::Support).map(|(term, _)| term.bit).collect();
+        let charged_only: Vec<u8> = self
+            .budgets
+            .iter()
+            .filter(|(term, _)| term.kind == BudgetKind::Support)
+            .map(|(term, _)| term.bit)
+            .collect();
         let mut pools: Vec<Option<usize>> = vec![None; BITS.saturating_mul(URGENCIES)];
-        let mut pooled = vec![0.0_f64; 0];
         let mut term_rows = Vec::with_capacity(self.members.len());
         let mut by_number: Vec<Vec<u32>> = vec![Vec::new(); self.sketch.members()];
         for (place, member) in self.members.iter_mut().enumerate() {
@@ -162,33 +170,33 @@ impl Controller {
             let number = self.sketch.number_of(member.term.member);
             let in_flight = member.priced.recent_rate(self.forecast.seen(), window) * self.lag;
             let (demand, urgency) = member.demand(now, gone, in_flight, &self.forecast, &self.requests, ahead);
-            let is_unpriced = !member.term.is_guarantee() && hard_caps.contains(&member.term.programme);
+            let is_unpriced = !member.term.is_guarantee() && charged_only.contains(&member.term.programme);
             if is_unpriced || member.term.end <= now {
                 term_rows.push(None);
                 continue;
             }
             let appears = number.and_then(|number| seen.get(number)).copied().unwrap_or(0);
-            let is_pooled = member.term.is_guarantee() && appears < OWN_PRICE_FROM && pairs.len() >= PAIRS;
+            let is_pooled = member.term.is_guarantee()
+                && demand.state == RowState::Priced
+                && appears < OWN_PRICE_FROM
+                && pairs.len() >= PAIRS;
             let place_of_pool = usize::from(member.term.programme).saturating_mul(URGENCIES).saturating_add(urgency);
-            let at = match pools.get(place_of_pool).copied().flatten().filter(|_| is_pooled) {
-                Some(pool) => {
-                    if let (Some(row), RowState::Priced) = (rows.get_mut(pool), demand.state) {
-                        row.rate += demand.rate;
-                        row.start = row.start.min(member.term.start);
-                        row.end = row.end.max(member.term.end);
-                    }
-                    pool
+            let pool = pools.get(place_of_pool).copied().flatten().filter(|_| is_pooled);
+            let at = if let Some(pool) = pool {
+                if let (Some(row), RowState::Priced) = (rows.get_mut(pool), demand.state) {
+                    row.rate += demand.rate;
+                    row.start = row.start.min(member.term.start);
+                    row.end = row.end.max(member.term.end);
                 }
-                None => {
-                    let at = rows.len();
-                    let MemberTerm { start, end, scenes, .. } = member.term;
-                    rows.push(row(&member.priced, &demand, (start, end), scenes, member.term.is_guarantee()));
-                    if let Some(pool) = pools.get_mut(place_of_pool).filter(|_| is_pooled) {
-                        *pool = Some(at);
-                        pooled.push(demand.rate);
-                    }
-                    at
+                pool
+            } else {
+                let at = rows.len();
+                let MemberTerm { start, end, scenes, .. } = member.term;
+                rows.push(row(&member.priced, &demand, (start, end), scenes, member.term.is_guarantee()));
+                if let Some(place) = pools.get_mut(place_of_pool).filter(|_| is_pooled) {
+                    *place = Some(at);
                 }
+                at
             };
             term_rows.push(Some(at));
             if let (Some(rows), Ok(at)) = (number.and_then(|number| by_number.get_mut(number)), u32::try_from(at)) {
@@ -209,12 +217,12 @@ impl Controller {
     #[must_use]
     pub fn outlook(&self, term: &MemberTerm, now: Timestamp) -> Option<Outlook> {
         let places = self.terms_of.get(&term.member)?;
-        let member = places.iter().filter_map(|place| self.members.get(*place)).next()?;
+        let member = places.iter().find_map(|place| self.members.get(*place))?;
         let from = now.max(term.start);
         let ahead = Ahead::new(&self.forecast, from, term.end);
         let left = ahead.appearances(&self.forecast, &member.appearances, &self.requests, term.end)?;
         let need = count_to_f64(term.limit);
-        Some(Outlook { appearances: left.0, need, is_feasible: !is_urgent(need, left) })
+        Some(Outlook { appearances: left.0, need, is_feasible: !is_urgent(need, left, 1.0) })
     }
 }
 
@@ -243,13 +251,24 @@ impl Member {
         };
         self.need = count_to_f64(limit) - gone - in_flight;
         let appearances = ahead.appearances(forecast, &self.appearances, requests, end);
-        self.must_serve =
-            start <= now && now < end && appearances.is_some_and(|left| is_urgent(self.need, left));
-        let planned = planned_end(start, end, now, self.appearances.is_bound_to_hours(requests));
-        let demand = if self.need <= 0.0 {
-            Demand { rate: 0.0, state: RowState::Free }
-        } else {
-            demand(self.need, forecast.expected(from, planned))
+        let whole = appearances.map_or(0.0, |(left, share)| left + share * forecast.expected(start, from));
+        let is_open = start <= now && now < end;
+        // The very last appearances may fail to come, and so the guard does not count on them.
+        self.must_serve = is_open
+            && appearances.is_some_and(|(left, share)| {
+                let sure = (left - GUARD_SPARE * whole).max(0.0);
+                is_urgent(self.need, (sure, share), forecast.caution())
+            });
+        let is_bound = self.appearances.is_bound_to_hours(requests);
+        let demand = match appearances {
+            _ if self.need <= 0.0 => Demand { rate: 0.0, state: RowState::Free },
+            Some((left, _)) => {
+                // Kept in hand: the last of the appearances, wherever in the period they are expected.
+                let kept = spare_share(is_bound) * whole;
+                let planned = if left > kept { left / (left - kept) } else { 1.0 };
+                demand(self.need * planned, forecast.expected(from, end))
+            }
+            None => demand(self.need, forecast.expected(from, planned_end(start, end, now, is_bound))),
         };
         self.priced.set(&demand, 1.0);
         let share = appearances.map_or(0.0, |(left, _)| self.need / left.max(1.0));

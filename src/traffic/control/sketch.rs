@@ -1,8 +1,8 @@
 //! A bounded sample of past requests: what prices are solved on.
 //!
 //! Requests are kept by hour of the day, because the future of 20 o'clock looks like the past of 20 o'clock, and the
-//! latest ones in a ring. Full memory: [`KEPT_PER_HOUR`] requests in each of 25 places and [`KEPT_RECENT`] recent ones,
-//! about 16,000 requests; of 200 candidates at 16 bytes each that is 52 MB. A request that is full of more than
+//! latest ones in a ring. Full memory: [`KEPT_PER_HOUR`] requests in each hour, as many of a past sample and
+//! [`KEPT_RECENT`] recent ones, about 30,000 requests; of 200 candidates at 12 bytes each that is 72 MB. A request that is full of more than
 //! [`MAX_CANDIDATES`] candidates is kept with the first of them.
 
 use std::collections::{HashMap, VecDeque};
@@ -12,7 +12,7 @@ use foldhash::fast::FixedState;
 
 use super::forecast::{HOURS, hour_of};
 use super::random::Random;
-use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp};
+use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64};
 use crate::traffic::price::{Offer, Support};
 
 /// Requests kept of each hour of the day.
@@ -25,6 +25,8 @@ pub const MAX_CANDIDATES: usize = 1_024;
 const MAX_CLASSES: usize = 65_536;
 /// Different members; with more the sketch begins anew.
 const MAX_MEMBERS: usize = 1 << 20;
+/// Requests of an hour that a past sample of that hour counts as much as.
+const PAST_COUNTS: f64 = 20.0;
 /// The place of requests whose hour is not known.
 const TIMELESS: usize = HOURS;
 
@@ -69,14 +71,19 @@ pub(super) struct Class {
     pub(super) supports: Vec<Support>,
 }
 
+/// Hard programmes, and supports with the bits of their uplifts.
+type ClassKey = (u64, Vec<(u8, u64)>);
+
 /// The sample.
 #[derive(Clone, Debug)]
 pub(super) struct Sketch {
     classes: Arc<Vec<Class>>,
-    class_of: HashMap<(u64, Vec<(u8, u64)>), u32, FixedState>,
+    class_of: HashMap<ClassKey, u32, FixedState>,
     /// Members that occur, each with its number in the sketch.
     numbers: HashMap<u32, u32, FixedState>,
     hours: Vec<Place>,
+    /// A past sample, which counts until there is enough of the traffic itself.
+    past: Vec<Place>,
     recent: VecDeque<Arc<Sample>>,
     first: Option<Timestamp>,
     last: Timestamp,
@@ -93,24 +100,46 @@ impl Sketch {
             classes: Arc::new(Vec::new()),
             class_of: HashMap::default(),
             numbers: HashMap::default(),
-            hours: vec![Place::default(); HOURS.saturating_add(1)],
+            hours: vec![Place::default(); HOURS],
+            past: vec![Place::default(); HOURS.saturating_add(1)],
             recent: VecDeque::with_capacity(KEPT_RECENT),
             first: None,
             last: Timestamp(i64::MIN),
         }
     }
 
-    /// Requests in it; the latest are counted once.
+    /// Requests of the traffic itself in it; the latest are counted once.
     pub(super) fn len(&self) -> usize {
-        self.hours.iter().map(|place| place.kept.len()).sum()
+        size(&self.hours)
     }
 
     pub(super) fn classes(&self) -> Arc<Vec<Class>> {
         Arc::clone(&self.classes)
     }
 
-    /// Takes a request in; without an instant it is one of the past whose hour is not known.
-    pub(super) fn add(&mut self, at: Option<Timestamp>, request: &Observed<'_>, random: &mut Random) {
+    /// Takes a request in that came just now.
+    pub(super) fn add(&mut self, at: Timestamp, request: &Observed<'_>, random: &mut Random) {
+        let Some(sample) = self.sample(request) else { return };
+        if let Some(place) = self.hours.get_mut(hour_of(at)) {
+            place.add(Arc::clone(&sample), random);
+        }
+        self.first.get_or_insert(at);
+        self.last = self.last.max(at);
+        if self.recent.len() >= KEPT_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(sample);
+    }
+
+    /// Takes a request of the past in; `at` tells its hour of the day, if that is known.
+    pub(super) fn add_past(&mut self, at: Option<Timestamp>, request: &Observed<'_>, random: &mut Random) {
+        let sample = self.sample(request);
+        if let (Some(sample), Some(place)) = (sample, self.past.get_mut(at.map_or(TIMELESS, hour_of))) {
+            place.add(sample, random);
+        }
+    }
+
+    fn sample(&mut self, request: &Observed<'_>) -> Option<Arc<Sample>> {
         if self.classes.len() >= MAX_CLASSES || self.numbers.len() >= MAX_MEMBERS {
             *self = Self::new();
         }
@@ -121,22 +150,9 @@ impl Sketch {
                 Candidate { value: narrow(offer.value), member, class }
             })
             .collect();
-        if candidates.is_empty() || request.slots == 0 {
-            return;
-        }
         let (scene, kind, slots) = (request.scene, request.kind, request.slots);
-        let sample = Arc::new(Sample { scene, kind, slots, candidates: candidates.into() });
-        if let Some(place) = self.hours.get_mut(at.map_or(TIMELESS, hour_of)) {
-            place.add(Arc::clone(&sample), random);
-        }
-        if let Some(at) = at {
-            self.first.get_or_insert(at);
-            self.last = self.last.max(at);
-            if self.recent.len() >= KEPT_RECENT {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(sample);
-        }
+        let is_empty = candidates.is_empty() || slots == 0;
+        (!is_empty).then(|| Arc::new(Sample { scene, kind, slots, candidates: candidates.into() }))
     }
 
     fn number(&mut self, member: u32) -> u32 {
@@ -171,34 +187,60 @@ impl Sketch {
         self.first.is_some_and(|first| self.last.0.saturating_sub(first.0) >= DAY_MS)
     }
 
-    /// Draws requests for instants to come: mostly of their hour of the day, some of the latest.
-    pub(super) fn draw(&self, instants: &[Timestamp], recent_share: f64, random: &mut Random) -> Vec<Arc<Sample>> {
+    /// Draws requests for instants to come: mostly of their hour of the day, some of the latest, and of the past sample
+    /// while there is little else. `None` stands for an instant that nothing is known of.
+    pub(super) fn draw(
+        &self,
+        instants: &[Timestamp],
+        recent_share: f64,
+        random: &mut Random,
+    ) -> Vec<Option<Arc<Sample>>> {
         let covers_day = self.covers_day();
         let total = self.len();
-        let drawn = instants.iter().filter_map(|at| {
+        let drawn = instants.iter().map(|at| {
+            let own = self.hours.get(hour_of(*at)).filter(|place| covers_day && !place.kept.is_empty());
+            let past = self.past.get(hour_of(*at)).filter(|place| !place.kept.is_empty());
+            let past = past.or_else(|| self.past.get(TIMELESS)).filter(|place| !place.kept.is_empty());
+            let known = count(own.map_or(total, |place| place.kept.len()));
+            let chance = past.map_or(0.0, |_| PAST_COUNTS / (PAST_COUNTS + known));
+            if let Some(past) = past.filter(|_| random.unit() < chance) {
+                return past.any(random);
+            }
             if !self.recent.is_empty() && random.unit() < recent_share {
                 return self.recent.get(random.below(self.recent.len()));
             }
-            let place = self.hours.get(hour_of(*at)).filter(|place| covers_day && !place.kept.is_empty());
-            match place {
-                Some(place) => place.kept.get(random.below(place.kept.len())),
-                None => {
-                    let mut number = random.below(total);
-                    self.hours.iter().find_map(|place| match place.kept.get(number) {
-                        Some(sample) => Some(sample),
-                        None => {
-                            number = number.saturating_sub(place.kept.len());
-                            None
-                        }
-                    })
-                }
+            match own {
+                Some(place) => place.any(random),
+                None => nth(&self.hours, random.below(total)),
             }
         });
-        drawn.cloned().collect()
+        drawn.map(Option::<&Arc<Sample>>::cloned).collect()
     }
 }
 
+fn nth(places: &[Place], mut number: usize) -> Option<&Arc<Sample>> {
+    for place in places {
+        if let Some(sample) = place.kept.get(number) {
+            return Some(sample);
+        }
+        number = number.saturating_sub(place.kept.len());
+    }
+    None
+}
+
+fn size(places: &[Place]) -> usize {
+    places.iter().map(|place| place.kept.len()).sum()
+}
+
+fn count(number: usize) -> f64 {
+    count_to_f64(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
 impl Place {
+    fn any(&self, random: &mut Random) -> Option<&Arc<Sample>> {
+        self.kept.get(random.below(self.kept.len()))
+    }
+
     /// Keeps the sample, in the place of any other once it is full: memory of older days fades.
     fn add(&mut self, sample: Arc<Sample>, random: &mut Random) {
         if self.kept.len() < KEPT_PER_HOUR {

@@ -243,8 +243,7 @@ impl<'a> Descent<'a> {
                 if priced.get(usize::from(offered.bit)).is_none_or(Option::is_none) {
                     continue;
                 }
-                let lift =
-                    if self.set == ADDITIVE { offered.uplift * value } else { libm::log1p(offered.uplift) };
+                let lift = if self.set == ADDITIVE { offered.uplift * value } else { libm::log1p(offered.uplift) };
                 let gain = lift - price_of(offered.bit);
                 if gain > support.0 {
                     support = (gain, offered.bit);
