@@ -216,7 +216,7 @@ fn windows_over_or_of_no_length_bind_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig::with_cases(2))]
     #[test]
     fn prices_stay_finite_and_within_bounds(
         seed in any::<u64>(), hard in 0_u64..3_000, support in 0_u64..3_000, need in 0_u64..4_000, mean in 1e-6_f64..1e6,
