@@ -131,7 +131,7 @@ impl Engine {
         } else {
             HashMap::default()
         };
-        let paused = self.read(|state| state.paused());
+        let paused = self.read(State::paused);
         let open = (world.open(), open_programmes(&candidate.programmes, now) & !paused);
         let rules = Scene::ALL.map(|scene| {
             let before = world.policy.weight_rules.in_scene(scene, open.0, false);
