@@ -20,6 +20,7 @@ mod kills {
     use std::time::Duration;
 
     use trustflow::clock::Stopwatch;
+    use trustflow::domain::MerchantId;
     use trustflow::engine::recover;
     use trustflow::log::Log;
     use trustflow::proto::{GetStateHashRequest, GetStatusRequest};
@@ -42,7 +43,8 @@ mod kills {
     }
 
     fn writers() -> Vec<Writer> {
-        let kinds = [Kind::Profiles, Kind::Facts, Kind::Rights, Kind::Violations, Kind::Import, Kind::Closing];
+        let kinds =
+            [Kind::Profiles, Kind::Facts, Kind::Rights, Kind::Violations, Kind::Import, Kind::Closing, Kind::Exposures];
         (1..).zip(kinds).map(|(lane, kind)| Writer::new(kind, lane * 1_000)).collect()
     }
 
@@ -93,7 +95,7 @@ mod kills {
     }
 
     /// Replays the whole log into an empty store, and compares with the store that was crashed so often.
-    fn check_replay(data: &Path, (revision, live): &(u64, String)) {
+    fn check_replay(data: &Path, (revision, live): &(u64, String), reported: (u64, u64), starts: u64) {
         let folder = DataFolder::open(data).expect("opens");
         let (log, store) = (folder.log().expect("the log"), folder.store().expect("the store"));
         let crashed = recover(&log, &store).expect("recovers");
@@ -106,6 +108,11 @@ mod kills {
         let replayed = recover(&log, &empty).expect("replays");
         assert_eq!(empty.state_hash().expect("hashes"), hash, "the replayed store and the crashed one");
         assert_eq!(records(&replayed), records(&crashed));
+        for state in [&crashed, &replayed] {
+            let (merchant, exposures) = reported;
+            assert_eq!(state.recent_exposures(MerchantId(merchant)), exposures, "every report counts once");
+            assert_eq!(state.session_of(1).map(u64::from), Some(starts), "a session for every start");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +143,8 @@ mod kills {
         }
         let live = live_hash(&mut clients).await;
         process.kill();
-        check_replay(folder.path(), &live);
+        let reported = writers.iter().find_map(Writer::exposures).expect("one reports exposures");
+        check_replay(folder.path(), &live, reported, rounds + 1);
         let written: u64 = writers.iter().map(|writer| writer.acknowledged).sum();
         println!("{rounds} kills, {written} writes acknowledged, {:?} (seed {seed})", took.elapsed());
     }

@@ -2,6 +2,7 @@
 //! packages, guarantees, switches.
 
 #[cfg(test)]
+#[allow(dead_code, reason = "histories need the rest")]
 #[path = "support/machine.rs"]
 mod machine;
 #[cfg(test)]
@@ -378,7 +379,8 @@ mod rules {
         let none = life.apply(Body::BeginGuarantees { bit: push, guarantees: vec![] });
         assert!(matches!(none, Outcome::Rejected(Rejection::ProgrammeWithout { .. })), "{none:?}");
 
-        life.now = until;
+        // The first instant of the window is the last before the guarantee.
+        life.now = until.plus_ms(-1);
         let rows = vec![
             shown(member, 0, 1, began.plus_ms(-1)),
             shown(member, 0, 10, began),
@@ -391,6 +393,7 @@ mod rules {
         assert_eq!((key.merchant, key.from, row.until), (MerchantId(member), began, until));
         assert_eq!((row.target, row.delivered, row.is_feasible), (100, 110, false));
         assert!(state.guarantee_at(bit, MerchantId(member), until).is_none());
+        life.at(until);
         let outcome = life.apply(Body::BeginGuarantees { bit, guarantees: vec![new(member, Some(100))] });
         assert_eq!(outcome, Outcome::Items(vec![Ok(())]), "the first has ended");
         life.at(until.plus_ms(35 * DAY_MS - 1));

@@ -10,6 +10,12 @@ mod machine;
 #[cfg(test)]
 #[path = "support/small_policy.rs"]
 mod small_policy;
+#[cfg(test)]
+#[path = "support/spending.rs"]
+mod spending;
+#[cfg(test)]
+#[path = "support/spending_steps.rs"]
+mod spending_steps;
 
 #[cfg(test)]
 mod histories {
@@ -18,14 +24,15 @@ mod histories {
     use proptest::prelude::*;
     use trustflow::domain::{
         Body, CounterId, Day, DayFacts, Decision, Enrolment, FactRow, HeldRight, ItemId, ItemKind, Merchant,
-        MerchantId, MerchantKind, Outcome, PolicyPublish, Profile, ProfileKey, Rejection, RequestKey, ShortVideo,
-        Subject, Timestamp, Upsert, Violation,
+        MerchantId, MerchantKind, Outcome, PolicyPublish, Profile, ProfileKey, Rejection, ReportOutcome, RequestKey,
+        ShortVideo, Subject, Timestamp, Upsert, Violation,
     };
     use trustflow::state::{Applied, REMEMBERED_MS};
 
     use crate::dice::Dice;
     use crate::machine::{Facts, MERCHANTS, Machine, VIDEOS, accept_outcome, check, check_stored};
-    use crate::small_policy::small_policy;
+    use crate::spending::spending_policy;
+    use crate::spending_steps::{Spending, check_law, check_ledgers, spending};
 
     /// Policies to choose from.
     const VARIANTS: usize = 4;
@@ -76,6 +83,7 @@ mod histories {
         Schedule(usize, i64),
         Rollback(u64),
         KillSwitch(bool),
+        Spend(Spending),
         Tick,
         Wait(i64),
         Again(usize),
@@ -102,6 +110,10 @@ mod histories {
     }
 
     fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![3 => other_step(), 1 => spending().prop_map(Step::Spend)]
+    }
+
+    fn other_step() -> impl Strategy<Value = Step> {
         let ago = || option::of(-3..60_i32);
         prop_oneof![
             4 => (merchant_id(), ago(), ago())
@@ -249,7 +261,7 @@ mod histories {
         }
 
         fn publish(&mut self, variant: usize) {
-            self.take(Body::PublishPolicy(small_policy(variant).into()));
+            self.take(Body::PublishPolicy(spending_policy(variant).into()));
             let outcome = self.sent.last().map(|(.., applied)| &applied.outcome);
             assert!(!matches!(outcome, Some(Outcome::Rejected(Rejection::BadPolicy { .. }))), "{outcome:?}");
         }
@@ -262,11 +274,27 @@ mod histories {
             if is_transient || self.now >= at.plus_ms(REMEMBERED_MS) {
                 return;
             }
+            // A report that was refused is not remembered.
+            if let (Body::ReportExposures { .. }, Outcome::Rejected(_)) = (&body, &first.outcome) {
+                return;
+            }
             let repeated = self.machine.apply(self.now, Some(request.clone()), body.clone());
-            assert_eq!(repeated, first, "{request:?}");
+            if let Outcome::Report(_) = first.outcome {
+                let outcome = ReportOutcome { is_duplicate: true, ..ReportOutcome::default() };
+                assert_eq!(repeated, Applied { revision: first.revision, outcome: Outcome::Report(outcome) });
+            } else {
+                assert_eq!(repeated, first, "{request:?}");
+            }
             let other = RequestKey { payload_hash: 8, ..request };
             let reused = self.machine.apply(self.now, Some(other), body).outcome;
             assert_eq!(reused, Outcome::Rejected(Rejection::RequestIdReused));
+        }
+
+        fn spend(&mut self, spending: &Spending) {
+            let Some(body) = spending.body(&self.machine, self.now) else { return };
+            self.take(body);
+            let (.., body, applied) = self.sent.last().expect("sent");
+            check_law(&self.machine, body, &applied.outcome);
         }
 
         fn step(&mut self, step: Step) {
@@ -306,7 +334,7 @@ mod histories {
                 Step::Publish(variant) => self.publish(variant),
                 Step::Schedule(variant, hours) => {
                     let effective_at = Some(self.now.plus_ms(hours * HOUR_MS));
-                    let text = small_policy(variant);
+                    let text = spending_policy(variant);
                     let publish = PolicyPublish { text, effective_at, ..PolicyPublish::default() };
                     self.take(Body::PublishPolicy(publish));
                 }
@@ -315,6 +343,7 @@ mod histories {
                     self.take(Body::RollbackPolicy { version, expected_revision: None, author, reason });
                 }
                 Step::KillSwitch(is_on) => self.take(Body::SetKillSwitch { is_on, reason: String::new() }),
+                Step::Spend(spending) => self.spend(&spending),
                 Step::Tick => drop(self.machine.apply(self.now, None, Body::Tick)),
                 Step::Wait(hours) => {
                     self.now = self.now.plus_ms(hours * HOUR_MS);
@@ -336,6 +365,7 @@ mod histories {
             self.activate();
             check(&mut self.machine, &self.facts, "at the end");
             check_stored(&mut self.machine, &self.facts);
+            check_ledgers(&self.machine);
         }
     }
 
@@ -384,6 +414,8 @@ mod histories {
             let mut replica = replay(&life, seed);
             check(&mut replica, &life.facts, "in the replica");
             prop_assert_eq!(replica.visible(), life.machine.visible());
+            let open = |machine: &Machine| machine.state.hot().world().open();
+            prop_assert_eq!(open(&replica), open(&life.machine));
             prop_assert_eq!(replica.hash(), life.machine.hash());
         }
     }

@@ -2,6 +2,7 @@
 
 mod error;
 mod explain;
+mod group;
 mod history;
 mod policy;
 mod programmes;

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
 use super::error::WriteError;
+use super::group::{begins_transition, runs, weight_of};
 use super::settle::{NoLeases, Settle};
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
@@ -24,8 +25,6 @@ const QUEUE: usize = 4_096;
 const GROUP_COMMANDS: usize = 1_024;
 /// Rows and profiles of one group at most, unless one command alone has more.
 const GROUP_WEIGHT: usize = 20_000;
-/// Rows and profiles applied under one hold of the state's lock, unless one command alone has more.
-const LOCK_WEIGHT: usize = 2_000;
 /// Rows or records of background work between two groups.
 const SLICE: usize = 2_000;
 /// How long the writer waits for work before it looks at the clock.
@@ -450,51 +449,6 @@ impl Writer {
             info!("the time was accepted; writes go on");
         }
     }
-}
-
-/// Runs of commands that are applied under one hold of the lock.
-fn runs(commands: &[Command]) -> impl Iterator<Item = &[Command]> {
-    let mut rest = commands;
-    std::iter::from_fn(move || {
-        let mut weight = 0;
-        let end = rest.iter().position(|command| {
-            weight += weight_of(&command.body);
-            weight >= LOCK_WEIGHT
-        });
-        let (run, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
-        rest = after;
-        (!run.is_empty()).then_some(run)
-    })
-}
-
-fn weight_of(body: &Body) -> usize {
-    match body {
-        Body::UpsertProfiles { profiles, .. } => profiles.len(),
-        Body::RecordFacts { rows } => rows.len(),
-        Body::ImportChunk { profiles, rows, .. } => profiles.len() + rows.len(),
-        Body::SetRights { rights, .. } => rights.len(),
-        Body::ReportExposures { rows } => rows.len(),
-        Body::RenewLeases { renewals, .. } => renewals.len(),
-        Body::BeginGuarantees { guarantees, .. } => guarantees.len(),
-        // It begins a second world, and so its run ends.
-        Body::CloseDay { .. } | Body::PublishPolicy(_) | Body::RollbackPolicy { .. } => LOCK_WEIGHT,
-        Body::Tick
-        | Body::DeleteProfile { .. }
-        | Body::RecordViolation(_)
-        | Body::RevokeViolation { .. }
-        | Body::SetKillSwitch { .. }
-        | Body::OpenSession
-        | Body::ChangeProgramme { .. }
-        | Body::GrantPackage { .. }
-        | Body::AssignPackage { .. }
-        | Body::Activate { .. } => 1,
-    }
-}
-
-/// Whether a command usually begins a second world: its group ends with it, so that what follows is not delayed by the
-/// rows that must be stored first.
-fn begins_transition(body: &Body) -> bool {
-    matches!(body, Body::CloseDay { .. } | Body::PublishPolicy(_) | Body::RollbackPolicy { .. })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The deterministic state machine: profiles, facts, materialised records; `apply` is the sole mutator.
 
+mod allocation;
 mod audience;
 mod changes;
 mod classes;

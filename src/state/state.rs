@@ -8,15 +8,14 @@ use super::changes::Changes;
 use super::flips::Flips;
 use super::history::{History, HistoryError};
 use super::hot::{Hot, NOTHING_CLOSED};
-use super::ledgers::{Ledgers, PackageRow};
+use super::ledgers::Ledgers;
 use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
-use super::rows::{MetaRow, PolicyRow, PolicySwitch, RequestRow, Row, WindowsRow};
-use super::switches::Asked;
+use super::rows::{MetaRow, PolicyRow, PolicySwitch, RequestRow};
 use super::transition::Transition;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
-    Rejection, ServiceProvider, Subject, Timestamp, Violation,
+    Rejection, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
 use crate::traffic::{Materialised, MerchantRecord, materialise, next_window_boundary, open_programmes};
@@ -333,38 +332,13 @@ impl State {
                 Ok(()) => Outcome::Done,
                 Err(rejection) => Outcome::Rejected(rejection),
             },
-            Body::OpenSession => Outcome::Session(self.open_session(command.node)),
-            Body::RenewLeases { session, renewals } => {
-                self.renew_leases(command.node, *session, renewals).map_or_else(Outcome::Rejected, Outcome::Leases)
-            }
-            Body::ReportExposures { rows } => self.report_exposures(revision, None, rows).outcome,
-            Body::ChangeProgramme { programme, change, expected_revision, author, reason } => {
-                let expected_revision = *expected_revision;
-                let asked = Asked { programme, change, expected_revision, author, reason };
-                or_rejected(self.change_programme(revision, &asked))
-            }
-            Body::BeginGuarantees { bit, guarantees } => {
-                self.begin_guarantees(*bit, guarantees).map_or_else(Outcome::Rejected, Outcome::Items)
-            }
-            Body::GrantPackage { merchant, exposures, expires_at, author, reason } => {
-                let row = PackageRow {
-                    merchant: *merchant,
-                    exposures: *exposures,
-                    unassigned: *exposures,
-                    revision,
-                    granted_at: self.meta.now,
-                    expires_at: *expires_at,
-                    author: author.clone(),
-                    reason: reason.clone(),
-                };
-                self.grant_package(row).map_or_else(Outcome::Rejected, Outcome::Package)
-            }
-            Body::AssignPackage { merchant, scene, exposures, is_release: false } => {
-                or_rejected(self.assign_package(*merchant, *scene, *exposures))
-            }
-            Body::AssignPackage { merchant, scene, exposures, is_release: true } => {
-                or_rejected(self.release_package(*merchant, *scene, *exposures))
-            }
+            allocation @ (Body::OpenSession
+            | Body::RenewLeases { .. }
+            | Body::ReportExposures { .. }
+            | Body::ChangeProgramme { .. }
+            | Body::BeginGuarantees { .. }
+            | Body::GrantPackage { .. }
+            | Body::AssignPackage { .. }) => self.apply_allocation(revision, command.node, allocation),
         })
     }
 
@@ -385,10 +359,7 @@ impl State {
         for import_id in self.imports.forget(now) {
             self.changes.imports.insert(import_id, None);
         }
-        self.move_accounts(now);
-        self.move_reports(now);
-        self.forget_guarantees(now);
-        self.expire_packages(now);
+        self.move_ledgers(now);
     }
 
     /// Notes which programmes are open at state time and not paused: no record changes by it.
@@ -488,48 +459,6 @@ impl State {
         slot
     }
 
-    /// The rows that changed since the last call, at most `stale` of them for sums of an earlier day.
-    pub fn take_rows(&mut self, stale: usize) -> Vec<Row> {
-        let stale_from = self.stale_windows.len().saturating_sub(stale);
-        let stale = self.stale_windows.split_off(stale_from);
-        let mut changes = std::mem::take(&mut self.changes);
-        changes.windows.extend(stale);
-        let mut rows = vec![Row::Meta(self.meta.clone())];
-        rows.extend(changes.policies.iter().filter_map(|version| self.policies.get(version).cloned().map(Row::Policy)));
-        rows.extend(changes.profiles.iter().map(|key| Row::Profile(*key, self.profile(*key))));
-        rows.extend(changes.facts.into_iter().map(|(key, facts)| Row::Facts(key, facts)));
-        rows.extend(changes.windows.iter().filter_map(|slot| self.windows_row(*slot)));
-        rows.extend(changes.item_windows.iter().filter_map(|item| self.item_windows_row(*item)));
-        rows.extend(changes.rights.iter().filter_map(|slot| {
-            let entry = self.entry(*slot)?;
-            Some(Row::Rights(entry.id, entry.rights.clone()))
-        }));
-        rows.extend(changes.violations.iter().filter_map(|(slot, id)| {
-            self.entry(*slot)?.violations.iter().find(|violation| violation.id == *id).cloned().map(Row::Violation)
-        }));
-        rows.extend(changes.requests.into_iter().map(|(key, row)| Row::Request(key, row)));
-        rows.extend(changes.imports.into_iter().map(|(id, row)| Row::Import(id, row)));
-        rows.extend(changes.ledger.into_iter().map(|key| Row::Ledger(self.ledgers.row(key))));
-        rows
-    }
-
-    /// Whether sums of an earlier day are still to be written.
-    #[must_use]
-    pub fn has_stale_windows(&self) -> bool {
-        !self.stale_windows.is_empty()
-    }
-
-    fn windows_row(&self, slot: u32) -> Option<Row> {
-        let entry = self.entry(slot)?;
-        let row = WindowsRow {
-            facts_day: self.facts_day(),
-            layout: self.policy.layout_fingerprint,
-            last_stored: entry.last_stored,
-            facts: entry.facts.to_parts(),
-        };
-        Some(Row::Windows(Subject::Merchant(entry.id), row))
-    }
-
     /// A profile of any kind, as it stands.
     #[must_use]
     pub fn profile(&self, key: ProfileKey) -> Option<Profile> {
@@ -541,7 +470,7 @@ impl State {
     }
 }
 
-fn or_rejected(result: Result<(), Rejection>) -> Outcome {
+pub(super) fn or_rejected(result: Result<(), Rejection>) -> Outcome {
     match result {
         Ok(()) => Outcome::Done,
         Err(rejection) => Outcome::Rejected(rejection),

@@ -368,3 +368,6 @@ pub(super) fn read_meta(message: pb::LedgerMetaRow) -> LedgerMeta {
         reports_floor: message.reports_floor.map(Timestamp),
     }
 }
+
+#[cfg(test)]
+mod tests;

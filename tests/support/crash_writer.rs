@@ -9,12 +9,14 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use trustflow::domain::Day;
 use trustflow::proto::admin_service_client::AdminServiceClient;
+use trustflow::proto::exposure_service_client::ExposureServiceClient;
 use trustflow::proto::insight_service_client::InsightServiceClient;
 use trustflow::proto::profile_service_client::ProfileServiceClient;
 use trustflow::proto::{
-    BatchUpsertMerchantsRequest, CloseDayRequest, DayFacts, ExplainScoreRequest, FactColumns, GetImportProgressRequest,
-    GetMerchantRequest, GetStatusRequest, HeldRight, ImportRequest, ItemStatus, ListFactsRequest, Merchant,
-    RecordFactsRequest, RecordViolationRequest, Scene, SetRightsRequest, TargetKind,
+    BatchUpsertMerchantsRequest, CloseDayRequest, DayFacts, ExplainScoreRequest, ExposureRow, FactColumns,
+    GetImportProgressRequest, GetMerchantRequest, GetStatusRequest, HeldRight, ImportRequest, ItemStatus,
+    ListFactsRequest, Merchant, RecordFactsRequest, RecordViolationRequest, ReportExposuresRequest, Scene,
+    SetRightsRequest, TargetKind,
 };
 
 /// Merchants that one batch of the profile writer upserts.
@@ -47,6 +49,8 @@ pub(crate) enum Kind {
     Import,
     /// Closings of days.
     Closing,
+    /// Reports of exposures.
+    Exposures,
 }
 
 /// The services of one connection.
@@ -54,6 +58,7 @@ pub(crate) enum Kind {
 pub(crate) struct Clients {
     profiles: ProfileServiceClient<Channel>,
     insight: InsightServiceClient<Channel>,
+    exposures: ExposureServiceClient<Channel>,
     pub(crate) admin: AdminServiceClient<Channel>,
 }
 
@@ -64,6 +69,7 @@ impl Clients {
         Self {
             profiles: ProfileServiceClient::new(channel.clone()),
             insight: InsightServiceClient::new(channel.clone()),
+            exposures: ExposureServiceClient::new(channel.clone()),
             admin: AdminServiceClient::new(channel),
         }
     }
@@ -123,18 +129,27 @@ pub(crate) struct Writer {
     sent: u64,
     /// Revision of the last acknowledged write.
     pub(crate) revision: u64,
+    /// When exposures were shown: a retry must repeat its payload.
+    began: prost_types::Timestamp,
 }
 
 impl Writer {
     pub(crate) fn new(kind: Kind, base: u64) -> Self {
-        Self { kind, base, acknowledged: 0, sent: 0, revision: 0 }
+        let now = trustflow::clock::Clock::now(&trustflow::clock::SystemClock::default());
+        let began = prost_types::Timestamp { seconds: now.0.div_euclid(1_000), nanos: 0 };
+        Self { kind, base, acknowledged: 0, sent: 0, revision: 0, began }
+    }
+
+    /// The merchant whose exposures it reports, and how many were acknowledged: 1 + 2 + … of them.
+    pub(crate) fn exposures(&self) -> Option<(u64, u64)> {
+        (self.kind == Kind::Exposures).then_some((self.base, self.acknowledged * (self.acknowledged + 1) / 2))
     }
 
     /// Ids of merchants that must be registered before it writes.
     pub(crate) fn merchants(&self) -> Vec<u64> {
         match self.kind {
             Kind::Profiles | Kind::Closing => Vec::new(),
-            Kind::Facts | Kind::Rights | Kind::Import => vec![self.base],
+            Kind::Facts | Kind::Rights | Kind::Import | Kind::Exposures => vec![self.base],
             Kind::Violations => (0..VIOLATORS).map(|n| self.base + n).collect(),
         }
     }
@@ -174,7 +189,7 @@ impl Writer {
         match self.kind {
             // A chunk that was taken is skipped; a closing answers from which revision on reads follow from the day.
             Kind::Import | Kind::Closing => assert!(second >= first, "{self:?}"),
-            Kind::Profiles | Kind::Facts | Kind::Rights | Kind::Violations => {
+            Kind::Profiles | Kind::Facts | Kind::Rights | Kind::Violations | Kind::Exposures => {
                 assert_eq!(first, second, "{self:?}: a repeated request answers its first revision");
             }
         }
@@ -255,6 +270,18 @@ impl Writer {
                 assert_eq!(response.rejected_items, 0, "{:?}", response.results);
                 response.revision
             }
+            Kind::Exposures => {
+                let row = ExposureRow {
+                    target_kind: TargetKind::Merchant.into(),
+                    target_id: self.base,
+                    scene: Scene::Live.into(),
+                    exposures: n,
+                    occurred_at: Some(self.began),
+                    ..ExposureRow::default()
+                };
+                let request = ReportExposuresRequest { report_id: request_id, rows: vec![row] };
+                clients.exposures.report_exposures(request).await?.into_inner().revision
+            }
             Kind::Closing => {
                 let request = CloseDayRequest { request_id, date: date(n) };
                 profiles.close_day(request).await?.into_inner().revision
@@ -289,6 +316,8 @@ impl Writer {
                 assert_eq!(values, vec![progress.committed_sequence; usize::try_from(rows).expect("few")], "torn");
                 progress.committed_sequence
             }
+            // How far it came is seen at the end, in what was counted.
+            Kind::Exposures => self.acknowledged,
             Kind::Closing => loop {
                 let status = clients.admin.get_status(GetStatusRequest {}).await.expect("status").into_inner();
                 if status.building.is_empty() {

@@ -54,6 +54,8 @@ async fn start(folder: &std::path::Path) -> Engine {
     let chunk = |sequence, profiles, rows| Body::ImportChunk { import_id: "demo".to_owned(), sequence, profiles, rows };
     let mut bodies = vec![chunk(1, profiles, Vec::new()), chunk(2, Vec::new(), population.rows)];
     bodies.extend(population.rights.into_iter().map(|(merchant, rights)| Body::SetRights { merchant, rights }));
+    let packages = population.packages.into_iter().filter(|package| is_in(package.merchant.0));
+    bodies.extend(packages.flat_map(demo::Package::commands));
     for body in bodies {
         let written = engine.begin_write(None, body).expect("taken").outcome().await.expect("written").outcome;
         assert!(!matches!(written, Outcome::Rejected(_)), "{written:?}");

@@ -1,13 +1,18 @@
 //! Puts merchants into a server, moves its clock, and compares what it answers with what a table says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use trustflow::domain::{MerchantId, PolicyText};
+use trustflow::clock::SimulatedClock;
+use trustflow::domain::{Body, MerchantId, Outcome, PolicyText, Timestamp};
+use trustflow::engine::{Engine, WriterSettings};
 use trustflow::policy::{Dictionary, Policy, compile, embedded};
+use trustflow::proto::exposure_service_client::ExposureServiceClient;
 use trustflow::proto::{
     BatchUpsertLiveRoomsRequest, BatchUpsertProductsRequest, BatchUpsertServiceProvidersRequest,
-    BatchUpsertShortVideosRequest, DayFacts, Enrolment, ExplainScoreRequest, ExplainScoreResponse, HeldRight, Label,
-    LiveRoom, Product, ProgrammeExplanation, Scene, ServiceProvider, ShortVideo, TargetKind,
+    BatchUpsertShortVideosRequest, DayFacts, Enrolment, ExplainScoreRequest, ExplainScoreResponse, ExposureRow,
+    HeldRight, Label, LiveRoom, Product, ProgrammeExplanation, ReportExposuresRequest, Scene, ServiceProvider,
+    ShortVideo, TargetKind,
 };
 use trustflow::traffic::{Programme, ProgrammeKind, Uplift};
 
@@ -87,8 +92,8 @@ const LEVELS: [&str; 5] =
 type Sent = BTreeSet<(bool, String, &'static str)>;
 
 pub(crate) struct Driver {
-    // Kept for its folder and its task.
-    _server: Server,
+    // Kept for its folder and its task; away only while packages are given.
+    server: Option<Server>,
     pub(crate) client: Client,
     pub(crate) policy: Policy,
     pub(crate) coverage: Coverage,
@@ -105,7 +110,7 @@ impl Driver {
         let policy = compile(&text, 1, &mut Dictionary::default()).expect("the shipped policy compiles");
         Self {
             client: server.client.clone(),
-            _server: server,
+            server: Some(server),
             policy,
             coverage: Coverage::default(),
             today: now[..10].to_owned(),
@@ -113,6 +118,48 @@ impl Driver {
             next_violation: 1,
             sent: BTreeMap::new(),
         }
+    }
+
+    /// Gives packages, each for one scene, between two runs of the server.
+    pub(crate) async fn give_packages(&mut self, packages: &[(u64, trustflow::domain::Scene, u64)]) {
+        let now = self.client.now().await;
+        let server = self.server.take().expect("it serves");
+        let stopped = server.stop().await;
+        let time: jiff::Timestamp = now.parse().expect("a time");
+        let clock = SimulatedClock::new(Timestamp(time.as_millisecond()), 0.0);
+        let settings = WriterSettings { node: 1, log_retain: 10_000, close_days: false };
+        let engine = Engine::open(&stopped.settings.data, Arc::new(clock), settings).expect("it opens");
+        for (id, scene, exposures) in packages.iter().copied() {
+            let merchant = MerchantId(id);
+            let (author, reason) = ("operations".to_owned(), "growth".to_owned());
+            let grant = Body::GrantPackage { merchant, exposures, expires_at: None, author, reason };
+            let assign = Body::AssignPackage { merchant, scene, exposures, is_release: false };
+            for body in [grant, assign] {
+                let outcome = engine.write(None, body).await.expect("written").outcome;
+                assert!(!matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
+            }
+        }
+        tokio::task::spawn_blocking(move || engine.shut_down()).await.expect("a clean stop");
+        let server = stopped.start_at(&now).await;
+        self.client = server.client.clone();
+        self.server = Some(server);
+    }
+
+    /// Reports exposures that were charged to a programme.
+    pub(crate) async fn spend(&self, case: &Case, id: u64, exposures: u64) {
+        let row = ExposureRow {
+            target_kind: case.kind.into(),
+            target_id: target_of(case.kind, id),
+            scene: case.scene.into(),
+            programmes: self.programme(case.programme).mask(),
+            exposures,
+            occurred_at: Some(instant(&self.client.now().await)),
+            ..ExposureRow::default()
+        };
+        let report_id = format!("{} {id} {exposures}", case.programme);
+        let request = ReportExposuresRequest { report_id, rows: vec![row] };
+        let mut client = ExposureServiceClient::new(self.client.channel.clone());
+        client.report_exposures(request).await.expect("counted");
     }
 
     /// Moves to a time, e.g. `2022-03-21T07:00`.
@@ -335,7 +382,7 @@ impl Driver {
     }
 
     /// A member that is banned weighs nothing and counts against nothing; one that is not, as before.
-    async fn penalise(&mut self, case: &Case, id: u64) {
+    pub(crate) async fn penalise(&mut self, case: &Case, id: u64) {
         let punishment = self.next_violation;
         self.next_violation += 1;
         self.client.punish(violation(punishment, id, "ban")).await;

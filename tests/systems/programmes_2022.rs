@@ -85,22 +85,38 @@ fn spring() -> Case {
         .lift(0.4, member.tag("womens_wear_circle"))
 }
 
-/// The merchant chooses the scene in which its package works.
+/// The merchant chooses the scene in which its package works, and it works until it is spent.
 async fn packages(driver: &mut Driver) {
-    let lists = [
-        (Scene::Live, "scene_package_live"),
-        (Scene::ShortVideo, "scene_package_short_video"),
-        (Scene::ImageText, "scene_package_image_text"),
-        (Scene::Search, "scene_package_search"),
-        (Scene::Mall, "scene_package_mall"),
-        (Scene::Store, "scene_package_store"),
+    use trustflow::domain::Scene as Chosen;
+    const EXPOSURES: u64 = 1_000;
+    let scenes = [
+        (Scene::Live, Chosen::Live),
+        (Scene::ShortVideo, Chosen::ShortVideo),
+        (Scene::ImageText, Chosen::ImageText),
+        (Scene::Search, Chosen::Search),
+        (Scene::Mall, Chosen::Mall),
+        (Scene::Store, Chosen::Store),
     ];
-    for (at, (scene, list)) in lists.into_iter().enumerate() {
+    let mut given = Vec::new();
+    for (scene, chosen) in scenes {
         let lift = if scene == Scene::Mall { 1.0 } else { 0.5 };
-        let case = Case::new("scene_package", scene, TargetKind::Merchant, good().list(list, 0), lift)
-            .refused("merchant.enrolments", good())
-            .not_in(lists[(at + 1) % lists.len()].0);
-        driver.run(&case).await;
+        let case = Case::new("scene_package", scene, TargetKind::Merchant, good(), lift);
+        let id = driver.fresh_id(None);
+        driver.put(id, &case.setup).await;
+        driver.expect_not(&case, id, (scene, case.kind), "merchant.packages").await;
+        given.push((case, id, chosen));
+    }
+    let packages: Vec<_> = given.iter().map(|(_, id, chosen)| (*id, *chosen, EXPOSURES)).collect();
+    driver.give_packages(&packages).await;
+    for (at, (case, id, _)) in given.iter().enumerate() {
+        driver.expect_lift(case, *id, case.scene, case.lift).await;
+        let elsewhere = scenes[(at + 1) % scenes.len()].0;
+        driver.expect_not(case, *id, (elsewhere, case.kind), "does not work in scene").await;
+        driver.penalise(case, *id).await;
+        driver.spend(case, *id, EXPOSURES - 1).await;
+        driver.expect_lift(case, *id, case.scene, case.lift).await;
+        driver.spend(case, *id, 1).await;
+        driver.expect_not(case, *id, (case.scene, case.kind), "merchant.packages").await;
     }
 }
 

@@ -152,6 +152,7 @@ impl Someone {
             provider: profile.as_ref().map(|profile| ProviderView { profile, rank }),
             facts_day: TODAY,
             now: TODAY.start(),
+            packages: 0,
         };
         let tier = ground.tiers.iter().rposition(|tier| tier.min_score <= self.score).unwrap_or(0);
         let layers = self.layers.map(|score| LayerScore { score, is_prior: false });

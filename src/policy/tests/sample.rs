@@ -116,6 +116,7 @@ impl Sample {
             provider: None,
             facts_day,
             now: facts_day.plus(1).start(),
+            packages: 0b01_0001,
         })
     }
 
