@@ -183,7 +183,9 @@ impl Writer {
     pub(super) fn open_session(&mut self) -> Result<(), String> {
         let (stamp, node) = (self.clock.now(), self.settings.node);
         let command = Command { stamp, node, semantics: SEMANTICS, request: None, body: Body::OpenSession };
+        let took = Stopwatch::start();
         let applied = self.append_and_apply(self.log.last() + 1, &[command])?;
+        self.metrics.commit(1, took.elapsed());
         self.published.send_replace(self.log.last());
         for applied in applied {
             if let Outcome::Session(session) = applied.outcome {

@@ -370,4 +370,4 @@ pub(super) fn read_meta(message: pb::LedgerMetaRow) -> LedgerMeta {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

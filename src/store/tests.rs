@@ -150,15 +150,16 @@ fn row() -> impl Strategy<Value = Row> {
         .prop_map(|(stamp, revision, outcome)| RequestRow { stamp, revision, outcome });
     let import = (arbitrary::timestamp(), any::<u64>()).prop_map(|(stamp, committed)| ImportRow { stamp, committed });
     prop_oneof![
-        arbitrary::profile().prop_map(profile_row),
-        (fact_key, arbitrary::day_facts()).prop_map(|(key, facts)| Row::Facts(key, facts)),
-        (arbitrary::subject(), windows_row()).prop_map(|(holder, row)| Row::Windows(holder, row)),
-        (arbitrary::merchant_id(), vec(arbitrary::right(), 1..3)).prop_map(|(id, rights)| Row::Rights(id, rights)),
-        arbitrary::violation().prop_map(Row::Violation),
-        (arbitrary::request_key(), request).prop_map(|(key, row)| Row::Request(key, Some(row))),
-        (arbitrary::text(), import).prop_map(|(id, row)| Row::Import(id, Some(row))),
-        policy_row().prop_map(Row::Policy),
-        meta_row().prop_map(Row::Meta),
+        1 => arbitrary::profile().prop_map(profile_row),
+        1 => (fact_key, arbitrary::day_facts()).prop_map(|(key, facts)| Row::Facts(key, facts)),
+        1 => (arbitrary::subject(), windows_row()).prop_map(|(holder, row)| Row::Windows(holder, row)),
+        1 => (arbitrary::merchant_id(), vec(arbitrary::right(), 1..3)).prop_map(|(id, rights)| Row::Rights(id, rights)),
+        1 => arbitrary::violation().prop_map(Row::Violation),
+        1 => (arbitrary::request_key(), request).prop_map(|(key, row)| Row::Request(key, Some(row))),
+        1 => (arbitrary::text(), import).prop_map(|(id, row)| Row::Import(id, Some(row))),
+        1 => policy_row().prop_map(Row::Policy),
+        1 => meta_row().prop_map(Row::Meta),
+        3 => super::ledgers::tests::row().prop_map(Row::Ledger),
     ]
 }
 
@@ -173,6 +174,10 @@ fn place(row: &Row) -> String {
         Row::Request(key, _) => format!("request {:?} {:?} {:?}", key.identity, key.method, key.request_id),
         Row::Import(id, _) => format!("import {id:?}"),
         Row::Policy(row) => format!("policy {}", row.version),
+        Row::Ledger(row) => {
+            let is_report = matches!(row, crate::state::LedgerRow::Report(..));
+            format!("ledger {is_report} {:?}", super::ledgers::write(row, &mut Vec::new()).0)
+        }
         Row::Meta(_) => "meta".to_owned(),
     }
 }
@@ -280,6 +285,7 @@ fn rows_are_loaded_in_order() {
             Row::Violation(_) => 6,
             Row::Request(..) => 7,
             Row::Import(..) => 8,
+            Row::Ledger(_) => 9,
             Row::Facts(..) => panic!("facts are not loaded"),
         })
         .collect();

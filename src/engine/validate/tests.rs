@@ -62,7 +62,14 @@ impl Bench {
         let taken = match &outcome {
             Outcome::Items(items) => items.iter().all(Result::is_ok),
             Outcome::Rejected(_) => false,
-            Outcome::Done | Outcome::Policy(_) | Outcome::Violation(_) | Outcome::Chunk(_) => true,
+            Outcome::Done
+            | Outcome::Policy(_)
+            | Outcome::Violation(_)
+            | Outcome::Chunk(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_) => true,
         };
         assert!(taken, "{outcome:?}");
     }

@@ -22,6 +22,7 @@ fn brand() -> Sample {
     sample.merchant.fan_count = 250_000;
     sample.merchant.tags = vec!["public_welfare".into()];
     sample.merchant.origin_belt = "tongerpu".into();
+    sample.packages = crate::domain::Scene::Live.mask() | crate::domain::Scene::Mall.mask();
     sample.merchant.enrolments = vec![
         Enrolment { list: "doujin".into(), day: day("2023-02-03") },
         Enrolment { list: "later".into(), day: day("2023-03-01") },

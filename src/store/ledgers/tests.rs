@@ -52,7 +52,8 @@ fn package_row() -> impl Strategy<Value = PackageRow> {
     )
 }
 
-fn row() -> impl Strategy<Value = LedgerRow> {
+/// Any row of the ledgers.
+pub(in crate::store) fn row() -> impl Strategy<Value = LedgerRow> {
     let guarantee_key = (any::<u8>(), merchant_id(), timestamp());
     let guarantee_key = guarantee_key.prop_map(|(bit, merchant, from)| GuaranteeKey { bit, merchant, from });
     let guarantee = (timestamp(), any::<u64>(), any::<u64>(), option::of(any::<u64>()), any::<bool>());
