@@ -82,10 +82,8 @@ pub(super) fn list(programmes: &[Programme], full: bool) -> String {
 
 /// One programme with everything that is known of it.
 pub(super) fn programme(programme: &Programme, events: &[ProgrammeEvent], now: Option<&Timestamp>) -> String {
-    let state = match programme.serving() {
-        ProgrammeServing::Works => "works".to_owned(),
-        _ => programme.serving_text.clone(),
-    };
+    let works = programme.serving() == ProgrammeServing::Works;
+    let state = if works { "works".to_owned() } else { programme.serving_text.clone() };
     let floor = match programme.daily_members {
         0 => String::new(),
         floor => format!("; {} reached today of at least {}", grouped(programme.members_today), grouped(floor)),
@@ -357,7 +355,9 @@ pub(super) fn forecast(answer: &GetForecastResponse) -> String {
         ("basis", basis),
     ]);
     for obstacle in &answer.obstacle_texts {
-        text.push_str(&format!("✗ {obstacle}\n"));
+        text.push_str("✗ ");
+        text.push_str(obstacle);
+        text.push('\n');
     }
     text
 }

@@ -87,12 +87,11 @@ impl Engine {
     /// When there is no such programme, budget, merchant or guarantee.
     pub fn forecast(&self, query: &ForecastQuery) -> Result<ForecastReport, Rejection> {
         // Counted before, since it reads every merchant.
-        let members = match query.merchant {
-            Some(_) => 0,
-            None => {
-                let answer = self.programmes(&super::ProgrammesQuery::One(query.programme.clone()), false)?;
-                answer.programmes.first().map_or(0, |status| status.members)
-            }
+        let members = if query.merchant.is_none() {
+            let answer = self.programmes(&super::ProgrammesQuery::One(query.programme.clone()), false)?;
+            answer.programmes.first().map_or(0, |status| status.members)
+        } else {
+            0
         };
         self.read(|state| {
             let found = state.programme_named(&query.programme);
