@@ -231,7 +231,7 @@ impl Turns {
             let slots = if sample.slots == 0 { USUAL_SLOTS.min(sample.offers.len()) } else { sample.slots };
             let (scene, kind) = (sample.scene, sample.kind);
             let observed = Observed { scene, kind, slots, offers: &sample.offers, bases: &sample.bases };
-            self.controller.observe(Some(sample.at), &observed);
+            self.controller.observe(sample.at, &observed);
             self.members.note(&sample.offers);
             self.metrics.sampled();
         }
