@@ -9,7 +9,7 @@ mod members;
 mod terms;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Scene, Scope, Timestamp, count_to_f64};
 use crate::state::{Hot, NodeAccounts, State, yield_to_requests};
 use crate::telemetry::ControlMetrics;
-use crate::traffic::control::{Constraints, Controller, Forecast, Observed, Settings, Shape, Solution, Spent};
+use crate::traffic::control::{Constraints, Controller, Forecast, Observed, Plan, Settings, Shape, Solution, Spent};
 use crate::traffic::{MemberPrice, PriceBook};
 
 use members::Members;
@@ -102,28 +102,22 @@ impl Control {
 
 /// Solves plans on a thread of its own, one at a time.
 struct Solver {
-    plans: Sender<crate::traffic::control::Plan>,
+    plans: SyncSender<Plan>,
     solutions: Receiver<(Solution, Duration)>,
     is_busy: bool,
 }
 
 impl Solver {
     fn start() -> std::io::Result<Self> {
-        let (plans, inbox) = channel::<crate::traffic::control::Plan>();
-        let (outbox, solutions) = channel();
+        let (plans, inbox) = sync_channel::<Plan>(1);
+        let (outbox, solutions) = sync_channel(1);
         std::thread::Builder::new().name("solver".to_owned()).spawn(move || {
             yield_to_requests();
             // It ends when control does.
-            loop {
-                match inbox.recv_timeout(Duration::from_secs(3_600)) {
-                    Ok(plan) => {
-                        let took = Stopwatch::start();
-                        if outbox.send((plan.solve(), took.elapsed())).is_err() {
-                            return;
-                        }
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
+            while let Ok(plan) = inbox.recv() {
+                let took = Stopwatch::start();
+                if outbox.send((plan.solve(), took.elapsed())).is_err() {
+                    return;
                 }
             }
         })?;
@@ -325,7 +319,7 @@ impl Turns {
         self.planned_at = at;
         let budgets: Vec<u64> = self.budgets.iter().map(|account| account.spent).collect();
         let plan = self.controller.plan(now, &Spent { budgets: &budgets, members: &self.promised });
-        self.solver.is_busy = self.solver.plans.send(plan).is_ok();
+        self.solver.is_busy = self.solver.plans.try_send(plan).is_ok();
     }
 
     fn look_at_members(&mut self, now: Timestamp) {
