@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md is the map. A reader who wants to know how a score comes about reads [`trust`] and nothing else.
 
 pub mod api;
+pub mod backtest_tool;
 pub mod boot;
 pub mod cli;
 pub mod clock;

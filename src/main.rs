@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use trustflow::backtest_tool::{self, BacktestArgs};
 use trustflow::boot::{self, Addresses};
 use trustflow::cli::{self, ClientCommand};
 use trustflow::config::{ServeArgs, Settings};
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(Box<ServeArgs>),
+    /// Replays a stream of requests against budgets, caps and guarantees
+    Backtest(Box<BacktestArgs>),
     #[command(flatten)]
     Client(Box<ClientCommand>),
 }
@@ -32,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
+        Command::Backtest(args) => backtest_tool::run(*args).map_err(Into::into),
         Command::Client(command) => client(*command),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! The machine around the state: one writer, many readers.
 
+mod backtest;
 mod error;
 mod explain;
 mod history;
@@ -27,6 +28,9 @@ use crate::state::{Applied, Hot, RestoreError, State};
 use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
+pub use backtest::{
+    Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest,
+};
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
 pub use policy::PolicySource;

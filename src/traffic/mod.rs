@@ -25,7 +25,7 @@ pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, Sce
 pub use provider::{ProviderRanking, rank};
 pub use record::{Boost, MAX_BOOSTS, Materialised, MerchantRecord, MerchantRow, Rules, materialise};
 pub use rules::{Modifier, SceneRules, WeightRules, next_window_boundary, open_programmes};
-pub use slate::{Charges, SlateQuery, Slot, SlotReason};
+pub use slate::{Charges, SlateQuery, Slot, SlotReason, fill_slate};
 pub use stage::{Stage, stage_of};
 pub use weight::{Label, Weight, weigh};
 pub use window::ProgrammeWindow;

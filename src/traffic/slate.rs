@@ -1,7 +1,9 @@
 //! Fills the slots of one request: the best adjusted scores that budgets, caps and exclusions leave (DESIGN section 7,
 //! online control, steps 1 and 2).
 
-use super::price::{MemberPrice, Offer, ScenePrices};
+use std::cmp::Ordering;
+
+use super::price::{Bid, MemberPrice, Offer, ScenePrices};
 
 /// Accounts of the exposures that a slate takes.
 pub trait Charges {
@@ -50,4 +52,141 @@ pub struct SlateQuery<'a> {
     pub slots: usize,
     /// Whether slots are filled with what is worth nothing, rather than left empty.
     pub fill: bool,
+}
+
+/// Fills up to `query.slots` slots of `out`, which is emptied first: members that must be served, then the best
+/// adjusted scores above 0, then, with `fill`, the best of the rest. Every slot is charged to `ledger` when it is
+/// taken: a candidate whose support programme has nothing left is bid again without it, one that cannot be charged at
+/// all is left out. Equal scores go to the earlier candidate.
+pub fn fill_slate(query: &SlateQuery<'_>, ledger: &mut impl Charges, out: &mut Vec<Slot>) {
+    out.clear();
+    out.extend(query.offers.iter().zip(query.members).enumerate().filter_map(|(candidate, (offer, member))| {
+        let bid = offer.as_ref()?.bid(query.prices, member, query.mean, 0).filter(|bid| !bid.score.is_nan())?;
+        Some(Slot { candidate, score: bid.score, reason: reason_of(member.must_serve, bid), charged: bid.charged })
+    }));
+    // `out` is a heap of what may still be taken up to `waiting`; behind it lies what was taken.
+    let mut waiting = out.len();
+    heapify(out);
+    let mut taken = 0_usize;
+    while taken < query.slots {
+        let Some(best) = out.get(..waiting).and_then(<[Slot]>::first).copied() else { break };
+        if best.reason != SlotReason::Guarantee && best.score <= 0.0 && !query.fill {
+            break;
+        }
+        match take(query, ledger, best, out.get(waiting..).unwrap_or_default()) {
+            Verdict::Taken(slot) => {
+                waiting = waiting.saturating_sub(1);
+                out.swap(0, waiting);
+                if let Some(place) = out.get_mut(waiting) {
+                    *place = slot;
+                }
+                taken = taken.saturating_add(1);
+            }
+            Verdict::Again(slot) => {
+                if let Some(place) = out.first_mut() {
+                    *place = slot;
+                }
+            }
+            Verdict::Out => {
+                waiting = waiting.saturating_sub(1);
+                out.swap(0, waiting);
+                // The earliest of those taken moves into the gap; the sort below restores their order.
+                out.swap_remove(waiting);
+            }
+        }
+        sift_down(out.get_mut(..waiting).unwrap_or_default(), 0);
+    }
+    out.drain(..waiting);
+    out.sort_unstable_by(|a, b| rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate)));
+}
+
+enum Verdict {
+    /// It has a slot and is charged.
+    Taken(Slot),
+    /// It competes once more, under another score or reason.
+    Again(Slot),
+    /// Nothing of it can be charged.
+    Out,
+}
+
+fn take(query: &SlateQuery<'_>, ledger: &mut impl Charges, slot: Slot, taken: &[Slot]) -> Verdict {
+    let offer_of = |candidate: usize| query.offers.get(candidate).and_then(Option::as_ref);
+    let (Some(offer), Some(member)) = (offer_of(slot.candidate), query.members.get(slot.candidate)) else {
+        return Verdict::Out;
+    };
+    let is_served = || taken.iter().any(|other| offer_of(other.candidate).is_some_and(|o| o.member == offer.member));
+    if slot.reason == SlotReason::Guarantee && is_served() {
+        // One slot keeps the promise; its other candidates compete like any.
+        return Verdict::Again(Slot { reason: reason_of(false, Bid { score: slot.score, charged: slot.charged }), ..slot });
+    }
+    if ledger.charge(offer.member, offer.hard | slot.charged.map_or(0, bit_mask)) {
+        return Verdict::Taken(slot);
+    }
+    let Some(failed) = slot.charged else { return Verdict::Out };
+    // Supports that gain more than the failed one failed before it or are spent: all of them are left out.
+    let mut without = 0_u64;
+    for _ in &offer.supports {
+        let charged = offer.bid(query.prices, member, query.mean, without).and_then(|bid| bid.charged);
+        without |= charged.map_or(0, bit_mask);
+        if charged.is_none_or(|bit| bit == failed) {
+            break;
+        }
+    }
+    let must_serve = slot.reason == SlotReason::Guarantee;
+    offer.bid(query.prices, member, query.mean, without).map_or(Verdict::Out, |bid| {
+        Verdict::Again(Slot { score: bid.score, reason: reason_of(must_serve, bid), charged: bid.charged, ..slot })
+    })
+}
+
+fn reason_of(must_serve: bool, bid: Bid) -> SlotReason {
+    match bid {
+        _ if must_serve => SlotReason::Guarantee,
+        Bid { score, .. } if score <= 0.0 => SlotReason::Fill,
+        Bid { charged: Some(_), .. } => SlotReason::Support,
+        Bid { charged: None, .. } => SlotReason::Organic,
+    }
+}
+
+fn bit_mask(bit: u8) -> u64 {
+    1_u64.wrapping_shl(u32::from(bit))
+}
+
+/// Promises come before scores, scores before what merely fills.
+fn rank(slot: &Slot) -> u8 {
+    match slot.reason {
+        SlotReason::Guarantee => 2,
+        SlotReason::Organic | SlotReason::Support => 1,
+        SlotReason::Fill => 0,
+    }
+}
+
+fn is_before(a: &Slot, b: &Slot) -> bool {
+    match rank(a).cmp(&rank(b)).then(a.score.total_cmp(&b.score)) {
+        Ordering::Greater => true,
+        Ordering::Less => false,
+        Ordering::Equal => a.candidate < b.candidate,
+    }
+}
+
+fn heapify(heap: &mut [Slot]) {
+    for parent in (0..heap.len().div_ceil(2)).rev() {
+        sift_down(heap, parent);
+    }
+}
+
+fn sift_down(heap: &mut [Slot], mut parent: usize) {
+    loop {
+        let left = parent.saturating_mul(2).saturating_add(1);
+        let best = [left, left.saturating_add(1)].into_iter().fold(parent, |best, child| {
+            match (heap.get(child), heap.get(best)) {
+                (Some(child_slot), Some(best_slot)) if is_before(child_slot, best_slot) => child,
+                _ => best,
+            }
+        });
+        if best == parent {
+            return;
+        }
+        heap.swap(parent, best);
+        parent = best;
+    }
 }
