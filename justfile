@@ -55,3 +55,7 @@ bench-grpc *args:
 # Kills a writing server 200 times and looks for lost writes.
 crash-200:
     TRUSTFLOW_CRASH_ROUNDS=200 cargo test --test crash
+
+# Value of allocation against the hindsight optimum, on the shared streams: just bench-allocation --quick --baselines.
+bench-allocation *args:
+    cargo bench --profile release --bench allocation -- {{args}}

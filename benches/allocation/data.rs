@@ -20,6 +20,14 @@ pub(crate) const VARIANTS: [&str; 3] = ["real", "iid", "diurnal"];
 /// The days of the diurnal variant, whatever the horizon of the stream: its hours are a 24th of a third of it.
 const DIURNAL_DAYS: f64 = 3.0;
 const DAY: f64 = 86_400.0;
+/// Runs the checker with every array unpacked once: left to itself it unpacks them again for every request, which takes
+/// minutes on the larger streams.
+const CHECKER: &str = "\
+import runpy, sys, numpy
+load = numpy.load
+numpy.load = lambda *args, **named: dict(load(*args, **named).items())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')";
 
 /// What a control reached on a combination.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -148,7 +156,7 @@ impl Data {
     /// Has the checker judge a log of a shipped combination.
     pub(crate) fn check(&self, stream: &str, set: &str, variant: &str, log: &Path) -> Result<Checked, Failure> {
         let output = Command::new(&self.python)
-            .arg("-B")
+            .args(["-B", "-c", CHECKER])
             .arg(self.folder.join("checker.py"))
             .args([stream, set, variant])
             .arg(log)
@@ -173,7 +181,12 @@ impl Data {
         }
         let part = file.with_extension(format!("part{}", std::process::id()));
         let mut command = Command::new(&self.python);
-        command.arg("-B").arg(self.folder.join("checker.py")).arg(what).args(names).stdout(File::create(&part)?);
+        command
+            .args(["-B", "-c", CHECKER])
+            .arg(self.folder.join("checker.py"))
+            .arg(what)
+            .args(names)
+            .stdout(File::create(&part)?);
         if !command.status()?.success() {
             return Err(format!("checker.py {what} {} failed", names.join(" ")).into());
         }
