@@ -29,6 +29,7 @@ impl Mode {
 /// Value of an allocation as a share of the hindsight optimum, over all streams, constraint sets, arrivals and forecasts.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "allocation")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Args {
     /// Only combinations whose STREAM|SET|VARIANT|FORECAST contains this; may be repeated
     #[arg(long, value_name = "SUBSTRING")]

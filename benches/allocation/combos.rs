@@ -75,12 +75,16 @@ pub(crate) fn combos(args: &Args) -> Result<Vec<Combo>, Failure> {
         }
     } else if let Some(folder) = &args.sets {
         for (file, stream, set) in files(folder)? {
-            VARIANTS.iter().for_each(|variant| add(&stream, &set, variant, &Source::File(file.clone())));
+            for variant in VARIANTS {
+                add(&stream, &set, variant, &Source::File(file.clone()));
+            }
         }
     } else {
         for stream in STREAMS {
             for set in SETS {
-                VARIANTS.iter().for_each(|variant| add(stream, set, variant, &Source::Shipped));
+                for variant in VARIANTS {
+                    add(stream, set, variant, &Source::Shipped);
+                }
             }
         }
     }

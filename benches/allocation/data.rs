@@ -130,7 +130,9 @@ impl Data {
         let mut file = dumped;
         if variant == "diurnal" {
             horizon = DIURNAL_DAYS * DAY;
-            requests.iter_mut().for_each(|request| request.sec = Some(request.time * horizon));
+            for request in &mut requests {
+                request.sec = Some(request.time * horizon);
+            }
             file = self.cache.join(format!("{stream}.{set}.{variant}.clocked.jsonl"));
             write_requests(&file, &requests)?;
         }

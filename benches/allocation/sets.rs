@@ -103,8 +103,12 @@ fn factors(drawn: &Constraints, capped: &[usize], guaranteed: &[usize], dice: &m
         let factor = dice.between(0.6, 0.95);
         programme.members.iter().for_each(|member| factors[*member] *= factor);
     }
-    capped.iter().for_each(|merchant| factors[*merchant] *= dice.between(0.5, 0.9));
-    guaranteed.iter().for_each(|merchant| factors[*merchant] *= dice.between(1.1, 2.0));
+    for merchant in capped {
+        factors[*merchant] *= dice.between(0.5, 0.9);
+    }
+    for merchant in guaranteed {
+        factors[*merchant] *= dice.between(1.1, 2.0);
+    }
     factors
 }
 
