@@ -191,7 +191,10 @@ fn means(rows: &[Row]) {
     println!("\nmeans");
     for ((_, control, group), rows) in &groups {
         let figures: Vec<Figures> = rows.iter().filter_map(|row| row.figures()).collect();
-        let count = figures.len().max(1) as f64;
+        if figures.is_empty() {
+            continue;
+        }
+        let count = figures.len() as f64;
         let mean = |part: fn(&Figures) -> f64| figures.iter().map(part).sum::<f64>() / count;
         let diffs: Vec<f64> =
             rows.iter().filter_map(|row| Some(row.figures()?.penalised - row.reference?.penalised)).collect();
