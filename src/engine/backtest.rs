@@ -118,5 +118,5 @@ pub fn backtest(
         ForecastChoice::Profile(path) => Some(input::read_profile(path)?),
         ForecastChoice::Linear | ForecastChoice::Actual => None,
     };
-    replay::Replay::new(query, constraints, slots, &requests, profile).run(&history.unwrap_or_default(), log)
+    replay::Replay::new(query, constraints, slots, &requests, profile).run(&history.unwrap_or_default(), &mut |t, c, p| log(t, c, p))
 }

@@ -5,6 +5,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod budget;
+pub mod control;
 mod holdout;
 mod item;
 mod price;

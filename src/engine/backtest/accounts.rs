@@ -1,6 +1,6 @@
 //! Who spent what in a backtest: exact counts, kept apart from the prices that steer them.
 
-use super::input::{ConstraintsFile, Kind, whole};
+use super::input::{ConstraintsFile, Programme, whole};
 use crate::traffic::Charges;
 
 /// The bit that stands for all exposures of a member: its cap counts them.
@@ -25,7 +25,7 @@ impl Accounts {
         Self {
             spent: vec![0; file.programmes.len()],
             shown: vec![0; members],
-            limits: file.programmes.iter().map(super::input::Programme::exposures).collect(),
+            limits: file.programmes.iter().map(Programme::exposures).collect(),
             caps: (0..members).map(cap).collect(),
             charged: Vec::new(),
         }
@@ -34,7 +34,7 @@ impl Accounts {
     /// Records an exposure, whatever is left.
     pub(super) fn record(&mut self, member: u32, programmes: u64) {
         for (bit, spent) in self.spent.iter_mut().enumerate() {
-            *spent += programmes >> bit & 1;
+            *spent += (programmes >> bit) & 1;
         }
         if let Some(shown) = at(member).and_then(|member| self.shown.get_mut(member)) {
             *shown += 1;
@@ -47,7 +47,7 @@ impl Accounts {
         let member = at(member);
         let shown = member.and_then(|member| self.shown.get(member)).copied().unwrap_or(0);
         let cap = member.and_then(|member| self.caps.get(member)).copied().unwrap_or(0);
-        shown < cap && budgets.all(|(bit, (spent, limit))| programmes >> bit & 1 == 0 || spent < limit)
+        shown < cap && budgets.all(|(bit, (spent, limit))| (programmes >> bit) & 1 == 0 || spent < limit)
     }
 }
 
@@ -64,9 +64,4 @@ impl Charges for Accounts {
 /// Position of a member in tables.
 pub(super) fn at(member: u32) -> Option<usize> {
     usize::try_from(member).ok()
-}
-
-/// Whether a programme of the file counts every exposure.
-pub(super) fn is_hard(kind: Kind) -> bool {
-    kind == Kind::Hard
 }

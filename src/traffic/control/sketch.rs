@@ -23,6 +23,8 @@ pub const KEPT_RECENT: usize = 512;
 pub const MAX_CANDIDATES: usize = 1_024;
 /// Different sets of programmes that are told apart; with more the sketch begins anew.
 const MAX_CLASSES: usize = 65_536;
+/// Different members; with more the sketch begins anew.
+const MAX_MEMBERS: usize = 1 << 20;
 /// The place of requests whose hour is not known.
 const TIMELESS: usize = HOURS;
 
@@ -55,6 +57,7 @@ pub(super) struct Sample {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub(super) value: f32,
+    /// Number of its member in the sketch.
     pub(super) member: u32,
     pub(super) class: u32,
 }
@@ -71,6 +74,8 @@ pub(super) struct Class {
 pub(super) struct Sketch {
     classes: Arc<Vec<Class>>,
     class_of: HashMap<(u64, Vec<(u8, u64)>), u32, FixedState>,
+    /// Members that occur, each with its number in the sketch.
+    numbers: HashMap<u32, u32, FixedState>,
     hours: Vec<Place>,
     recent: VecDeque<Arc<Sample>>,
     first: Option<Timestamp>,
@@ -87,6 +92,7 @@ impl Sketch {
         Self {
             classes: Arc::new(Vec::new()),
             class_of: HashMap::default(),
+            numbers: HashMap::default(),
             hours: vec![Place::default(); HOURS.saturating_add(1)],
             recent: VecDeque::with_capacity(KEPT_RECENT),
             first: None,
@@ -105,12 +111,15 @@ impl Sketch {
 
     /// Takes a request in; without an instant it is one of the past whose hour is not known.
     pub(super) fn add(&mut self, at: Option<Timestamp>, request: &Observed<'_>, random: &mut Random) {
-        if self.classes.len() >= MAX_CLASSES {
+        if self.classes.len() >= MAX_CLASSES || self.numbers.len() >= MAX_MEMBERS {
             *self = Self::new();
         }
         let offers = request.offers.iter().flatten().take(MAX_CANDIDATES);
         let candidates: Vec<Candidate> = offers
-            .map(|offer| Candidate { value: narrow(offer.value), member: offer.member, class: self.class(offer) })
+            .map(|offer| {
+                let (member, class) = (self.number(offer.member), self.class(offer));
+                Candidate { value: narrow(offer.value), member, class }
+            })
             .collect();
         if candidates.is_empty() || request.slots == 0 {
             return;
@@ -128,6 +137,21 @@ impl Sketch {
             }
             self.recent.push_back(sample);
         }
+    }
+
+    fn number(&mut self, member: u32) -> u32 {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        *self.numbers.entry(member).or_insert(next)
+    }
+
+    /// Number of a member, if it occurs.
+    pub(super) fn number_of(&self, member: u32) -> Option<usize> {
+        self.numbers.get(&member).and_then(|number| usize::try_from(*number).ok())
+    }
+
+    /// How many members occur.
+    pub(super) fn members(&self) -> usize {
+        self.numbers.len()
     }
 
     fn class(&mut self, offer: &Offer) -> u32 {
