@@ -16,8 +16,8 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::api::{
-    AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi, Waiter,
-    router,
+    AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi,
+    Waiter, router,
 };
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
