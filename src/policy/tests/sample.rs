@@ -28,6 +28,8 @@ pub(super) struct Sample {
     pub(super) facts: Vec<(String, u64)>,
     pub(super) rights: Vec<HeldRight>,
     pub(super) violations: Vec<Violation>,
+    /// Scenes in which something is left of its packages, as bits.
+    pub(super) packages: u8,
 }
 
 impl Default for Sample {
@@ -48,7 +50,7 @@ impl Default for Sample {
             enrolments: vec![],
             revision: 0,
         };
-        Self { merchant, facts: vec![], rights: vec![], violations: vec![] }
+        Self { merchant, facts: vec![], rights: vec![], violations: vec![], packages: 0 }
     }
 }
 
@@ -114,10 +116,9 @@ impl Sample {
             rights: &self.rights,
             violations: &self.violations,
             provider: None,
-            packages: 0,
             facts_day,
             now: facts_day.plus(1).start(),
-            packages: 0b01_0001,
+            packages: self.packages,
         })
     }
 
