@@ -10,37 +10,42 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint};
 use trustflow::clock::Stopwatch;
 use trustflow::domain::Timestamp;
+use trustflow::proto::GetStatusRequest;
+use trustflow::proto::admin_service_client::AdminServiceClient;
 
 use super::Outcome;
+use super::audit::timestamp;
 
 /// A call that takes longer has hung.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
 /// How long a start may take.
 const START_LIMIT: Duration = Duration::from_secs(300);
 
-/// Simulated time as this process knows it: the server started its clock somewhere between the spawn and its first
-/// line.
+/// Simulated time as this process knows it: the server started its clock after the spawn, and told its state time when it
+/// was asked. On a clock that runs fast the time between the two is long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SimulatedTime {
     base: Timestamp,
     rate: f64,
     spawned: Stopwatch,
-    ready: Stopwatch,
+    /// What it had come to at least when it was asked, and when that was.
+    asked: (Timestamp, Stopwatch),
 }
 
 impl SimulatedTime {
     /// The server's clock shows this or a later time.
     pub(crate) fn at_least(&self) -> Timestamp {
-        self.after(self.ready)
+        let (from, since) = self.asked;
+        self.after(from, since)
     }
 
     /// The server's clock shows this or an earlier time.
     pub(crate) fn at_most(&self) -> Timestamp {
-        self.after(self.spawned)
+        self.after(self.base, self.spawned)
     }
 
-    fn after(&self, since: Stopwatch) -> Timestamp {
-        self.base.plus_ms((since.elapsed().as_secs_f64() * 1e3 * self.rate) as i64)
+    fn after(&self, from: Timestamp, since: Stopwatch) -> Timestamp {
+        from.plus_ms((since.elapsed().as_secs_f64() * 1e3 * self.rate) as i64)
     }
 }
 
@@ -91,7 +96,7 @@ impl Server {
             BufReader::new(stdout).read_line(&mut line).map(|_| line)
         });
         let line = tokio::time::timeout(START_LIMIT, read).await???;
-        let ready = Stopwatch::start();
+        let start = spawned.elapsed();
         let word = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(ToOwned::to_owned);
         let (Some(grpc), Some(http)) = (word("grpc="), word("http=")) else {
             child.wait()?;
@@ -99,8 +104,10 @@ impl Server {
         };
         let endpoint = Endpoint::from_shared(format!("http://{grpc}"))?.timeout(CALL_LIMIT);
         let channel = endpoint.connect().await?;
-        let time = SimulatedTime { base: now, rate, spawned, ready };
-        Ok(Self { child, http, channel, time, start: spawned.elapsed() })
+        let status = AdminServiceClient::new(channel.clone()).get_status(GetStatusRequest {}).await?.into_inner();
+        let shown = status.state_time.as_ref().map_or(now, timestamp).max(now);
+        let time = SimulatedTime { base: now, rate, spawned, asked: (shown, Stopwatch::start()) };
+        Ok(Self { child, http, channel, time, start })
     }
 
     /// Kills it: SIGKILL, nothing is flushed or finished. Answers the time from which the next life must go on.
