@@ -59,6 +59,7 @@ crash-200:
 # A simulated day of traffic against a server that is killed again and again: docs/simulated-day.md.
 simulated-day *args:
     cargo bench --profile release --bench simulated_day -- {{args}}
+
 # Value of allocation against the hindsight optimum, on the shared streams: just bench-allocation --quick --baselines.
 bench-allocation *args:
     cargo bench --profile release --bench allocation -- {{args}}

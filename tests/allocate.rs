@@ -140,7 +140,9 @@ impl Market {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("never {expected:?}: {:?}", self.slate(merchants, slots, false));
+        let last = self.slate(merchants, slots, false);
+        assert_eq!(shown(&last), expected, "{last:?}");
+        last
     }
 
     fn price(&self, change: impl FnOnce(&mut PriceBook)) {

@@ -67,10 +67,9 @@ mod rules {
         }
 
         fn counted(&mut self, id: &str, rows: Vec<ExposureRow>) -> ReportOutcome {
-            match self.report(id, 1, rows).outcome {
-                Outcome::Report(outcome) => outcome,
-                other => unreachable!("{other:?}"),
-            }
+            let outcome = self.report(id, 1, rows).outcome;
+            let Outcome::Report(counted) = outcome else { unreachable!("{outcome:?}") };
+            counted
         }
 
         fn bit(&self, id: &str) -> u8 {
@@ -83,18 +82,16 @@ mod rules {
         }
 
         fn open(&mut self) -> u32 {
-            match self.apply(Body::OpenSession) {
-                Outcome::Session(session) => session,
-                other => unreachable!("{other:?}"),
-            }
+            let outcome = self.apply(Body::OpenSession);
+            let Outcome::Session(session) = outcome else { unreachable!("{outcome:?}") };
+            session
         }
 
         fn renew(&mut self, session: u32, account: AccountKey, wanted: u64, returned: u64) -> u64 {
             let renewals = vec![Renewal { account, wanted, returned }];
-            match self.apply(Body::RenewLeases { session, renewals }) {
-                Outcome::Leases(granted) => granted[0],
-                other => unreachable!("{other:?}"),
-            }
+            let outcome = self.apply(Body::RenewLeases { session, renewals });
+            let Outcome::Leases(granted) = outcome else { unreachable!("{outcome:?}") };
+            granted[0]
         }
 
         /// Delivered, leased, orphaned, late.

@@ -39,7 +39,7 @@ struct Mode {
 
 /// Measures the three modes.
 pub(crate) fn run(args: &Args, subject: &Subject<'_>, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let mut random = Random::new(u64::from(subject.merchants) ^ 77);
+    let mut random = Random::new(u64::from(subject.merchants) ^ 0x4d);
     let requests: Vec<ScoreRequest> = (0..BODIES)
         .map(|_| {
             let request = score_request(random_live_rooms(subject.merchants, TARGETS, &mut random));

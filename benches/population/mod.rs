@@ -107,7 +107,13 @@ impl Population {
         let is_taken = match &outcome {
             Outcome::Done | Outcome::Policy(_) => true,
             Outcome::Chunk(chunk) => chunk.profiles.is_empty() && chunk.rows.is_empty(),
-            Outcome::Items(_) | Outcome::Violation(_) | Outcome::Rejected(_) => false,
+            Outcome::Items(_)
+            | Outcome::Violation(_)
+            | Outcome::Session(_)
+            | Outcome::Leases(_)
+            | Outcome::Report(_)
+            | Outcome::Package(_)
+            | Outcome::Rejected(_) => false,
         };
         assert!(is_taken, "refused: {outcome:?}");
         self.state.finish(self.revision);

@@ -145,7 +145,7 @@ mod tests {
             (r#"{"target_kind":"product","target_id":1,"scene":"live","exposures":1}"#.to_owned(), "occurred_at"),
             (format!(r#"{{"target_kind":"product","target_id":1,"scene":"live","views":1,{time}}}"#), "unknown field"),
         ] {
-            let problem = read(&text).err().expect("an error");
+            let problem = read(&text).map(|_| ()).expect_err("an error");
             assert!(problem.contains(says), "{problem}");
         }
     }

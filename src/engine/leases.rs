@@ -75,11 +75,14 @@ impl WriterLog {
 
 impl LeaseLog for WriterLog {
     fn renew(&self, session: u32, renewals: &[Renewal]) -> Result<Vec<u64>, LeaseError> {
-        match self.write(Body::RenewLeases { session, renewals: renewals.to_vec() })? {
-            Outcome::Leases(granted) => Ok(granted),
-            Outcome::Rejected(Rejection::SessionOver { session }) => Err(LeaseError::SessionOver(session)),
-            other => Err(unexpected(&other)),
+        let outcome = self.write(Body::RenewLeases { session, renewals: renewals.to_vec() })?;
+        if let Outcome::Leases(granted) = outcome {
+            return Ok(granted);
         }
+        if let Outcome::Rejected(Rejection::SessionOver { session }) = outcome {
+            return Err(LeaseError::SessionOver(session));
+        }
+        Err(unexpected(&outcome))
     }
 }
 

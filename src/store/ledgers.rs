@@ -83,10 +83,9 @@ pub(super) fn write(row: &LedgerRow, value: &mut Vec<u8>) -> (UserKey, bool) {
 }
 
 fn put(message: Option<impl prost::Message>, value: &mut Vec<u8>) -> bool {
-    if let Some(message) = &message {
-        values::write(message, value);
-    }
-    message.is_some()
+    let Some(message) = message else { return false };
+    values::write(&message, value);
+    true
 }
 
 /// Reads a row of the keyspace `ledgers`.

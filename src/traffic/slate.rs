@@ -213,7 +213,9 @@ mod tests {
     impl Ledger {
         fn with(left: &[(usize, u64)]) -> Self {
             let mut ledger = Self { left: [u64::MAX; 64], charges: Vec::new() };
-            left.iter().for_each(|(bit, count)| ledger.left[*bit] = *count);
+            for (bit, count) in left {
+                ledger.left[*bit] = *count;
+            }
             ledger
         }
     }
@@ -230,6 +232,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as candidates are handed over")]
     fn offer(member: u32, value: f64, hard: u64, supports: &[(u8, f64)]) -> Option<Offer> {
         let supports: ArrayVec<_, _> =
             supports.iter().map(|(bit, uplift)| Support { bit: *bit, uplift: *uplift }).collect();

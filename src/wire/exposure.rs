@@ -65,12 +65,11 @@ fn exposure_row(fields: &mut Fields, path: &str, row: &proto::ExposureRow) -> Ex
         row.reservation_ids.iter().filter(|id| **id != 0).map(|id| ReservationId(*id)).collect();
     let fits = u64::try_from(reservations.len()).is_ok_and(|count| count <= row.exposures);
     fields.check(fits, &at("reservation_ids"), "must be at most as many as exposures");
-    let occurred_at = match row.occurred_at {
-        Some(time) => timestamp(fields, &at("occurred_at"), time),
-        None => {
-            fields.wrong(&at("occurred_at"), "must be set");
-            Timestamp(0)
-        }
+    let occurred_at = if let Some(time) = row.occurred_at {
+        timestamp(fields, &at("occurred_at"), time)
+    } else {
+        fields.wrong(&at("occurred_at"), "must be set");
+        Timestamp(0)
     };
     ExposureRow {
         kind,

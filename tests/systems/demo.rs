@@ -76,7 +76,7 @@ fn members(engine: &Engine) -> BTreeMap<String, usize> {
             (Scene::Search, TargetKind::Product, product_id(merchant, 1)),
             (Scene::ShortVideo, TargetKind::ShortVideo, short_video_id(merchant, 0)),
         ] {
-            let query = ExplainQuery { scene, kind, target_id, merchant_id: 0 };
+            let query = ExplainQuery { scene, kind, target_id, merchant_id: 0, base_score: None };
             let explained = engine.explain(&query).expect("explained");
             let programmes = explained.merchant.map(|merchant| merchant.programmes).unwrap_or_default();
             for (programme, found) in explained.policy.programmes.iter().zip(programmes) {

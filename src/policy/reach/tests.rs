@@ -150,7 +150,6 @@ impl Someone {
             rights: &rights,
             violations: &[],
             provider: profile.as_ref().map(|profile| ProviderView { profile, rank }),
-            packages: 0,
             facts_day: TODAY,
             now: TODAY.start(),
             packages: 0,

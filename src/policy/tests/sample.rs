@@ -116,7 +116,6 @@ impl Sample {
             rights: &self.rights,
             violations: &self.violations,
             provider: None,
-            packages: 0,
             facts_day,
             now: facts_day.plus(1).start(),
             packages: self.packages,
