@@ -129,12 +129,22 @@ impl Verdict {
             let words = format!("{:.2}, {:.2}, {:.2}, {:.2}", at(0.0), at(0.1), at(0.5), at(0.9));
             self.line(format!("guarantees of {id}: delivered over planned, least, 10 %, 50 %, 90 %"), words);
             let of = |standing: &str| counts.get(standing).copied().unwrap_or(0);
-            let good = of("met") + of("on its path");
-            let counted = good + of("behind its path") + of("missed");
+            let (met, missed) = (of("met"), of("missed"));
+            let has_ended = guaranteed
+                .iter()
+                .filter_map(|member| member.guarantee.as_ref())
+                .any(|guarantee| guarantee.ends_at.as_ref().is_some_and(|ends| timestamp(ends) <= snapshot.at));
+            // Where guarantees have ended they say it; before, their paths must do.
+            let (good, bad, what) = if has_ended {
+                (met, missed, "met")
+            } else {
+                (met + of("on its path"), missed + of("behind its path"), "met or on their path")
+            };
+            let counted = good + bad;
             let share = if counted == 0 { 1.0 } else { good as f64 / counted as f64 };
             behind.truncate(5);
             let words = format!(
-                "{:.2} % of {counted} feasible guarantees are met or on their path (met where they ended); behind, for example: {behind:?}",
+                "{:.2} % of {counted} feasible guarantees are {what}; behind, for example: {behind:?}",
                 100.0 * share
             );
             self.law(format!("cold-start coverage of {id} is at least 99 %"), counted > 0 && share >= COVERAGE, words);
