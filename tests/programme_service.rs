@@ -335,13 +335,13 @@ async fn guarantees_are_covered_foretold_and_listed() {
     let coverage = client.shown("trial").await.coverage.expect("in full view");
     assert_eq!((coverage.counted, coverage.running, coverage.running_met, coverage.excluded), (0, 3, 1, 1));
     assert_eq!((coverage.infeasible, coverage.coverage_99), (1, None));
-    let guaranteed = ListMembersRequest {
+    let asked = ListMembersRequest {
         id: "trial".into(),
         filter: MemberFilter::Guaranteed.into(),
         ..ListMembersRequest::default()
     };
     let states = async || {
-        let page = client.members(guaranteed.clone()).await;
+        let page = client.members(asked.clone()).await;
         let state = |member: &trustflow::proto::ProgrammeMember| {
             (member.merchant_id, member.guarantee.as_ref().expect("a guarantee").state())
         };

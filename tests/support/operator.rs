@@ -162,6 +162,7 @@ impl Operator for Client {
 
     async fn weighed(&self, scene: Scene, merchant: u64) -> (f32, u64) {
         let answer = self.score(scene, TargetKind::Merchant, &[merchant]).await;
-        (answer.boost_weights[0], answer.programmes[0])
+        let first = answer.boost_weights.iter().copied().zip(answer.programmes).next();
+        first.expect("one target")
     }
 }
