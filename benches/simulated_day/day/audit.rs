@@ -179,7 +179,7 @@ async fn compare_packages(world: &World) -> Outcome<()> {
         let packages = world.programmes().list_packages(request).await?.into_inner().packages.unwrap_or_default();
         let mut books = world.books();
         for ((_, scene), assigned) in wallets.iter().filter(|((merchant, _), _)| *merchant == merchant_id) {
-            let theirs = packages.scenes.iter().find(|theirs| theirs.scene == *scene).cloned().unwrap_or_default();
+            let theirs = packages.scenes.iter().find(|theirs| theirs.scene == *scene).copied().unwrap_or_default();
             let key = (bit, Part::Wallet(merchant_id, *scene), Day(0));
             let ours: Sums = books.accounts.get(&key).copied().unwrap_or_default();
             books.tally.add("packages compared", 1);

@@ -27,7 +27,7 @@ pub(crate) async fn load(channel: &Channel, population: &Population, first: Day)
         chunks.extend(population.members.chunks(FACT_CHUNK).map(|members| facts(members, first.plus(-back))));
     }
     for (chunk, sequence) in chunks.iter_mut().zip(1..) {
-        chunk.import_id = "simulated-day".to_owned();
+        "simulated-day".clone_into(&mut chunk.import_id);
         chunk.sequence = sequence;
     }
     let mut client = ProfileServiceClient::new(channel.clone());

@@ -4,6 +4,7 @@
 //! The bench of the same name and `tests/simulated_day.rs` share it. Read `run` first, then `books`.
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     clippy::indexing_slicing,

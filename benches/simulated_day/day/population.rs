@@ -194,7 +194,7 @@ impl Member {
     /// Counters of a day; none before it opened, and of the newest that sold nothing yet.
     pub(crate) fn facts(&self, day: Day) -> Vec<(&'static str, u64)> {
         let mut chance = self.chance(day.0.unsigned_abs().into());
-        let sells_nothing = self.is_newcomer && self.seed % 3 == 0;
+        let sells_nothing = self.is_newcomer && self.seed.is_multiple_of(3);
         if day < self.opened.day() || sells_nothing {
             return Vec::new();
         }

@@ -121,6 +121,15 @@ impl Outbox {
         self.waiting.insert((due, self.next), report);
     }
 
+    /// Closes what was collected, and takes out what is held back until it is late, unless that is to go, too.
+    fn hold_back(&mut self, with_late: bool) -> BTreeMap<(Timestamp, u64), Report> {
+        self.close();
+        let waiting = std::mem::take(&mut self.waiting);
+        let (now, late) = waiting.into_iter().partition(|(_, report)| with_late || !report.is_late);
+        self.waiting = now;
+        late
+    }
+
     /// How many are on their way.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len() + self.unanswered.len()
@@ -133,7 +142,7 @@ impl Report {
             target_kind: shown.kind.into(),
             target_id: shown.target,
             // Every other row leaves it to the server whose target it is.
-            merchant_id: if shown.target % 2 == 0 { shown.merchant } else { 0 },
+            merchant_id: if shown.target.is_multiple_of(2) { shown.merchant } else { 0 },
             scene: shown.scene.into(),
             policy_version: shown.policy_version,
             programmes: shown.programmes,
@@ -238,12 +247,7 @@ pub(crate) async fn send_unanswered(world: &World) {
 
 /// At the end: sends all that is not held back until it is late, or that too.
 pub(crate) async fn send_rest(world: &World, with_late: bool) {
-    let mut outbox = world.outbox();
-    outbox.close();
-    let waiting = std::mem::take(&mut outbox.waiting);
-    let (now, late): (BTreeMap<_, _>, _) = waiting.into_iter().partition(|(_, report)| with_late || !report.is_late);
-    outbox.waiting = now;
-    drop(outbox);
+    let late = world.outbox().hold_back(with_late);
     // What comes again is put back on the way: everything once more, until nothing is left.
     while world.outbox().len() > 0 && !world.is_killed() {
         send_due(world, Timestamp(i64::MAX)).await;

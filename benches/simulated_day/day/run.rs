@@ -146,7 +146,7 @@ impl Run {
             }
         };
         self.resident_mib = self.resident_mib.max(server.resident_mib());
-        let is_quiet = is_last || self.kills % QUIET_KILL == 0;
+        let is_quiet = is_last || self.kills.is_multiple_of(QUIET_KILL);
         if !is_quiet {
             world.begin_kill();
             server.kill()?;
