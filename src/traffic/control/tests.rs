@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{
     ALL_SCENES, BudgetKind, BudgetTerm, Constraints, Controller, Forecast, MemberRule, MemberTerm, Observed, Settings,
-    Shape, Spent, planned_share,
+    Shape, Shown, Spent, planned_share,
 };
 use crate::domain::{Day, Scene, TargetKind, Timestamp};
 use crate::traffic::{Offer, Pacing, Support};
@@ -63,7 +63,14 @@ fn day(seed: u64, limits: (u64, u64, u64), mean: f64) -> (Vec<u64>, Vec<u64>, Co
         controller.count(now, 1.0);
         controller.observe(
             now,
-            &Observed { scene: Scene::Live, kind: TargetKind::Product, slots: 1, offers: &offers, bases: &bases },
+            &Observed {
+                scene: Scene::Live,
+                kind: TargetKind::Product,
+                slots: 1,
+                offers: &offers,
+                bases: &bases,
+                shown: Shown::Slate,
+            },
         );
         if controller.is_due() && number % 10 == 0 {
             let plan = controller.plan(now, &Spent { budgets: &budgets, members: &members });
