@@ -78,7 +78,8 @@ impl Priced {
         self.flight.settle(number, lag, window);
         let due = self.flight.due * fade(number - lag - self.flight.due_at, window);
         let believed = BELIEVED_FROM / window;
-        let correction = (reported + believed) / (due + believed);
+        // Reports count what slates charged as well, and so they only ever thin out what was foretold.
+        let correction = ((reported + believed) / (due + believed)).min(1.0);
         self.flight.parts.iter().map(|(_, foretold)| foretold).sum::<f64>() * correction
     }
 
@@ -95,19 +96,19 @@ impl Priced {
 }
 
 impl Controller {
-    /// Whether requests of late said what they will show.
+    /// Whether requests were observed of late: what slates show is charged, what others show is foretold.
     pub(super) fn is_foretold(&self) -> bool {
-        self.foretold_at.is_some_and(|at| at + self.lag.max(RECENT_REQUESTS) >= self.forecast.seen())
+        self.observed_at.is_some_and(|at| at + self.lag.max(RECENT_REQUESTS) >= self.forecast.seen())
     }
 
-    /// Foretells what the answer to a request will take. It stands for all requests since the last one foretold.
+    /// Foretells what the answer to a request will take. It stands for all requests since the last one observed.
     pub(super) fn foretell(&mut self, request: &Observed<'_>) {
-        if self.lag <= 0.0 || request.shown == Shown::Slate {
+        let number = self.forecast.seen();
+        let stands_for = number - self.observed_at.replace(number).unwrap_or(number - 1.0);
+        if self.lag <= 0.0 || request.shown == Shown::Slate || stands_for <= 0.0 {
             return;
         }
-        let number = self.forecast.seen();
-        let stands_for = (number - self.foretold_at.unwrap_or(number - 1.0)).clamp(0.0, self.lag);
-        self.foretold_at = Some(number);
+        let stands_for = stands_for.min(self.lag);
         let taken = self.best(request);
         let (now, lag) = (self.now, self.lag);
         let mut by_bit = [0.0_f64; BITS];

@@ -127,8 +127,8 @@ pub struct Controller {
     published: HashMap<u32, MemberPrice, FixedState>,
     changed: BTreeSet<u32>,
     lag: f64,
-    /// Number of the request whose exposures were foretold last.
-    foretold_at: Option<f64>,
+    /// Number of the request that was observed last.
+    observed_at: Option<f64>,
     next_solve_at: f64,
     solved_on: usize,
     solves: u64,
@@ -161,7 +161,7 @@ impl Controller {
             published: HashMap::default(),
             changed: BTreeSet::new(),
             lag: 0.0,
-            foretold_at: None,
+            observed_at: None,
             next_solve_at: 0.0,
             solved_on: 0,
             solves: 0,
