@@ -14,7 +14,14 @@ use trustflow::domain::{AccountKey, Day, MerchantId, ReservationId, Scene, Scope
 use trustflow::engine::{AllocateQuery, ScoreQuery, allocate, score};
 use trustflow::proto::{self, ScoreRequest, ScoreResponse};
 use trustflow::state::{NodeAccounts, NodeLedger};
-use trustflow::traffic::{Charges, MerchantRecord, Weight, materialise, weigh};
+use trustflow::traffic::control::{
+    ALL_SCENES, BudgetKind, BudgetTerm, Constraints, Controller, Forecast, MemberRule, MemberTerm, Observed, Plan,
+    Settings, Shape, Shown, Spent,
+};
+use trustflow::traffic::{
+    Charges, MemberPrice, MerchantRecord, Offer, ScenePrices, SlateQuery, Support, Weight, fill_slate, materialise,
+    weigh,
+};
 use trustflow::trust::MerchantView;
 use trustflow::wire::score_response;
 
@@ -170,6 +177,97 @@ fn scored(bencher: Bencher, population: &Population, targets: usize) {
     bencher
         .with_inputs(|| population.live_rooms(targets, &mut random))
         .bench_local_refs(|ids| score(population.hot(), &query(ids)));
+}
+
+/// A plan over a sketch of 1,200 requests of 200 candidates, which have 5,000 different sets of programmes: uplifts that
+/// follow trust make that many. Its solve is the one after the first.
+#[divan::bench(sample_count = 20)]
+fn resolve_200_candidates_5k_classes(bencher: Bencher) {
+    let now = Timestamp(1_790_000_000_000);
+    let end = now.plus_ms(86_400_000);
+    let mut controller =
+        Controller::new(Settings { seed: 1, additive: true, log: false }, Forecast::new(Shape::Linear, now));
+    let budget = |bit, kind| BudgetTerm {
+        bit,
+        kind,
+        scene: None,
+        limit: 2_000_000,
+        start: now,
+        end,
+        pacing: trustflow::traffic::Pacing::Even,
+    };
+    let kinds = [BudgetKind::Hard, BudgetKind::Hard, BudgetKind::Support, BudgetKind::Support];
+    let promise = |member| MemberTerm {
+        member,
+        programme: 60,
+        rule: MemberRule::AtLeast { penalty: 3.0 },
+        limit: 2_000,
+        start: now,
+        end,
+        scenes: ALL_SCENES,
+    };
+    controller.set_constraints(Constraints {
+        budgets: (0..).zip(kinds).map(|(bit, kind)| budget(bit, kind)).collect(),
+        members: (0..1_000).map(promise).collect(),
+    });
+    let mut random = Random(6);
+    let bases = vec![1.0; 200];
+    for number in 0..1_400_i64 {
+        let at = now.plus_ms(number * 1_000);
+        let offers: Vec<Option<Offer>> = (0..200).map(|_| Some(class_offer(&mut random))).collect();
+        let observed = Observed {
+            scene: Scene::Live,
+            kind: TargetKind::LiveRoom,
+            slots: 10,
+            offers: &offers,
+            bases: &bases,
+            shown: Shown::Slate,
+        };
+        controller.count(at, 1.0);
+        controller.observe(at, &observed);
+    }
+    let now = now.plus_ms(1_400_000);
+    let (budgets, members) = ([0; 4], vec![0; 1_000]);
+    let spent = Spent { budgets: &budgets, members: &members };
+    // The first solve takes longer, and is not what is timed.
+    let first = controller.plan(now, &spent).solve();
+    controller.adopt(&first);
+    bencher.with_inputs(|| controller.plan(now, &spent)).bench_local_values(Plan::solve);
+}
+
+/// One of 10,000 members; its class is one of 5,000.
+fn class_offer(random: &mut Random) -> Offer {
+    let (member, class) = (random.below(10_000), random.below(5_000));
+    let mut offer = Offer { member, value: f64::from(random.below(1_000)) / 500.0, ..Offer::default() };
+    offer.hard = u64::from(class % 4) | 1 << 63;
+    for (bit, uplift) in [(2, class % 1_250), (3, class / 4 % 100)] {
+        offer.supports.push(Support { bit, uplift: f64::from(uplift) / 1_000.0 });
+    }
+    offer
+}
+
+/// What a slate is charged to where everything has a budget.
+struct Endless;
+
+impl Charges for Endless {
+    fn charge(&mut self, _: u32, _: u64) -> bool {
+        true
+    }
+}
+
+#[divan::bench]
+fn fill_slate_10_of_200(bencher: Bencher) {
+    let mut random = Random(8);
+    let offers: Vec<Option<Offer>> = (0..200).map(|_| Some(class_offer(&mut random))).collect();
+    let members = vec![MemberPrice::default(); 200];
+    let prices = ScenePrices::default();
+    let mut slots = Vec::new();
+    bencher.bench_local(|| {
+        let query =
+            SlateQuery { offers: &offers, members: &members, prices: &prices, mean: 1.0, slots: 10, fill: false };
+        fill_slate(&query, &mut Endless, &mut slots);
+        slots.len()
+    });
 }
 
 /// Members that slates are drawn from.

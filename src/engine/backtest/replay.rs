@@ -8,7 +8,7 @@ use super::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoi
 use crate::domain::{Day, Scene, TargetKind, Timestamp};
 use crate::traffic::control::{
     ALL_SCENES, BudgetKind, BudgetTerm, Constraints, Controller, Forecast, MemberRule, MemberTerm, Observed, Settings,
-    Shape, Spent,
+    Shape, Shown, Spent,
 };
 use crate::traffic::{MemberPrice, Offer, Pacing, SlateQuery, Slot, SlotReason, Support, fill_slate};
 
@@ -123,7 +123,7 @@ impl<'a> Replay<'a> {
         for request in history {
             offers.make(&self.file, &self.programmes, request);
             let at = request.sec.map(|second| self.clock.at_second_of_day(second));
-            self.controller.observe_past(at, &offers.observed(self.slots));
+            self.controller.observe_past(at, &offers.observed(self.slots, self.shown()));
         }
         let constraints = self.constraints();
         self.controller.set_constraints(constraints);
@@ -152,9 +152,17 @@ impl<'a> Replay<'a> {
             } else {
                 self.under_way.push_back((t.saturating_add(self.lag), charged));
             }
-            self.controller.observe(now, &offers.observed(self.slots));
+            self.controller.observe(now, &offers.observed(self.slots, self.shown()));
         }
         Ok(self.summary())
+    }
+
+    const fn shown(&self) -> Shown {
+        match self.mode {
+            BacktestMode::Slate => Shown::Slate,
+            BacktestMode::Adjusted => Shown::Adjusted,
+            BacktestMode::Weights => Shown::Weighted { ceiling: CEILING },
+        }
     }
 
     fn constraints(&mut self) -> Constraints {
@@ -363,8 +371,8 @@ impl Offers {
         }
     }
 
-    fn observed(&self, slots: usize) -> Observed<'_> {
-        Observed { scene: SCENE, kind: KIND, slots, offers: &self.whole, bases: &self.bases }
+    fn observed(&self, slots: usize, shown: Shown) -> Observed<'_> {
+        Observed { scene: SCENE, kind: KIND, slots, offers: &self.whole, bases: &self.bases, shown }
     }
 }
 

@@ -24,7 +24,9 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Scene, Scope, Timestamp, count_to_f64};
 use crate::state::{Hot, NodeAccounts, State, yield_to_requests};
 use crate::telemetry::ControlMetrics;
-use crate::traffic::control::{Constraints, Controller, Forecast, Observed, Plan, Settings, Shape, Solution, Spent};
+use crate::traffic::control::{
+    Constraints, Controller, Forecast, Observed, Plan, Settings, Shape, Shown, Solution, Spent,
+};
 use crate::traffic::{MemberPrice, PriceBook};
 
 use members::Members;
@@ -144,8 +146,6 @@ struct Turns {
     requests: u64,
     /// Requests a second.
     request_rate: f64,
-    /// Share of the samples that are Score's.
-    score_share: f64,
     turned_at: i64,
     planned_at: i64,
     metrics: ControlMetrics,
@@ -172,7 +172,6 @@ impl Turns {
             terms_at: None,
             requests: 0,
             request_rate: 0.0,
-            score_share: 0.0,
             turned_at: at,
             planned_at: at,
             metrics: ControlMetrics::default(),
@@ -214,17 +213,16 @@ impl Turns {
         let stride = stride.round() as u64;
         self.context.samples.set_stride(stride);
         let lag = count_to_f64(self.settings.report_lag_ms) / 1_000.0;
-        self.controller.set_lag(self.request_rate * lag * self.score_share);
+        self.controller.set_lag(self.request_rate * lag);
         came
     }
 
     fn take_samples(&mut self) {
         for sample in self.context.samples.take() {
-            let is_score = f64::from(u8::from(sample.slots == 0));
-            self.score_share += 0.01 * (is_score - self.score_share);
             let slots = if sample.slots == 0 { USUAL_SLOTS.min(sample.offers.len()) } else { sample.slots };
             let (scene, kind) = (sample.scene, sample.kind);
-            let observed = Observed { scene, kind, slots, offers: &sample.offers, bases: &sample.bases };
+            let shown = if sample.slots == 0 { Shown::Adjusted } else { Shown::Slate };
+            let observed = Observed { scene, kind, slots, offers: &sample.offers, bases: &sample.bases, shown };
             self.controller.observe(sample.at, &observed);
             self.members.note(&sample.offers);
             self.metrics.sampled();

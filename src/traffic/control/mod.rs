@@ -13,6 +13,7 @@
 //!
 //! What was spent always comes from outside; prices are soft state. The same calls with the same seed do the same.
 
+mod flight;
 mod forecast;
 mod guard;
 mod plan;
@@ -30,11 +31,13 @@ use foldhash::fast::FixedState;
 use crate::domain::{Scene, TargetKind, Timestamp};
 use crate::traffic::price::{MemberPrice, PriceBook};
 
+pub use flight::Shown;
 pub use forecast::{Forecast, HOURS, Shape};
 pub use sketch::{KEPT_PER_HOUR, KEPT_RECENT, MAX_CANDIDATES, Observed};
 pub use solve::{Plan, Solution};
 pub use terms::{ALL_SCENES, BudgetKind, BudgetTerm, Constraints, MemberRule, MemberTerm, Spent, planned_share};
 
+use flight::Flight;
 use guard::{Appearances, Requests};
 use random::Random;
 use sketch::{Sketch, narrow};
@@ -87,6 +90,9 @@ struct Priced {
     recent_at: f64,
     /// Request number up to which the price has followed the plan.
     settled_at: f64,
+    /// Exposures known to be spent.
+    gone: f64,
+    flight: Flight,
 }
 
 /// A member's term with its state.
@@ -121,6 +127,8 @@ pub struct Controller {
     published: HashMap<u32, MemberPrice, FixedState>,
     changed: BTreeSet<u32>,
     lag: f64,
+    /// Number of the request that was observed last.
+    observed_at: Option<f64>,
     next_solve_at: f64,
     solved_on: usize,
     solves: u64,
@@ -153,6 +161,7 @@ impl Controller {
             published: HashMap::default(),
             changed: BTreeSet::new(),
             lag: 0.0,
+            observed_at: None,
             next_solve_at: 0.0,
             solved_on: 0,
             solves: 0,
@@ -243,6 +252,7 @@ impl Controller {
                 }
             }
         }
+        self.foretell(request);
         self.sketch.add(now, request, &mut self.random);
     }
 
@@ -271,6 +281,7 @@ impl Controller {
         for (place, (term, priced)) in self.budgets.iter_mut().enumerate() {
             let taken: f64 = budgets.iter().filter(|(at, _)| *at == place).map(|(_, taken)| taken).sum();
             priced.note(taken, number, window);
+            priced.gone += taken;
             if term.start <= now && now < term.end {
                 priced.follow(taken, requests, false);
             }
@@ -278,6 +289,7 @@ impl Controller {
         for (place, taken) in members {
             let Some(member) = self.members.get_mut(*place) else { continue };
             member.priced.note(*taken, number, window);
+            member.priced.gone += taken;
             let since = (number - member.priced.settled_at).max(0.0);
             let is_floor = member.term.is_guarantee();
             if member.term.start <= now && now < member.term.end {
@@ -294,6 +306,9 @@ impl Controller {
             }
             self.changed.insert(member.term.member);
         }
+        let places = members.iter().filter_map(|(place, _)| self.members.get(*place));
+        let served: Vec<u32> = places.map(|member| member.term.member).collect();
+        self.refresh(served.into_iter());
         self.write_book();
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::guard::{Ahead, is_urgent, planned_end, spare_share};
 use super::solve::{Effort, FIRST, MemberRows, Pair, Plan, Row, RowState, WARM};
 use super::terms::{ALL_SCENES, MemberRule, Spent, planned_share, span_ms};
-use super::{BudgetKind, Controller, Forecast, Member, MemberTerm, Outlook, Priced, RECENT_REQUESTS, SOLVE_EVERY};
+use super::{BudgetKind, Controller, Forecast, Member, MemberTerm, Outlook, Priced, SOLVE_EVERY};
 use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64};
 use crate::traffic::budget::Pacing;
 use crate::traffic::price::BITS;
@@ -20,8 +20,6 @@ const HORIZON_DAYS: i64 = 7;
 const OWN_PRICE_FROM: u32 = 20;
 /// Classes of urgency that pools of terms are made by.
 const URGENCIES: usize = 5;
-/// Multiple of the expected exposures under way that budgets keep in hand.
-const IN_FLIGHT_MARGIN: f64 = 1.5;
 /// Share of a member's appearances, the last ones, that the guard does not count on.
 const GUARD_SPARE: f64 = 0.01;
 /// Share of a window over which a curve of spending is looked ahead.
@@ -109,12 +107,13 @@ impl Controller {
 
     fn budget_rows(&mut self, now: Timestamp, spent: &[u64]) -> Vec<Row> {
         let number = self.forecast.seen();
-        let window = self.lag.max(RECENT_REQUESTS);
+        let is_foretold = self.is_foretold();
         let mut rows = Vec::with_capacity(self.budgets.len());
         for (place, (term, priced)) in self.budgets.iter_mut().enumerate() {
             let gone = count_to_f64(spent.get(place).copied().unwrap_or(0));
-            let in_flight = priced.recent_rate(number, window) * self.lag;
-            let left = count_to_f64(term.limit) - gone - IN_FLIGHT_MARGIN * in_flight;
+            priced.gone = gone;
+            let in_flight = priced.in_flight(number, self.lag, is_foretold);
+            let left = priced.left(term.limit, in_flight);
             let planned = planned_share(&term.pacing, share_gone(term.start, term.end, now) + CURVE_AHEAD);
             let demand = match planned {
                 _ if left < 1.0 => Demand { rate: 0.0, state: RowState::Spent },
@@ -155,7 +154,7 @@ impl Controller {
                 }
             }
         }
-        let window = self.lag.max(RECENT_REQUESTS);
+        let (number_now, lag, is_foretold) = (self.forecast.seen(), self.lag, self.is_foretold());
         let charged_only: Vec<u8> = self
             .budgets
             .iter()
@@ -168,7 +167,8 @@ impl Controller {
         for (place, member) in self.members.iter_mut().enumerate() {
             let gone = count_to_f64(spent.get(place).copied().unwrap_or(0));
             let number = self.sketch.number_of(member.term.member);
-            let in_flight = member.priced.recent_rate(self.forecast.seen(), window) * self.lag;
+            member.priced.gone = gone;
+            let in_flight = member.priced.in_flight(number_now, lag, is_foretold);
             let (demand, urgency) = member.demand(now, gone, in_flight, &self.forecast, &self.requests, ahead);
             let is_unpriced = !member.term.is_guarantee() && charged_only.contains(&member.term.programme);
             if is_unpriced || member.term.end <= now {
@@ -240,7 +240,7 @@ impl Member {
         let MemberTerm { rule, limit, start, end, .. } = self.term;
         let from = now.max(start);
         let MemberRule::AtLeast { .. } = rule else {
-            let left = count_to_f64(limit) - gone - IN_FLIGHT_MARGIN * in_flight;
+            let left = self.priced.left(limit, in_flight);
             let demand = if left < 1.0 {
                 Demand { rate: 0.0, state: RowState::Spent }
             } else {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::flight::Shown;
 use super::forecast::{HOURS, hour_of};
 use super::random::Random;
 use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64};
@@ -44,6 +45,8 @@ pub struct Observed<'a> {
     pub offers: &'a [Option<Offer>],
     /// Base scores of the candidates, in the same order.
     pub bases: &'a [f64],
+    /// How its slots are filled.
+    pub shown: Shown,
 }
 
 /// A request of the sketch.

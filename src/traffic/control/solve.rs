@@ -132,7 +132,6 @@ struct Descent<'a> {
     sums: Vec<f64>,
     taken: Vec<f64>,
     bids: Vec<(f64, u32, u8)>,
-    hard: Vec<f64>,
     /// Members with rows, and whether these hold for all pairs.
     priced_members: Vec<(u32, bool)>,
     /// By member: the sum of its prices, NaN where it depends on the pair.
@@ -156,7 +155,6 @@ impl<'a> Descent<'a> {
             sums: vec![0.0; plan.rows.len()],
             taken: vec![0.0; plan.rows.len()],
             bids: Vec::new(),
-            hard: Vec::new(),
             priced_members: plan.priced_members(),
             member_prices: vec![0.0; plan.members.spans.len()],
         }
@@ -222,25 +220,26 @@ impl<'a> Descent<'a> {
         let is_open = |row: &Row| row.start <= *at && *at < row.end && row.scenes & scene != 0;
         let mut open = [0.0_f64; BITS];
         let mut priced = [None; BITS];
+        let mut open_bits = 0_u64;
         for (bit, row) in budgets.iter().enumerate() {
             let row_at = row.and_then(|row| self.plan.rows.get(row)).filter(|row| is_open(row)).and(*row);
             if let (Some(row), Some(price), Some(place)) = (row_at, open.get_mut(bit), priced.get_mut(bit)) {
                 *price = self.prices.get(row).copied().unwrap_or(0.0);
                 *place = Some(row);
+                open_bits |= 1_u64.wrapping_shl(u32::try_from(bit).unwrap_or(0));
             }
         }
         let price_of = |bit: u8| open.get(usize::from(bit)).copied().unwrap_or(0.0);
-        self.hard.clear();
-        self.hard.extend(self.plan.classes.iter().map(|class| sum_of(class.hard, &open)));
         let least = if self.set == ADDITIVE { 0.0 } else { f64::NEG_INFINITY };
         self.bids.clear();
         for (place, candidate) in (0_u32..).zip(sample.candidates.iter()) {
-            let Ok(class) = usize::try_from(candidate.class) else { continue };
+            let class = usize::try_from(candidate.class).ok().and_then(|class| self.plan.classes.get(class));
+            let Some(class) = class else { continue };
             let value = f64::from(candidate.value) * per_mean;
             let worth = if self.set == ADDITIVE { value } else { libm::log(value.max(1e-9)) };
             let mut support = (0.0, ORGANIC);
-            for offered in self.plan.classes.get(class).map_or(&[][..], |class| &class.supports) {
-                if priced.get(usize::from(offered.bit)).is_none_or(Option::is_none) {
+            for offered in &class.supports {
+                if 1_u64.wrapping_shl(u32::from(offered.bit)) & open_bits == 0 {
                     continue;
                 }
                 let lift = if self.set == ADDITIVE { offered.uplift * value } else { libm::log1p(offered.uplift) };
@@ -249,7 +248,7 @@ impl<'a> Descent<'a> {
                     support = (gain, offered.bit);
                 }
             }
-            let hard = self.hard.get(class).copied().unwrap_or(0.0);
+            let hard = sum_of(class.hard & open_bits, &open);
             let constant = usize::try_from(candidate.member).ok().and_then(|member| self.member_prices.get(member));
             let member = match constant {
                 Some(price) if !price.is_nan() => *price,

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::{
     ALL_SCENES, BudgetKind, BudgetTerm, Constraints, Controller, Forecast, MemberRule, MemberTerm, Observed, Settings,
-    Shape, Spent, planned_share,
+    Shape, Shown, Spent, planned_share,
 };
 use crate::domain::{Day, Scene, TargetKind, Timestamp};
-use crate::traffic::{Offer, Pacing, Support};
+use crate::traffic::{Bid, MemberPrice, Offer, Pacing, Support};
 
 const HOUR: i64 = 3_600_000;
 
@@ -63,7 +63,14 @@ fn day(seed: u64, limits: (u64, u64, u64), mean: f64) -> (Vec<u64>, Vec<u64>, Co
         controller.count(now, 1.0);
         controller.observe(
             now,
-            &Observed { scene: Scene::Live, kind: TargetKind::Product, slots: 1, offers: &offers, bases: &bases },
+            &Observed {
+                scene: Scene::Live,
+                kind: TargetKind::Product,
+                slots: 1,
+                offers: &offers,
+                bases: &bases,
+                shown: Shown::Slate,
+            },
         );
         if controller.is_due() && number % 10 == 0 {
             let plan = controller.plan(now, &Spent { budgets: &budgets, members: &members });
@@ -213,6 +220,73 @@ fn windows_over_or_of_no_length_bind_nothing() {
     controller.adopt(&plan.solve());
     assert_eq!(controller.book().scenes[0].spent, 0);
     assert!(controller.changed_members().is_empty());
+}
+
+/// A day of 2,400 requests with one slot and a report that comes 40 requests later, in adjusted or weights mode; every
+/// `every`th request is observed, and of what is answered a `share` is shown. What was spent at the end.
+fn day_with_lag(shown: Shown, every: u32, shares: u32) -> [u64; 2] {
+    const LAG: usize = 40;
+    let mut controller = Controller::new(settings(3), Forecast::new(Shape::Linear, monday()));
+    let budgets = vec![budget(0, BudgetKind::Hard, 400), budget(1, BudgetKind::Support, 200)];
+    controller.set_constraints(Constraints { budgets, members: Vec::new() });
+    controller.set_lag(40.0);
+    let (mut known, mut all, mut under_way) = ([0_u64; 2], [0_u64; 2], std::collections::VecDeque::new());
+    for number in 0..2_400_u32 {
+        let now = at(f64::from(number) / 100.0);
+        let offers = offers(f64::from(number * 7 % 11) / 10.0);
+        let bases: Vec<f64> = offers.iter().flatten().map(|offer| offer.value).collect();
+        controller.count(now, 1.0);
+        if under_way.len() >= LAG {
+            let taken: [u64; 2] = under_way.pop_front().unwrap_or_default();
+            known[0] += taken[0];
+            known[1] += taken[1];
+            let taken = [(0, if taken[0] > 0 { 1.0 } else { 0.0 }), (1, if taken[1] > 0 { 1.0 } else { 0.0 })];
+            controller.consumed(1.0, &taken, &[]);
+        }
+        if controller.is_due() && number % 10 == 0 {
+            let plan = controller.plan(now, &Spent { budgets: &known, members: &[] });
+            controller.adopt(&plan.solve());
+        }
+        let prices = &controller.book().scenes[0];
+        let mean = f64::from(prices.mean_base[TargetKind::Product.index()]);
+        let bid = |offer: &Offer| match shown {
+            Shown::Weighted { ceiling } => {
+                let bid = Offer { value: 1.0, ..offer.clone() }.weight(prices, &MemberPrice::default(), ceiling, 0)?;
+                Some(Bid { score: bid.score * offer.value, ..bid })
+            }
+            Shown::Adjusted | Shown::Slate => offer.bid(prices, &MemberPrice::default(), mean, 0),
+        };
+        let bids = offers.iter().flatten().filter_map(|offer| Some((offer, bid(offer)?)));
+        let best = bids.filter(|(_, bid)| bid.score > 0.0).max_by(|a, b| a.1.score.total_cmp(&b.1.score));
+        let mut taken = [0; 2];
+        if let Some((offer, bid)) = best.filter(|_| number % shares == 0) {
+            taken = [offer.hard & 1, u64::from(bid.charged.is_some())];
+        }
+        all[0] += taken[0];
+        all[1] += taken[1];
+        under_way.push_back(taken);
+        if number % every == 0 {
+            let (scene, kind) = (Scene::Live, TargetKind::Product);
+            controller.observe(now, &Observed { scene, kind, slots: 1, offers: &offers, bases: &bases, shown });
+        }
+    }
+    all
+}
+
+#[test]
+fn budgets_close_before_reports_say_that_they_are_spent() {
+    for shown in [Shown::Adjusted, Shown::Weighted { ceiling: 10.0 }] {
+        for every in [1, 5] {
+            let spent = day_with_lag(shown, every, 1);
+            assert!((380..=402).contains(&spent[0]) && (180..=202).contains(&spent[1]), "{shown:?} {every}: {spent:?}");
+        }
+    }
+}
+
+#[test]
+fn what_answers_promise_and_nobody_shows_is_not_kept_in_hand() {
+    let spent = day_with_lag(Shown::Adjusted, 1, 3);
+    assert!((380..=402).contains(&spent[0]) && (180..=202).contains(&spent[1]), "{spent:?}");
 }
 
 proptest! {
