@@ -156,9 +156,16 @@ pub struct ControlMetrics {
     samples: Counter,
     dropped: Counter,
     solve: Histogram,
+    plan: Histogram,
+    turn: Histogram,
+    longest_hold: Gauge,
+    held: Duration,
     epoch: Gauge,
     error: Gauge,
     movement: Gauge,
+    sketch: [Gauge; 2],
+    members: Gauge,
+    guarded: Gauge,
 }
 
 impl Default for ControlMetrics {
@@ -167,6 +174,13 @@ impl Default for ControlMetrics {
             samples: counter!("trustflow_control_samples_total"),
             dropped: counter!("trustflow_control_samples_dropped_total"),
             solve: histogram!("trustflow_control_solve_duration_seconds"),
+            plan: histogram!("trustflow_control_plan_duration_seconds"),
+            turn: histogram!("trustflow_control_turn_duration_seconds"),
+            longest_hold: gauge!("trustflow_control_longest_hold_seconds"),
+            held: Duration::ZERO,
+            sketch: [gauge!("trustflow_control_sketch_requests"), gauge!("trustflow_control_sketch_bytes")],
+            members: gauge!("trustflow_control_member_terms"),
+            guarded: gauge!("trustflow_control_guarded_members"),
             epoch: gauge!("trustflow_control_price_epoch"),
             error: gauge!("trustflow_control_forecast_error_ratio"),
             movement: gauge!("trustflow_control_price_movement"),
@@ -189,6 +203,35 @@ impl ControlMetrics {
     pub fn solved(&self, took: Duration, movement: f64) {
         self.solve.record(took.as_secs_f64());
         self.movement.set(movement);
+    }
+
+    /// Records how long a plan took to make, or none, and the turn in which it was.
+    pub fn turned(&self, turn: Duration, plan: Option<Duration>) {
+        self.turn.record(turn.as_secs_f64());
+        plan.iter().for_each(|took| self.plan.record(took.as_secs_f64()));
+    }
+
+    /// Notes how long the state's lock was held.
+    pub fn held(&mut self, held: Duration) {
+        if held > self.held {
+            self.held = held;
+            self.longest_hold.set(held.as_secs_f64());
+        }
+    }
+
+    /// Says how many requests are in the sketch, and the bytes that they take.
+    #[expect(clippy::cast_precision_loss, reason = "gauges")]
+    pub fn sketch(&self, requests: usize, bytes: usize) {
+        for (gauge, value) in self.sketch.iter().zip([requests, bytes]) {
+            gauge.set(value as f64);
+        }
+    }
+
+    /// Says how many guarantees and caps are priced, and how many members the guard wants served.
+    #[expect(clippy::cast_precision_loss, reason = "gauges")]
+    pub fn members(&self, priced: usize, guarded: usize) {
+        self.members.set(priced as f64);
+        self.guarded.set(guarded as f64);
     }
 
     /// Says which prices serve, and how wrong the forecast was.

@@ -7,218 +7,19 @@
 )]
 
 mod common;
-
-use std::sync::Arc;
-use std::time::Duration;
+#[path = "support/market.rs"]
+mod market;
 
 use common::{Server, refusal};
+use market::{
+    BANNED, CAPPED, HARD, Market, NOW, PLAIN, PROMISED, SECOND, SUPPORTED, UNKNOWN, reasons, room, score_query, shown,
+};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
-use tempfile::TempDir;
 use tonic::Code;
-use trustflow::clock::SimulatedClock;
-use trustflow::domain::{
-    Body, ExposureRow, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome, PolicyText, Profile, ReservationId,
-    Scene, TargetKind, Timestamp, Violation,
-};
-use trustflow::engine::{
-    AllocateQuery, ControlSettings, Engine, ExplainQuery, ScoreQuery, Slate, UnderservedQuery, WriterSettings,
-};
+use trustflow::domain::{Body, ReservationId, Scene, TargetKind};
+use trustflow::engine::ExplainQuery;
 use trustflow::proto::{self, AllocateRequest};
-use trustflow::traffic::{MemberPrice, PriceBook, SlotReason};
-
-/// 2023-03-01T07:00:00+08:00.
-const NOW: Timestamp = Timestamp(1_677_625_200_000);
-
-/// Merchants and what they are in. Their rooms are numbered 100 above them.
-const PLAIN: u64 = 1;
-const SECOND: u64 = 2;
-const HARD: u64 = 3;
-const SUPPORTED: u64 = 4;
-const CAPPED: u64 = 5;
-const PROMISED: u64 = 6;
-const BANNED: u64 = 7;
-const UNKNOWN: u64 = 8_000;
-
-fn room(merchant: u64) -> u64 {
-    merchant + 100
-}
-
-fn programme(kind: &str, tag: &str, uplift: &str, rest: &str) -> String {
-    format!(
-        "name = \"{tag}\"\nname_zh = \"{tag}\"\nseed = \"002\"\narea = \"traffic\"\nkind = \"{kind}\"\n\
-         scenes = [\"live\"]\neligibility = '\"{tag}\" in merchant.tags'\n{uplift}\n{rest}"
-    )
-}
-
-/// The embedded policy's scores with programmes of our own.
-fn policy() -> PolicyText {
-    let mut text = trustflow::policy::embedded();
-    text.files.retain(|(path, _)| !path.starts_with("programmes/"));
-    let day = |exposures: u64| format!("[budget]\nexposures = {exposures}\nperiod = \"day\"\n");
-    let lift = |uplift: f64| format!("uplift = {{ constant = {uplift:.1} }}");
-    let files = [
-        ("hard", programme("hard", "hard", "", &day(2))),
-        ("support", programme("support", "support", &lift(1.0), &day(2))),
-        (
-            "capped",
-            programme("support", "capped", &lift(1.0), &format!("{}[cap]\nexposures = 1\nperiod = \"day\"\n", day(50))),
-        ),
-        (
-            "promise",
-            programme(
-                "support",
-                "promise",
-                &lift(0.1),
-                &format!("{}[guarantee]\nexposures = 5\ndays = 7\npenalty = 0.5\n", day(50)),
-            ),
-        ),
-    ];
-    for (name, file) in files {
-        text.files.push((format!("programmes/{name}.toml"), file));
-    }
-    text.files.sort();
-    text
-}
-
-struct Market {
-    engine: Engine,
-    _folder: TempDir,
-}
-
-impl Market {
-    /// An engine without control: prices are what the test says.
-    async fn open() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let clock = Arc::new(SimulatedClock::new(NOW, 0.0));
-        let settings = WriterSettings { node: 1, log_retain: 100, close_days: false };
-        let engine = Engine::open(&folder.path().join("data"), clock, settings).expect("opens");
-        let market = Self { engine, _folder: folder };
-        market.write(Body::PublishPolicy(policy().into())).await;
-        market.engine.wait_for_first_policy().await.expect("a policy");
-        let members = [
-            (PLAIN, ""),
-            (SECOND, ""),
-            (HARD, "hard"),
-            (SUPPORTED, "support"),
-            (CAPPED, "capped"),
-            (PROMISED, "promise"),
-            (BANNED, "promise"),
-        ];
-        let profiles = members.iter().flat_map(|(id, tag)| [merchant(*id, tag), live_room(*id)]).collect();
-        let (import_id, sequence, rows) = ("market".to_owned(), 1, Vec::new());
-        market.write(Body::ImportChunk { import_id, sequence, profiles, rows }).await;
-        market.ban(BANNED).await;
-        market
-    }
-
-    async fn write(&self, body: Body) -> Outcome {
-        let outcome = self.engine.write(None, body).await.expect("written").outcome;
-        assert!(!matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
-        outcome
-    }
-
-    async fn ban(&self, merchant: u64) {
-        let violation = Violation { id: merchant, merchant: MerchantId(merchant), kind: "ban".to_owned(), ..sample() };
-        self.write(Body::RecordViolation(violation)).await;
-    }
-
-    fn slate(&self, merchants: &[(u64, f32)], slots: usize, fill: bool) -> Slate {
-        let target_ids: Vec<u64> = merchants.iter().map(|(merchant, _)| room(*merchant)).collect();
-        let base_scores: Vec<f32> = merchants.iter().map(|(_, base)| *base).collect();
-        let (scene, kind) = (Scene::Live, TargetKind::LiveRoom);
-        let (target_ids, base_scores) = (&target_ids[..], &base_scores[..]);
-        self.engine.allocate(&AllocateQuery { scene, kind, target_ids, merchant_ids: &[], base_scores, slots, fill })
-    }
-
-    /// A slate once leases are there that it can be charged to: they come some milliseconds after they are missed.
-    async fn leased_slate(&self, merchants: &[(u64, f32)], slots: usize, expected: &[u64]) -> Slate {
-        for _ in 0..400 {
-            let slate = self.slate(merchants, slots, false);
-            let is_reserved = slate.slots.iter().all(|slot| slot.programmes == 0 || slot.reservation.is_some());
-            if shown(&slate) == expected && is_reserved {
-                return slate;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        let last = self.slate(merchants, slots, false);
-        assert_eq!(shown(&last), expected, "{last:?}");
-        last
-    }
-
-    fn price(&self, change: impl FnOnce(&mut PriceBook)) {
-        let mut book = PriceBook::clone(&self.engine.hot().prices().book());
-        book.epoch += 1;
-        change(&mut book);
-        self.engine.hot().prices().publish(book);
-    }
-
-    fn price_member(&self, merchant: u64, price: MemberPrice) {
-        let slot = self.engine.hot().merchant_slot(MerchantId(merchant)).expect("registered");
-        self.engine.hot().prices().set_member(slot, &price);
-    }
-
-    fn bit(&self, id: &str) -> u8 {
-        self.engine.read(|state| state.policy().programmes.iter().find(|p| p.id == id).expect(id).bit)
-    }
-
-    fn must_serve(&self, merchant: u64) {
-        self.price_member(merchant, MemberPrice { must_serve: true, ..MemberPrice::default() });
-    }
-}
-
-fn sample() -> Violation {
-    Violation {
-        id: 0,
-        merchant: MerchantId(0),
-        kind: String::new(),
-        item: None,
-        occurred_at: NOW,
-        effective_from: NOW,
-        effective_until: None,
-        order: None,
-        decision: trustflow::domain::Decision::Applied,
-        revoked: false,
-    }
-}
-
-fn merchant(id: u64, tag: &str) -> Profile {
-    Profile::Merchant(Merchant {
-        id: MerchantId(id),
-        name: format!("merchant {id}"),
-        kind: MerchantKind::Ordinary,
-        opened_at: Some(Timestamp(NOW.0 - 200 * 86_400_000)),
-        categories: vec!["womens_wear".to_owned()],
-        region: "guangdong".to_owned(),
-        origin_belt: String::new(),
-        fan_count: 10,
-        service_provider: None,
-        tags: if tag.is_empty() { Vec::new() } else { vec![tag.to_owned()] },
-        prior_identity_violation: false,
-        enrolments: Vec::new(),
-        revision: 0,
-    })
-}
-
-fn live_room(id: u64) -> Profile {
-    Profile::LiveRoom(LiveRoom {
-        id: room(id),
-        merchant: MerchantId(id),
-        anchor: String::new(),
-        tags: Vec::new(),
-        started_at: None,
-        ended_at: None,
-        revision: 0,
-    })
-}
-
-/// The merchants of a slate, in order.
-fn shown(slate: &Slate) -> Vec<u64> {
-    slate.slots.iter().map(|slot| slot.target_id - 100).collect()
-}
-
-fn reasons(slate: &Slate) -> Vec<SlotReason> {
-    slate.slots.iter().map(|slot| slot.reason).collect()
-}
+use trustflow::traffic::{MemberPrice, SlotReason};
 
 #[tokio::test]
 async fn the_best_are_shown_and_short_slates_stay_short() {
@@ -307,11 +108,6 @@ async fn spent_budgets_show_in_scores() {
     market.engine.hot().prices().set_stopped(Scene::Live, spent);
     assert_eq!(score(&[SUPPORTED]).boost_weights[0], after.boost_weights[1]);
     market.leased_slate(&[(SUPPORTED, 0.4)], 1, &[SUPPORTED]).await;
-}
-
-fn score_query<'a>(target_ids: &'a [u64], base_scores: &'a [f32]) -> ScoreQuery<'a> {
-    let (scene, kind) = (Scene::Live, TargetKind::LiveRoom);
-    ScoreQuery { scene, kind, target_ids, merchant_ids: &[], base_scores, layers: false, ad_price: false }
 }
 
 fn price() -> impl Strategy<Value = f32> {
@@ -440,58 +236,4 @@ async fn wrong_fields_are_named() {
     let refused = refusal(server.client.scoring.clone().list_underserved(request).await);
     refused.is(Code::InvalidArgument, "BAD_REQUEST", "scene");
     refused.is(Code::InvalidArgument, "BAD_REQUEST", "page_size");
-}
-
-#[tokio::test]
-async fn control_begins_guarantees_and_stops_what_is_spent() {
-    let market = Market::open().await;
-    let settings = ControlSettings { turn_ms: 5, resolve_ms: 50, report_lag_ms: 0 };
-    market.engine.start_control(settings).expect("threads");
-    let candidates = [(PLAIN, 0.9), (PROMISED, 0.1), (BANNED, 0.8), (SUPPORTED, 0.2)];
-    let promised = |state: &trustflow::state::State, merchant| {
-        let programme = state.policy().programmes.iter().find(|p| p.id == "promise").expect("there");
-        state.last_guarantee(programme.bit, MerchantId(merchant))
-    };
-    // After it was a candidate often enough, and never to whom is excluded.
-    let mut begun = None;
-    for _ in 0..2_000 {
-        market.slate(&candidates, 1, false);
-        begun = market.engine.read(|state| promised(state, PROMISED));
-        if begun.is_some() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let (_, guarantee) = begun.expect("begun");
-    assert_eq!((guarantee.target, guarantee.delivered), (5, 0));
-    assert!(guarantee.expected.is_some(), "judged by what was seen");
-    assert!(market.engine.read(|state| promised(state, BANNED)).is_none());
-    // Reported beyond its budget, support stops lifting scores.
-    let support = market.bit("support");
-    let rows = vec![ExposureRow {
-        kind: TargetKind::LiveRoom,
-        target: room(SUPPORTED),
-        merchant: None,
-        scene: Scene::Live,
-        policy_version: 1,
-        programmes: 1 << support,
-        reservations: Vec::new(),
-        exposures: 2,
-        clicks: 0,
-        orders: 0,
-        gmv_fen: 0,
-        occurred_at: NOW,
-    }];
-    market.write(Body::ReportExposures { rows }).await;
-    let ids = [room(SUPPORTED)];
-    for _ in 0..1_000 {
-        if market.engine.score(&score_query(&ids, &[])).programmes[0] == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(market.engine.score(&score_query(&ids, &[])).programmes, [0]);
-    let page = market.engine.underserved(&UnderservedQuery { scene: Scene::Mall, skip: 0, limit: 10 });
-    assert!(page.merchants.is_empty() && page.next.is_none(), "nothing is promised in the mall");
-    market.engine.shut_down();
 }

@@ -8,8 +8,16 @@ use crate::domain::{AccountKey, ReservationId, Scene, Scope, TargetKind, Timesta
 use crate::policy::Policy;
 use crate::state::{Hot, NodeAccounts, NodeLedger};
 use crate::traffic::{
-    BudgetOverride, Charges, Limit, MemberPrice, Offer, SlateQuery, SlotReason, accounts_of, fill_slate, limit, lines,
+    BudgetOverride, Charges, Limit, MemberPrice, Offer, SlateQuery, Slot, SlotReason, accounts_of, fill_slate,
+    fill_slate_and_next, limit, lines,
 };
+
+/// Runners-up of a slate that leases are fetched for, for each slot, and at most.
+const NEXT_PER_SLOT: usize = 2;
+const MAX_NEXT: usize = 32;
+/// So long before a day ends, leases of the next are fetched: longer than a lease takes, and within what the ledger
+/// gives ahead.
+const PERIOD_AHEAD_MS: i64 = 10_000;
 
 /// What to allocate.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +102,7 @@ impl Field {
         let count = query.target_ids.len();
         let world = &located.world;
         let rules = world.rules(query.scene, kill_switch);
+        let planned = sampler.as_ref().map(|_| world.planned_rules(query.scene));
         let mut field = Self {
             offers: Vec::with_capacity(count),
             members: Vec::with_capacity(count),
@@ -106,8 +115,8 @@ impl Field {
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
             let lines = lines(&rules, slot, &row, class);
-            if let Some(sampler) = &mut sampler {
-                sampler.add(&lines, *base_score);
+            if let (Some(sampler), Some(planned)) = (&mut sampler, &planned) {
+                sampler.add(planned, slot, (&row, class), *base_score);
             }
             field.members.push(member_price(hot, &rules, &lines, slot, 0));
             field.hard.push(lines.hard);
@@ -158,14 +167,42 @@ fn allocate_with(
             accounts(hot, policy, query.scene, now, (member, programmes), keys);
         };
         let mut ledger = NodeLedger::new(node, bucket, accounts);
-        fill_slate(&asked, &mut ledger, &mut filled);
+        let mut next = Vec::new();
+        let count = query.slots.saturating_mul(NEXT_PER_SLOT).min(MAX_NEXT);
+        fill_slate_and_next(&asked, &mut ledger, &mut filled, count, &mut next);
+        // Whom the next request may show, so that its lease is there by then.
+        let hard_of = |slot: &Slot| field.hard.get(slot.candidate).copied().unwrap_or(0);
+        let member_of = |slot: &Slot| located.items.get(slot.candidate).map(|item| item.merchant_slot);
+        for slot in &next {
+            if let Some(member) = member_of(slot) {
+                ledger.foresee(member, hard_of(slot) | mask_of(slot.charged));
+            }
+        }
+        let later = now.plus_ms(PERIOD_AHEAD_MS);
+        if later.day() != now.day() {
+            // Periods begin with days: what is charged now will be charged in the next period in a moment.
+            let mut keys = Vec::new();
+            for slot in filled.iter().chain(&next) {
+                let Some(member) = member_of(slot) else { continue };
+                keys.clear();
+                self::accounts(
+                    hot,
+                    policy,
+                    query.scene,
+                    later,
+                    (member, hard_of(slot) | mask_of(slot.charged)),
+                    &mut keys,
+                );
+                node.foresee(&keys);
+            }
+        }
         ledger.finish()
     };
     let slots = filled.iter().filter_map(|slot| {
         let target_id = *query.target_ids.get(slot.candidate)?;
         let member = located.items.get(slot.candidate)?.merchant_slot;
         let hard = *field.hard.get(slot.candidate)?;
-        let programmes = hard | slot.charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)));
+        let programmes = hard | mask_of(slot.charged);
         if !kill_switch {
             hot.prices().count_granted(member);
         }
@@ -206,6 +243,10 @@ fn accounts(
     }
     // Budgets first: they are the ones to run out.
     keys.sort_by_key(|key| matches!(key.scope, Scope::Member(_) | Scope::Cap(_) | Scope::Wallet(..)));
+}
+
+fn mask_of(charged: Option<u8>) -> u64 {
+    charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)))
 }
 
 /// Takes everything: under the kill switch nothing is charged.

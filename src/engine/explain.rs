@@ -155,6 +155,8 @@ pub struct ExplainedProgramme {
     pub item_conditions: Vec<ConditionResult>,
     /// Whether its window is open.
     pub is_open: bool,
+    /// Whether an operator paused it.
+    pub is_paused: bool,
     /// Whether it works in the scene for this merchant.
     pub is_in_scene: bool,
     /// Whether it takes the target.
@@ -288,6 +290,7 @@ impl Target<'_> {
             conditions,
             item_conditions: programme.item_condition(query.kind).map(|c| c.results(seen)).unwrap_or_default(),
             is_open: programme.window.is_open(seen.now()),
+            is_paused: state.switch(programme.bit).is_some_and(|row| row.is_paused),
             is_in_scene: programme.works_in(query.scene) && (!member.is_met || member.scenes & query.scene.mask() != 0),
             takes_target: programme.takes(query.kind, item),
             is_displaced,

@@ -2,6 +2,7 @@
 
 mod allocate;
 mod backtest;
+mod candidacies;
 mod control;
 mod error;
 mod explain;
@@ -65,6 +66,7 @@ pub use validate::{
 };
 pub use writer::{WriteStatus, WriterSettings, due_day};
 
+use candidacies::Candidacies;
 use control::{Control, ControlContext};
 use leases::WriterLog;
 use samples::Samples;
@@ -84,6 +86,7 @@ pub struct Engine {
     close_days: bool,
     policy_source: RwLock<PolicySource>,
     underserved: Arc<UnderservedLists>,
+    candidacies: Arc<Candidacies>,
     samples: Arc<Samples>,
     control: Mutex<Option<Control>>,
 }
@@ -178,6 +181,7 @@ impl Engine {
             close_days,
             policy_source: RwLock::default(),
             underserved: Arc::default(),
+            candidacies: Arc::default(),
             samples: Arc::default(),
             control: Mutex::new(None),
         })
@@ -194,6 +198,7 @@ impl Engine {
             node: self.node.clone(),
             samples: self.samples.clone(),
             underserved: self.underserved.clone(),
+            candidacies: self.candidacies.clone(),
             clock: self.clock.clone(),
             writer: Arc::downgrade(&self.writer),
         };

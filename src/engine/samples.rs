@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::domain::{Scene, TargetKind, Timestamp};
-use crate::traffic::{Lines, Offer};
+use crate::traffic::{ItemClass, MerchantRow, Offer, SceneRules, lines};
 
 /// Samples that wait at most: control takes them 20 times a second.
 const QUEUE: usize = 64;
@@ -106,10 +106,16 @@ impl Sampler {
         Self { offers: Vec::with_capacity(capacity), bases: Vec::with_capacity(capacity) }
     }
 
-    /// Adds a candidate.
-    pub(super) fn add(&mut self, lines: &Lines, base_score: f32) {
+    /// Adds a candidate as it stands under the rules that control plans by.
+    pub(super) fn add(
+        &mut self,
+        rules: &SceneRules,
+        slot: u32,
+        (row, class): (&MerchantRow, &ItemClass),
+        base_score: f32,
+    ) {
         if self.offers.len() < MAX_CANDIDATES {
-            self.offers.push(lines.clone().offer(base_score));
+            self.offers.push(lines(rules, slot, row, class).offer(base_score));
             self.bases.push(f64::from(base_score));
         }
     }

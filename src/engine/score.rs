@@ -159,6 +159,7 @@ impl ScoreColumns {
         let book = hot.prices().book();
         let (prices, mean) = scene_prices(&book, query.scene, query.kind);
         let stopped = hot.prices().stopped(query.scene);
+        let planned = sampler.as_ref().map(|_| world.planned_rules(query.scene));
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
         let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
         let rows = (self.trust_scores.iter_mut().zip(&mut self.boost_weights))
@@ -177,8 +178,8 @@ impl ScoreColumns {
             *labels = weight.labels;
             self.unknown += usize::from(!row.is_registered);
             if let (Some(adjusted), Some(base)) = (adjusted.get_mut(at), base_scores.get(at)) {
-                if let Some(sampler) = &mut sampler {
-                    sampler.add(&lines, *base);
+                if let (Some(sampler), Some(planned)) = (&mut sampler, &planned) {
+                    sampler.add(planned, item.merchant_slot, (&row, class), *base);
                 }
                 let bid = lines.adjusted(prices, &member, mean, *base);
                 *adjusted = to_f32(bid.score);

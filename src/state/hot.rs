@@ -30,6 +30,8 @@ pub struct World {
     pub(super) side: Side,
     /// Programmes that take part now, as bits: their window is open and they are not in shadow.
     pub(super) open: AtomicU64,
+    /// Programmes whose window is still to open, as bits: what control plans for.
+    pub(super) opening: AtomicU64,
 }
 
 /// Two worlds at a time, the one that serves and the one being built, each on its side of an item's value.
@@ -61,6 +63,14 @@ impl World {
     #[must_use]
     pub fn rules(&self, scene: Scene, kill_switch: bool) -> SceneRules<'_> {
         self.policy.weight_rules.in_scene(scene, self.open.load(Ordering::Relaxed), kill_switch)
+    }
+
+    /// The rules of a scene as control plans by them: hard and support programmes stand in them before their window
+    /// opens, and under the kill switch, too. What tilts is as it is now.
+    #[must_use]
+    pub fn planned_rules(&self, scene: Scene) -> SceneRules<'_> {
+        let open = self.open.load(Ordering::Relaxed) | self.opening.load(Ordering::Relaxed);
+        self.policy.weight_rules.in_scene(scene, open, false)
     }
 
     /// Programmes that take part now, as bits.
@@ -123,6 +133,7 @@ impl Default for Hot {
             classes: ItemClasses::new(&[]),
             side: Side::default(),
             open: AtomicU64::new(0),
+            opening: AtomicU64::new(0),
         };
         Self {
             world: ArcSwap::from_pointee(world),

@@ -43,6 +43,36 @@ impl State {
         members.filter(move |(of, ..)| *of == period).map(|(_, merchant, delivered)| (merchant, delivered))
     }
 
+    /// Delivered exposures of the caps of a programme in a period, of `count` merchants that follow one, and the last
+    /// merchant that was looked at; none after the last. Earlier periods are stepped over, not read.
+    #[must_use]
+    pub fn caps_after(
+        &self,
+        bit: u8,
+        period: Day,
+        after: MerchantId,
+        count: usize,
+    ) -> (Vec<(MerchantId, u64)>, Option<MerchantId>) {
+        let mut found = Vec::new();
+        let mut last = None;
+        for _ in 0..count {
+            let from = AccountKey { bit, scope: Scope::Cap(last.unwrap_or(after)), period: Day(i32::MAX) };
+            let next = self.ledgers.accounts.range((Bound::Excluded(from), Bound::Unbounded)).next();
+            let Some(AccountKey { bit: of, scope: Scope::Cap(merchant), .. }) = next.map(|(key, _)| *key) else {
+                return (found, None);
+            };
+            if of != bit {
+                return (found, None);
+            }
+            let key = AccountKey { bit, scope: Scope::Cap(merchant), period };
+            if let Some(account) = self.account(&key) {
+                found.push((merchant, account.delivered));
+            }
+            last = Some(merchant);
+        }
+        (found, last)
+    }
+
     /// Guarantees of a programme that follow one, by merchant and beginning; none begins with the first.
     pub fn guarantees_after(
         &self,

@@ -233,6 +233,7 @@ impl Restore {
             classes: ItemClasses::new(&state.policy.programmes),
             side: Side::default(),
             open: AtomicU64::new(0),
+            opening: AtomicU64::new(0),
         });
         state.open_windows();
         if let Some(row) = state.meta.transition.take() {

@@ -18,7 +18,9 @@ use crate::domain::{
     Rejection, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
-use crate::traffic::{Materialised, MerchantRecord, materialise, next_window_boundary, open_programmes};
+use crate::traffic::{
+    Materialised, MerchantRecord, materialise, next_window_boundary, open_programmes, opening_programmes,
+};
 use crate::trust::{MerchantFacts, MerchantView, SignalRow};
 
 /// Semantics from which on a text that was published before keeps its version.
@@ -366,7 +368,10 @@ impl State {
     pub(super) fn open_windows(&mut self) {
         let programmes = &self.policy.programmes;
         let open = open_programmes(programmes, self.meta.now) & !self.paused();
-        self.hot.world().open.store(open, Ordering::Relaxed);
+        let opening = opening_programmes(programmes, self.meta.now) & !self.paused();
+        let world = self.hot.world();
+        world.open.store(open, Ordering::Relaxed);
+        world.opening.store(opening, Ordering::Relaxed);
         self.next_window = next_window_boundary(programmes, self.meta.now);
     }
 

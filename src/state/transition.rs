@@ -475,6 +475,7 @@ impl State {
             classes: transition.classes,
             side: transition.side,
             open: AtomicU64::new(open_programmes(&self.policy.programmes, self.meta.now)),
+            opening: AtomicU64::new(0),
         });
         self.open_windows();
         self.retire_programmes();

@@ -105,6 +105,19 @@ pub fn open_programmes(programmes: &[Programme], now: Timestamp) -> u64 {
     open.fold(0, |bits, programme| bits | programme.mask())
 }
 
+/// Programmes with a budget that take part from a day to come on, as bits. What recurs by weekday or hour is left out:
+/// plans know when a window begins and ends, not what lies between.
+#[must_use]
+pub fn opening_programmes(programmes: &[Programme], now: Timestamp) -> u64 {
+    let is_ahead = |programme: &&Programme| {
+        let window = &programme.window;
+        let has_budget = matches!(programme.kind, ProgrammeKind::Hard | ProgrammeKind::Support);
+        let recurs = window.weekdays.is_some() || window.hours.is_some();
+        has_budget && !programme.is_shadow && !recurs && window.first.is_some_and(|first| now < first.start())
+    };
+    programmes.iter().filter(is_ahead).fold(0, |bits, programme| bits | programme.mask())
+}
+
 /// The next instant after `now` at which a programme opens or closes.
 #[must_use]
 pub fn next_window_boundary(programmes: &[Programme], now: Timestamp) -> Option<Timestamp> {

@@ -59,7 +59,20 @@ pub struct SlateQuery<'a> {
 /// taken: a candidate whose support programme has nothing left is bid again without it, one that cannot be charged at
 /// all is left out. Equal scores go to the earlier candidate.
 pub fn fill_slate(query: &SlateQuery<'_>, ledger: &mut impl Charges, out: &mut Vec<Slot>) {
+    fill_slate_and_next(query, ledger, out, 0, &mut Vec::new());
+}
+
+/// Fills a slate as [`fill_slate`] does, and collects in `next`, in no order, the best of those that were not reached
+/// and would be charged to something, `count` at most: whom a request to come may show.
+pub fn fill_slate_and_next(
+    query: &SlateQuery<'_>,
+    ledger: &mut impl Charges,
+    out: &mut Vec<Slot>,
+    count: usize,
+    next: &mut Vec<Slot>,
+) {
     out.clear();
+    next.clear();
     out.extend(query.offers.iter().zip(query.members).enumerate().filter_map(|(candidate, (offer, member))| {
         let bid = offer.as_ref()?.bid(query.prices, member, query.mean, 0).filter(|bid| !bid.score.is_nan())?;
         Some(Slot { candidate, score: bid.score, reason: reason_of(member.must_serve, bid), charged: bid.charged })
@@ -95,6 +108,19 @@ pub fn fill_slate(query: &SlateQuery<'_>, ledger: &mut impl Charges, out: &mut V
             }
         }
         sift_down(out.get_mut(..waiting).unwrap_or_default(), 0);
+    }
+    if count > 0 {
+        let is_charged = |slot: &&Slot| {
+            let hard = query.offers.get(slot.candidate).and_then(Option::as_ref).map_or(0, |offer| offer.hard);
+            (hard != 0 || slot.charged.is_some()) && (slot.score > 0.0 || slot.reason == SlotReason::Guarantee)
+        };
+        next.extend(out.iter().take(waiting).filter(is_charged).copied());
+        if next.len() > count {
+            next.select_nth_unstable_by(count, |a, b| {
+                rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate))
+            });
+            next.truncate(count);
+        }
     }
     out.drain(..waiting);
     out.sort_unstable_by(|a, b| {

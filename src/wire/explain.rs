@@ -212,6 +212,9 @@ fn reasons(programme: &Programme, query: &ExplainQuery, found: &ExplainedProgram
     if programme.is_shadow {
         reasons.push("in shadow: computed, not applied".to_owned());
     }
+    if found.is_paused {
+        reasons.push("paused by an operator".to_owned());
+    }
     if !found.is_open {
         reasons.push("outside its window".to_owned());
     }

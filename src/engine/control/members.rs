@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::FixedState;
 
-use super::terms::{account_use, takes_part};
+use super::reading::takes_part;
+use super::terms::account_use;
 use crate::domain::{Body, MerchantId, NewGuarantee, Scene, Scope, Timestamp};
 use crate::state::{NodeAccounts, State};
 use crate::traffic::control::Forecast;

@@ -6,44 +6,52 @@
 //! A restart begins without prices and learns again.
 
 mod members;
+mod publish;
+mod reading;
 mod terms;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock};
 use tracing::error;
 
+use super::candidacies::Candidacies;
 use super::samples::Samples;
 use super::underserved::UnderservedLists;
 use super::writer::WriterHandle;
 use crate::clock::{Clock, Stopwatch};
-use crate::domain::{Scene, Scope, Timestamp, count_to_f64};
+use crate::domain::{AccountKey, Scene, Timestamp, count_to_f64};
 use crate::state::{Hot, NodeAccounts, State, yield_to_requests};
 use crate::telemetry::ControlMetrics;
 use crate::traffic::control::{
-    Constraints, Controller, Forecast, Observed, Plan, Settings, Shape, Shown, Solution, Spent,
+    BudgetTerm, Constraints, Controller, Forecast, MemberTerm, Observed, Plan, Settings, Shape, Shown, Solution, Spent,
+    learned_shape,
 };
-use crate::traffic::{MemberPrice, PriceBook};
 
 use members::Members;
-use terms::{AccountUse, Awaited, MemberSource, Terms, account_use, terms};
+use publish::movement;
+use reading::{Found, MemberSource, Reading, Sources};
+use terms::{AccountUse, Awaited, account_use, budget_terms};
 
 /// Slots that a request is taken to have where only the recommender knows.
 const USUAL_SLOTS: usize = 10;
 /// Samples wanted a second.
 const SAMPLES_PER_SECOND: f64 = 200.0;
-/// Terms are read anew so often, in milliseconds.
+/// Budgets are read anew and lists are published so often, in milliseconds.
 const TERMS_EVERY_MS: i64 = 1_000;
+/// What control says of itself and of members is brought up to date so often, in milliseconds.
+const FIGURES_EVERY_MS: i64 = 5_000;
+const HOUR_MS: i64 = 3_600_000;
 /// Multiple of the exposures on their way that budgets keep in hand.
 const IN_FLIGHT_MARGIN: f64 = 1.5;
 /// Rates are means over about this time, in milliseconds.
 const RATE_MS: f64 = 2_000.0;
-/// Hours of a week.
-const WEEK_HOURS: usize = 168;
 
 /// Settings of control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +71,7 @@ pub(super) struct ControlContext {
     pub(super) node: Arc<NodeAccounts>,
     pub(super) samples: Arc<Samples>,
     pub(super) underserved: Arc<UnderservedLists>,
+    pub(super) candidacies: Arc<Candidacies>,
     pub(super) clock: Arc<dyn Clock>,
     /// It does not keep the writer from stopping.
     pub(super) writer: Weak<WriterHandle>,
@@ -135,10 +144,26 @@ struct Turns {
     solver: Solver,
     members: Members,
     awaited: Awaited,
-    terms: Terms,
-    /// Use of each budget and of each member term when they were last looked at.
+    reading: Reading,
+    /// The budgets, and the account of each.
+    terms: Vec<BudgetTerm>,
+    accounts: Vec<AccountKey>,
+    /// Caps and guarantees, and what each goes by.
+    member_terms: Vec<MemberTerm>,
+    sources: Vec<MemberSource>,
+    /// Whether the controller has these constraints: not while a plan of others is solved, whose solution would be lost.
+    is_known: bool,
+    /// Use of each budget and of each member term when they were last looked at; none of a term that was not yet.
     budgets: Vec<AccountUse>,
-    promised: Vec<u64>,
+    promised: Vec<Option<u64>>,
+    /// When members were last read through, and when lists were published, in monotonic milliseconds.
+    read_at: i64,
+    listed_at: Option<i64>,
+    figured_at: Option<i64>,
+    /// The hour whose shape of the week is in use.
+    shaped_in: i64,
+    /// Whether the kill switch was on in the last turn.
+    was_killed: bool,
     /// Delivered a second, by budget.
     rates: Vec<f64>,
     terms_at: Option<i64>,
@@ -154,7 +179,7 @@ struct Turns {
 impl Turns {
     fn new(context: ControlContext, settings: ControlSettings) -> std::io::Result<Self> {
         let now = context.clock.now();
-        let forecast = Forecast::new(shape(&context.state.read()), now);
+        let forecast = Forecast::new(shape(&context.state.read(), now).unwrap_or(Shape::Linear), now);
         let solved = Settings { seed: 1, additive: true, log: true };
         let at = context.clock.monotonic_ms();
         context.samples.set_stride(1);
@@ -165,9 +190,19 @@ impl Turns {
             solver: Solver::start()?,
             members: Members::default(),
             awaited: Awaited::default(),
-            terms: Terms::default(),
+            reading: Reading::default(),
+            terms: Vec::new(),
+            accounts: Vec::new(),
+            member_terms: Vec::new(),
+            sources: Vec::new(),
+            is_known: true,
             budgets: Vec::new(),
             promised: Vec::new(),
+            read_at: at,
+            listed_at: None,
+            figured_at: None,
+            shaped_in: now.0.div_euclid(HOUR_MS),
+            was_killed: false,
             rates: Vec::new(),
             terms_at: None,
             requests: 0,
@@ -179,23 +214,45 @@ impl Turns {
     }
 
     fn turn(&mut self) {
+        let took = Stopwatch::start();
         let now = self.context.clock.now();
         let at = self.context.clock.monotonic_ms();
-        let passed = count_to_f64(u64::try_from(at.saturating_sub(self.turned_at)).unwrap_or(0));
+        let passed = since(at, self.turned_at);
         self.turned_at = at;
+        self.reshape(now);
         let requests = self.count(now, passed);
         self.take_samples();
-        if self.terms_at.is_none_or(|read| at.saturating_sub(read) >= TERMS_EVERY_MS) {
-            self.terms_at = Some(at);
-            self.read_terms(now);
-        }
-        // Under the kill switch nothing is steered, and nothing is to be learnt from what comes of that.
-        if !self.context.hot.kill_switch() {
-            self.follow(requests, passed);
-            self.adopt_and_plan(now, at);
-        }
+        self.adopt();
+        let members = self.read_terms(now, at);
+        self.follow(requests, passed, &members);
+        let planned = self.plan(now, at);
         self.look_at_members(now);
         self.publish();
+        if is_due(&mut self.figured_at, at, FIGURES_EVERY_MS) {
+            self.figure(now);
+        }
+        self.metrics.turned(took.elapsed(), planned);
+    }
+
+    /// Reads under the state's lock, and notes how long it was held.
+    fn locked<T>(context: &ControlContext, metrics: &mut ControlMetrics, read: impl FnOnce(&State) -> T) -> T {
+        let state = context.state.read();
+        let held = Stopwatch::start();
+        let found = read(&state);
+        drop(state);
+        metrics.held(held.elapsed());
+        found
+    }
+
+    /// Once an hour the forecast takes the shape of the week that reports have told by then.
+    fn reshape(&mut self, now: Timestamp) {
+        let hour = now.0.div_euclid(HOUR_MS);
+        if std::mem::replace(&mut self.shaped_in, hour) != hour {
+            let learned = Self::locked(&self.context, &mut self.metrics, |state| shape(state, now));
+            if let Some(shape) = learned {
+                self.controller.reshape(shape);
+            }
+        }
     }
 
     /// Counts the requests that came, and sets how many of the next are sampled.
@@ -230,44 +287,70 @@ impl Turns {
         self.metrics.dropped(self.context.samples.dropped());
     }
 
-    /// Reads what is to be kept; prices of what stays are kept.
-    fn read_terms(&mut self, now: Timestamp) {
-        let (found, underserved) = terms(&self.context.state.read(), now);
-        for (scene, list) in Scene::ALL.into_iter().zip(underserved) {
-            self.context.underserved.publish(scene, list);
+    /// Reads what is to be kept: budgets at once, members a slice a turn. Prices of what stays are kept. Answers what
+    /// members took since they were last read through, by place, when they were.
+    fn read_terms(&mut self, now: Timestamp, at: i64) -> Vec<(usize, f64)> {
+        if is_due(&mut self.terms_at, at, TERMS_EVERY_MS) {
+            let (terms, accounts) = Self::locked(&self.context, &mut self.metrics, |state| budget_terms(state, now));
+            if terms != self.terms || accounts != self.accounts {
+                // Begun anew: what was spent before is no consumption of now.
+                self.budgets.clear();
+                self.rates = vec![0.0; accounts.len()];
+                (self.terms, self.accounts, self.is_known) = (terms, accounts, false);
+            }
         }
-        let is_new = found.constraints != self.terms.constraints || found.accounts != self.terms.accounts;
-        if !is_new && found.members == self.terms.members {
-            return;
+        let Self { reading, context, metrics, .. } = self;
+        let sources = Sources { hot: &context.hot, node: &context.node, now };
+        let found = reading.step(&sources, |read| Self::locked(context, metrics, |state| read(state)));
+        // What is found while a plan is solved is found again in the next round, when the solution is there.
+        let members = found.filter(|_| !self.solver.is_busy).map(|found| self.take_over(found, at));
+        if !self.is_known && !self.solver.is_busy {
+            self.is_known = true;
+            let constraints = Constraints { budgets: self.terms.clone(), members: self.member_terms.clone() };
+            self.controller.set_constraints(constraints);
+            self.awaited.keep(&self.member_terms);
         }
-        self.terms = found;
-        self.controller.set_constraints(self.terms.constraints.clone());
-        self.awaited.keep(&self.terms.constraints.members);
-        // Begun anew: what was spent before is no consumption of now.
-        self.budgets.clear();
-        self.promised.clear();
-        self.rates = vec![0.0; self.terms.accounts.len()];
+        members.unwrap_or_default()
     }
 
-    /// Lets prices follow what was taken since the last turn.
-    fn follow(&mut self, requests: f64, passed: f64) {
-        let Self { terms, awaited, context, .. } = self;
-        let (budgets, promised) = {
-            let state = context.state.read();
-            let node = &context.node;
-            let budgets: Vec<AccountUse> = terms.accounts.iter().map(|key| account_use(&state, node, key)).collect();
-            let members = terms.members.iter().zip(&terms.constraints.members);
-            let promised: Vec<u64> = members
-                .map(|(source, term)| match source {
-                    MemberSource::Cap(key) => account_use(&state, node, key).spent,
-                    MemberSource::Guarantee(key) => {
-                        let delivered = state.guarantee(key).map_or(0, |row| row.delivered);
-                        awaited.update(term, context.hot.prices().granted(term.member), delivered, passed)
-                    }
-                })
-                .collect();
-            (budgets, promised)
-        };
+    /// Takes over what a reading found; answers what was taken since the one before, by place.
+    fn take_over(&mut self, found: Found, at: i64) -> Vec<(usize, f64)> {
+        let passed = since(at, self.read_at);
+        self.read_at = at;
+        if is_due(&mut self.listed_at, at, TERMS_EVERY_MS) {
+            for (scene, list) in Scene::ALL.into_iter().zip(found.underserved) {
+                self.context.underserved.publish(scene, list);
+            }
+        }
+        if found.terms != self.member_terms || found.sources != self.sources {
+            let before: HashMap<MemberSource, Option<u64>, FixedState> =
+                self.sources.drain(..).zip(self.promised.drain(..)).collect();
+            self.promised = found.sources.iter().map(|source| before.get(source).copied().flatten()).collect();
+            (self.member_terms, self.sources, self.is_known) = (found.terms, found.sources, false);
+        }
+        let prices = self.context.hot.prices();
+        let rows = self.sources.iter().zip(&self.member_terms).zip(&found.used).zip(&mut self.promised);
+        let mut taken = Vec::new();
+        for (place, (((source, term), used), promised)) in rows.enumerate() {
+            let now = match source {
+                MemberSource::Cap(_) => *used,
+                MemberSource::Guarantee(_) => self.awaited.update(term, prices.granted(term.member), *used, passed),
+            };
+            let more = promised.replace(now).map_or(0, |before| now.saturating_sub(before));
+            if more > 0 {
+                taken.push((place, count_to_f64(more)));
+            }
+        }
+        taken
+    }
+
+    /// Lets prices follow what was taken since the last turn. Under the kill switch nothing is steered: what is spent is
+    /// noted, and prices stay.
+    fn follow(&mut self, requests: f64, passed: f64, members: &[(usize, f64)]) {
+        let (accounts, node) = (&self.accounts, &self.context.node);
+        let budgets: Vec<AccountUse> = Self::locked(&self.context, &mut self.metrics, |state| {
+            accounts.iter().map(|key| account_use(state, node, key)).collect()
+        });
         let share = (passed / RATE_MS).min(1.0);
         for ((rate, now), before) in self.rates.iter_mut().zip(&budgets).zip(&self.budgets) {
             let came = count_to_f64(now.delivered.saturating_sub(before.delivered));
@@ -275,27 +358,23 @@ impl Turns {
                 *rate += share * (came * 1_000.0 / passed - *rate);
             }
         }
-        let taken = |now: u64, before: u64| count_to_f64(now.saturating_sub(before));
-        let of_budgets: Vec<(usize, f64)> = budgets
-            .iter()
-            .zip(&self.budgets)
-            .enumerate()
-            .map(|(place, (now, before))| (place, taken(now.spent, before.spent)))
-            .filter(|(_, taken)| *taken > 0.0)
-            .collect();
-        let of_members: Vec<(usize, f64)> = promised
-            .iter()
-            .zip(&self.promised)
-            .enumerate()
-            .map(|(place, (now, before))| (place, taken(*now, *before)))
-            .filter(|(_, taken)| *taken > 0.0)
-            .collect();
-        self.controller.consumed(requests, &of_budgets, &of_members);
-        (self.budgets, self.promised) = (budgets, promised);
+        let taken = budgets.iter().zip(&self.budgets).map(|(now, before)| now.spent.saturating_sub(before.spent));
+        let of_budgets: Vec<(usize, f64)> =
+            taken.enumerate().filter(|(_, taken)| *taken > 0).map(|(at, taken)| (at, count_to_f64(taken))).collect();
+        self.budgets = budgets;
+        let is_killed = self.context.hot.kill_switch();
+        if is_killed || !self.is_known {
+            self.was_killed |= is_killed;
+            return;
+        }
+        if std::mem::take(&mut self.was_killed) {
+            self.controller.pass_over();
+        }
+        self.controller.consumed(requests, &of_budgets, members);
     }
 
-    /// Takes a solution over when there is one, and has the next plan solved when it is due.
-    fn adopt_and_plan(&mut self, now: Timestamp, at: i64) {
+    /// Takes a solution over when there is one.
+    fn adopt(&mut self) {
         match self.solver.solutions.try_recv() {
             Ok((solution, took)) => {
                 self.solver.is_busy = false;
@@ -305,25 +384,50 @@ impl Turns {
             }
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
-        let has_terms = !self.terms.accounts.is_empty() || !self.terms.members.is_empty();
+    }
+
+    /// Has the next plan solved when it is due; answers how long that took. Under the kill switch, too: its
+    /// end finds prices of what is left then.
+    fn plan(&mut self, now: Timestamp, at: i64) -> Option<Duration> {
+        let has_terms = !self.accounts.is_empty() || !self.member_terms.is_empty();
         let waited = u64::try_from(at.saturating_sub(self.planned_at)).unwrap_or(0);
         // Of much traffic 0.1 % comes in no time: a solve must not follow the other without a pause.
         let is_due =
             waited >= self.settings.resolve_ms || (self.controller.is_due() && waited * 4 >= self.settings.resolve_ms);
-        let is_read = self.budgets.len() == self.terms.accounts.len();
+        let is_read = self.is_known && self.budgets.len() == self.accounts.len();
         if self.solver.is_busy || !has_terms || !is_due || !is_read {
-            return;
+            return None;
         }
         self.planned_at = at;
+        let took = Stopwatch::start();
         let budgets: Vec<u64> = self.budgets.iter().map(|account| account.spent).collect();
-        let plan = self.controller.plan(now, &Spent { budgets: &budgets, members: &self.promised });
+        let members: Vec<u64> = self.promised.iter().map(|used| used.unwrap_or(0)).collect();
+        let plan = self.controller.plan(now, &Spent { budgets: &budgets, members: &members });
+        let took = took.elapsed();
         self.solver.is_busy = self.solver.plans.try_send(plan).is_ok();
+        Some(took)
+    }
+
+    /// Says how large the sketch is and whom the guard serves, and how often guaranteed members are candidates.
+    fn figure(&mut self, now: Timestamp) {
+        let (requests, bytes) = self.controller.sketch_size();
+        self.metrics.sketch(requests, bytes);
+        self.metrics.members(self.sources.len(), self.controller.guarded());
+        if !self.is_known {
+            return;
+        }
+        let foreseen = self.controller.candidacies().filter_map(|(place, count)| {
+            let MemberSource::Guarantee(key) = self.sources.get(place)? else { return None };
+            Some((*key, (self.member_terms.get(place)?.end, count)))
+        });
+        self.context.candidacies.publish(foreseen, now);
     }
 
     fn look_at_members(&mut self, now: Timestamp) {
         let begin = {
-            let state = self.context.state.read();
-            self.members.turn(&state, &self.context.node, self.controller.forecast(), now).begin
+            let (members, node) = (&mut self.members, &self.context.node);
+            let forecast = self.controller.forecast();
+            Self::locked(&self.context, &mut self.metrics, |state| members.turn(state, node, forecast, now).begin)
         };
         let Some(writer) = self.context.writer.upgrade() else { return };
         for body in begin {
@@ -332,79 +436,31 @@ impl Turns {
             let _ = writer.submit(None, body);
         }
     }
-
-    /// Publishes prices, and what is spent as of this turn.
-    fn publish(&mut self) {
-        let prices = self.context.hot.prices();
-        let mut book = self.controller.book().clone();
-        let lag = count_to_f64(self.settings.report_lag_ms) / 1_000.0;
-        let mut stopped = [0_u64; Scene::COUNT];
-        for prices in &mut book.scenes {
-            prices.spent = 0;
-        }
-        let budgets = self.terms.constraints.budgets.iter().zip(&self.terms.accounts);
-        for ((term, key), (used, rate)) in budgets.zip(self.budgets.iter().zip(&self.rates)) {
-            let mask = 1_u64.wrapping_shl(u32::from(term.bit));
-            let own = |scene: Scene| match key.scope {
-                Scope::Scene(only) => only == scene,
-                Scope::Programme | Scope::Head | Scope::Member(_) | Scope::Cap(_) | Scope::Wallet(..) => {
-                    !has_own(&self.terms.constraints, term.bit, scene)
-                }
-            };
-            let in_flight = IN_FLIGHT_MARGIN * rate * lag;
-            let is_spent = used.spent >= term.limit;
-            let may_be_spent = count_to_f64(used.taken.max(used.spent)) + in_flight >= count_to_f64(term.limit);
-            for scene in Scene::ALL.into_iter().filter(|scene| own(*scene)) {
-                if let Some(prices) = book.scenes.get_mut(scene.index()).filter(|_| is_spent) {
-                    prices.spent |= mask;
-                }
-                if let Some(stopped) = stopped.get_mut(scene.index()).filter(|_| may_be_spent) {
-                    *stopped |= mask;
-                }
-            }
-        }
-        for (scene, mask) in Scene::ALL.into_iter().zip(stopped) {
-            prices.set_stopped(scene, mask);
-        }
-        for (slot, price) in self.controller.changed_members() {
-            // What is spent is said by whoever looks at members: it knows more caps than those that are priced.
-            let spent = prices.member(slot).spent;
-            prices.set_member(slot, &MemberPrice { spent, ..price });
-        }
-        self.metrics.published(book.epoch, self.controller.forecast().error());
-        if *prices.book().as_ref() != book {
-            prices.publish(book);
-        }
-    }
 }
 
-fn has_own(constraints: &Constraints, bit: u8, scene: Scene) -> bool {
-    constraints.budgets.iter().any(|term| term.bit == bit && term.scene == Some(scene))
-}
-
-/// Mean movement of the prices that are above 0.
-fn movement(before: &PriceBook, after: &PriceBook) -> f64 {
-    let (mut sum, mut count) = (0.0, 0.0);
-    for (before, after) in before.scenes.iter().zip(&after.scenes) {
-        for (before, after) in before.lambda.iter().zip(&after.lambda).filter(|(a, b)| **a > 0.0 || **b > 0.0) {
-            sum += f64::from((after - before).abs());
-            count += 1.0;
+/// How traffic was spread over the week, as far as reports tell; none while they tell of less than a day.
+fn shape(state: &State, now: Timestamp) -> Option<Shape> {
+    let mut weeks: Vec<(i64, Vec<u64>)> = Vec::new();
+    for (week, counts) in Scene::ALL.into_iter().flat_map(|scene| state.hour_counts(scene)) {
+        let first = week.monday().start().0.div_euclid(HOUR_MS);
+        match weeks.iter_mut().find(|(of, _)| *of == first) {
+            Some((_, sums)) => sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(*count)),
+            None => weeks.push((first, counts.to_vec())),
         }
     }
-    if count > 0.0 { sum / count } else { 0.0 }
+    learned_shape(&weeks, now.0.div_euclid(HOUR_MS))
 }
 
-/// How traffic was spread over the week, as far as reports tell: evenly where they do not.
-fn shape(state: &State) -> Shape {
-    let mut hours = Box::new([0.0; WEEK_HOURS]);
-    for scene in Scene::ALL {
-        for (_, counts) in state.hour_counts(scene) {
-            for (hour, count) in hours.iter_mut().zip(counts) {
-                *hour += count_to_f64(*count);
-            }
-        }
+/// Milliseconds since an instant.
+fn since(at: i64, before: i64) -> f64 {
+    count_to_f64(u64::try_from(at.saturating_sub(before)).unwrap_or(0))
+}
+
+/// Whether something that is done every so often is due; if so, it counts as done.
+fn is_due(last: &mut Option<i64>, at: i64, every: i64) -> bool {
+    let is_due = last.is_none_or(|last| at.saturating_sub(last) >= every);
+    if is_due {
+        *last = Some(at);
     }
-    let known = hours.iter().filter(|count| **count > 0.0).count();
-    // Of less than a day nothing can be told but that it was quiet before.
-    if known < 24 { Shape::Linear } else { Shape::HourOfWeek(hours) }
+    is_due
 }

@@ -1,65 +1,41 @@
-//! What control has to keep, read from policy and ledger: budgets of the present period, running guarantees, caps that
-//! are priced; and what was spent of each.
+//! What control has to keep of budgets, read from policy and ledger, and what was spent of each account. Guarantees and
+//! caps are read in slices ([`super::reading`]).
 
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-use crate::domain::{AccountKey, MerchantId, Scene, Scope, Timestamp, count_to_f64};
-use crate::engine::underserved::{MAX_KEPT, Underserved};
-use crate::state::{GuaranteeKey, GuaranteeRow, NodeAccounts, State};
-use crate::traffic::control::{BudgetKind, BudgetTerm, Constraints, MemberRule, MemberTerm};
-use crate::traffic::{Limit, MerchantRecord, Programme, ProgrammeKind, account_at, period_of};
+use crate::domain::{AccountKey, Scene, Scope, Timestamp, count_to_f64};
+use crate::state::{NodeAccounts, State};
+use crate::traffic::control::{BudgetKind, BudgetTerm, MemberTerm};
+use crate::traffic::{Limit, Programme, ProgrammeKind, account_at, period_of};
 
-/// Guarantees and caps that are priced at most; of more, those of the first programmes and merchants.
-const MAX_MEMBER_TERMS: usize = 200_000;
 /// A budget without an end is planned as if it ended after so many days.
 const ENDLESS_DAYS: i32 = 366;
 
-/// The constraints, and by what each goes.
-#[derive(Default)]
-pub(super) struct Terms {
-    pub(super) constraints: Constraints,
-    /// The account of each budget.
-    pub(super) accounts: Vec<AccountKey>,
-    /// What each member term goes by.
-    pub(super) members: Vec<MemberSource>,
+/// Whether control steers a programme.
+pub(super) fn is_steered(programme: &Programme, paused: u64, now: Timestamp) -> bool {
+    let kind = matches!(programme.kind, ProgrammeKind::Hard | ProgrammeKind::Support);
+    kind && !programme.is_shadow && programme.mask() & paused == 0 && !programme.window.is_over(now.day())
 }
 
-/// What a member term goes by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum MemberSource {
-    Guarantee(GuaranteeKey),
-    Cap(AccountKey),
-}
-
-/// Reads the terms, and by scene whose guarantee falls behind.
-pub(super) fn terms(state: &State, now: Timestamp) -> (Terms, [Vec<Underserved>; Scene::COUNT]) {
-    let mut terms = Terms::default();
-    let mut underserved: [Vec<Underserved>; Scene::COUNT] = std::array::from_fn(|_| Vec::new());
+/// The budgets of the present period, each with its account.
+pub(super) fn budget_terms(state: &State, now: Timestamp) -> (Vec<BudgetTerm>, Vec<AccountKey>) {
+    let (mut terms, mut accounts) = (Vec::new(), Vec::new());
     let paused = state.paused();
-    let policy = state.policy();
-    let works = |programme: &&Programme| {
-        let kind = matches!(programme.kind, ProgrammeKind::Hard | ProgrammeKind::Support);
-        kind && !programme.is_shadow && programme.mask() & paused == 0 && !programme.window.is_over(now.day())
-    };
-    for programme in policy.programmes.iter().filter(works) {
-        add_budgets(&mut terms, state, programme, now);
-        if programme.guarantee.is_some() {
-            add_guarantees(&mut terms, state, programme, now, &mut underserved);
-        }
-        if programme.cap.is_some() && programme.kind == ProgrammeKind::Hard {
-            add_caps(&mut terms, state, programme, now);
-        }
+    for programme in state.policy().programmes.iter().filter(|programme| is_steered(programme, paused, now)) {
+        add_budgets(&mut terms, &mut accounts, state, programme, now);
     }
-    for list in &mut underserved {
-        list.sort_by(|a, b| b.urgency.total_cmp(&a.urgency).then(a.merchant.cmp(&b.merchant)));
-        list.truncate(MAX_KEPT);
-    }
-    (terms, underserved)
+    (terms, accounts)
 }
 
-fn add_budgets(terms: &mut Terms, state: &State, programme: &Programme, now: Timestamp) {
+fn add_budgets(
+    terms: &mut Vec<BudgetTerm>,
+    accounts: &mut Vec<AccountKey>,
+    state: &State,
+    programme: &Programme,
+    now: Timestamp,
+) {
     let Some(budget) = &programme.budget else { return };
     let own = |scene: &Scene| budget.by_scene.get(scene.index()).copied().flatten().is_some();
     let scenes = Scene::ALL.into_iter().filter(|scene| programme.works_in(*scene));
@@ -70,14 +46,14 @@ fn add_budgets(terms: &mut Terms, state: &State, programme: &Programme, now: Tim
         let Limit::AtMost(limit) = state.limit_of(&key) else { continue };
         let (start, end) = period(programme, scope, now);
         let kind = if programme.kind == ProgrammeKind::Hard { BudgetKind::Hard } else { BudgetKind::Support };
-        terms.accounts.push(key);
+        accounts.push(key);
         let pacing = budget.pacing.clone();
-        terms.constraints.budgets.push(BudgetTerm { bit: programme.bit, kind, scene, limit, start, end, pacing });
+        terms.push(BudgetTerm { bit: programme.bit, kind, scene, limit, start, end, pacing });
     }
 }
 
 /// The present period of a scope, cut off by the programme's window.
-fn period(programme: &Programme, scope: Scope, now: Timestamp) -> (Timestamp, Timestamp) {
+pub(super) fn period(programme: &Programme, scope: Scope, now: Timestamp) -> (Timestamp, Timestamp) {
     let period = period_of(programme, scope);
     let first = period.first_day(now);
     let next = period.next(first);
@@ -88,101 +64,6 @@ fn period(programme: &Programme, scope: Scope, now: Timestamp) -> (Timestamp, Ti
     let ends = next.unwrap_or_else(|| start.plus(ENDLESS_DAYS).max(now.day().plus(ENDLESS_DAYS / 12)));
     let end = window.last.map_or(ends, |last| last.plus(1).min(ends));
     (start.start(), end.start())
-}
-
-fn scenes_of(programme: &Programme) -> u8 {
-    Scene::ALL.into_iter().filter(|s| programme.works_in(*s)).fold(0, |mask, scene| mask | scene.mask())
-}
-
-fn add_guarantees(
-    terms: &mut Terms,
-    state: &State,
-    programme: &Programme,
-    now: Timestamp,
-    underserved: &mut [Vec<Underserved>; Scene::COUNT],
-) {
-    let penalty = programme.guarantee.map_or(0.0, |guarantee| guarantee.penalty);
-    let scenes = scenes_of(programme);
-    for (key, row) in state.guarantees(programme.bit).filter(|(key, row)| key.from <= now && now < row.until) {
-        let Some(slot) = state.hot().merchant_slot(key.merchant) else { continue };
-        // Suspended while the merchant is excluded, and over for whoever is no member any more.
-        if !takes_part(&state.hot().world().table.read(slot), programme) {
-            continue;
-        }
-        if row.delivered < row.target {
-            for scene in Scene::ALL.into_iter().filter(|scene| scenes & scene.mask() != 0) {
-                if let Some(list) = underserved.get_mut(scene.index()) {
-                    list.extend(falls_behind(programme, key.merchant, (key, row), now));
-                }
-            }
-        }
-        if terms.members.len() < MAX_MEMBER_TERMS {
-            terms.members.push(MemberSource::Guarantee(*key));
-            terms.constraints.members.push(MemberTerm {
-                member: slot,
-                programme: programme.bit,
-                rule: MemberRule::AtLeast { penalty },
-                limit: row.target,
-                start: key.from,
-                end: row.until,
-                scenes,
-            });
-        }
-    }
-}
-
-/// Whether a merchant is a member and may be shown at all.
-pub(super) fn takes_part(record: &MerchantRecord, programme: &Programme) -> bool {
-    record.is_registered
-        && record.programmes & programme.mask() != 0
-        && record.penalty.iter().any(|factor| *factor > 0.0)
-}
-
-/// A guarantee that is behind an even delivery.
-fn falls_behind(
-    programme: &Programme,
-    merchant: MerchantId,
-    (key, row): (&GuaranteeKey, &GuaranteeRow),
-    now: Timestamp,
-) -> Option<Underserved> {
-    let span = |from: Timestamp, to: Timestamp| count_to_f64(u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0));
-    let left = span(now, row.until) / span(key.from, row.until).max(1.0);
-    let missing = 1.0 - count_to_f64(row.delivered) / count_to_f64(row.target.max(1));
-    let urgency = missing / left.max(1e-9);
-    (urgency > 1.0).then(|| Underserved {
-        merchant,
-        programme: programme.id.clone(),
-        target: row.target,
-        delivered: row.delivered,
-        urgency,
-        ends_at: row.until,
-    })
-}
-
-fn add_caps(terms: &mut Terms, state: &State, programme: &Programme, now: Timestamp) {
-    let scenes = scenes_of(programme);
-    for (key, _) in state.accounts_in(programme.bit) {
-        let Scope::Cap(merchant) = key.scope else { continue };
-        let is_current = account_at(programme, key.scope, now) == *key;
-        let (Some(slot), Limit::AtMost(limit)) = (state.hot().merchant_slot(merchant), state.limit_of(key)) else {
-            continue;
-        };
-        if !is_current || terms.members.len() >= MAX_MEMBER_TERMS {
-            continue;
-        }
-        let (start, end) = period(programme, key.scope, now);
-        let (member, rule) = (slot, MemberRule::AtMost);
-        terms.members.push(MemberSource::Cap(*key));
-        terms.constraints.members.push(MemberTerm {
-            member,
-            programme: programme.bit,
-            rule,
-            limit,
-            start,
-            end,
-            scenes,
-        });
-    }
 }
 
 /// What is known of one account.

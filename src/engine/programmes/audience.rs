@@ -98,8 +98,7 @@ impl Engine {
                         is_over: row.until <= now,
                         is_excluded: record.as_ref().is_some_and(|record| is_excluded(record, programme)),
                         is_held_out: record.as_ref().is_some_and(|record| record.held_out & programme.mask() != 0),
-                        // Nothing durable counts how often a merchant was a candidate.
-                        candidacies: None,
+                        candidacies: self.candidacies.of(&key),
                         is_infeasible: !row.is_feasible,
                     });
                     last = Some(key);

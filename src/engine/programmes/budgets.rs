@@ -2,7 +2,7 @@
 
 use super::Profiles;
 use crate::domain::{AccountKey, Day, Scene, Scope, Timestamp};
-use crate::state::State;
+use crate::state::{PriceGuard, State};
 use crate::traffic::{
     Budget, BudgetOverride, OpenTraffic, Pacing, Period, Plan, PriceBook, Profile, Programme, Progress,
 };
@@ -165,7 +165,8 @@ impl Reader<'_> {
     }
 }
 
-/// The prices that serve.
-fn prices(_: &State) -> Option<std::sync::Arc<PriceBook>> {
-    None
+/// The prices that serve; none before the first were published.
+fn prices(state: &State) -> Option<PriceGuard> {
+    let book = state.hot().prices().book();
+    (book.epoch > 0).then_some(book)
 }

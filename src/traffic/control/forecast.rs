@@ -120,6 +120,14 @@ impl Forecast {
         }
     }
 
+    /// Takes another shape of the week; what came stays counted, and its volume is spread over the new shape. The
+    /// corrections by hour of the day begin anew: the shape has learned of the same traffic.
+    pub(super) fn reshape(&mut self, shape: Shape) {
+        let fresh = Self::new(shape, self.level_from);
+        self.shape = fresh.shape;
+        self.hours = fresh.hours;
+    }
+
     /// Counts requests that came just now.
     pub fn count(&mut self, now: Timestamp, requests: f64) {
         let number = now.0.div_euclid(HOUR_MS);

@@ -12,7 +12,7 @@ const Z: f64 = 2.0;
 /// Requests of an hour that the mean over all hours counts as much as, where an hour knows little of its own.
 const SHRINK: f64 = 2.0;
 /// Requests before rates are believed.
-const LEAST_REQUESTS: f64 = 30.0;
+pub(super) const LEAST_REQUESTS: f64 = 30.0;
 /// Half hours of a day: finer than hours, since merchants come and go within them.
 const SLOTS: usize = 48;
 const SLOT_MS: i64 = 1_800_000;
@@ -59,6 +59,11 @@ impl Appearances {
     /// Requests since counting began.
     pub(super) fn requests(&self, requests: &Requests) -> f64 {
         self.since(requests).iter().sum()
+    }
+
+    /// Requests it appeared in.
+    pub(super) fn seen(&self) -> f64 {
+        self.by_slot.iter().copied().map(f64::from).sum()
     }
 
     pub(super) fn count(&mut self, at: Timestamp) {

@@ -116,6 +116,15 @@ impl Sketch {
         size(&self.hours)
     }
 
+    /// Bytes that its requests take; those of the traffic itself stand among the latest, too, and are counted once.
+    pub(super) fn bytes(&self) -> usize {
+        let samples = self.hours.iter().chain(&self.past).flat_map(|place| &place.kept);
+        samples.fold(0, |bytes: usize, sample| {
+            let candidates = sample.candidates.len().saturating_mul(size_of::<Candidate>());
+            bytes.saturating_add(candidates).saturating_add(size_of::<Sample>())
+        })
+    }
+
     pub(super) fn classes(&self) -> Arc<Vec<Class>> {
         Arc::clone(&self.classes)
     }
