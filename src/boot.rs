@@ -1,6 +1,7 @@
 //! Builds the server from its settings, serves until told to stop, drains.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,7 +24,9 @@ use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
 use crate::demo;
 use crate::domain::{Body, MerchantId, Outcome, Timestamp};
-use crate::engine::{ControlSettings, Engine, StartError, WriteError, WriteStatus, WriterSettings, due_day};
+use crate::engine::{
+    ControlSettings, Engine, RecordFile, StartError, WriteError, WriteStatus, WriterSettings, due_day,
+};
 use crate::policy;
 use crate::policy::MAX_BYTES;
 use crate::policy_watch::{self, Begun, Found};
@@ -51,6 +54,14 @@ pub enum BootError {
     Listen {
         /// Which address.
         address: SocketAddr,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// The file of the decision log cannot be written.
+    #[error("record {}: {cause}", path.display())]
+    Record {
+        /// Which file.
+        path: PathBuf,
         /// Why not.
         cause: std::io::Error,
     },
@@ -128,6 +139,7 @@ pub async fn serve(
     let grpc = listen(settings.listen).await?;
     let http = listen(settings.http).await?;
     let addresses = Addresses { grpc: grpc.local_addr()?, http: http.local_addr()? };
+    let record = open_record(&settings)?;
 
     let mut shutdown = Box::pin(shutdown);
     let start = async {
@@ -205,6 +217,9 @@ pub async fn serve(
         let (turn_ms, resolve_ms, report_lag_ms) = (settings.control_ms, settings.resolve_ms, settings.report_lag_ms);
         engine.start_control(ControlSettings { turn_ms, resolve_ms, report_lag_ms })?;
     }
+    if let Some(file) = record {
+        engine.start_recording(file, settings.record_share)?;
+    }
     set_health(&health, true, engine.write_status() == WriteStatus::Ok).await;
     ready(addresses);
     info!(grpc = %addresses.grpc, http = %addresses.http, start_ms, "serving");
@@ -235,6 +250,13 @@ fn metrics_handle() -> Result<PrometheusHandle, BootError> {
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, BootError> {
     TcpListener::bind(address).await.map_err(|cause| BootError::Listen { address, cause })
+}
+
+/// The file of the decision log, if there is to be one: what is wrong with it is said before anything is served.
+fn open_record(settings: &Settings) -> Result<Option<RecordFile>, BootError> {
+    let Some(path) = settings.record.clone() else { return Ok(None) };
+    let opened = RecordFile::open(&path, settings.record_max_mb.saturating_mul(1 << 20));
+    opened.map(Some).map_err(|cause| BootError::Record { path, cause })
 }
 
 async fn wait_for(mut stopped: watch::Receiver<bool>) {

@@ -64,6 +64,13 @@ pub struct Settings {
     /// Usual time between an answer of Score and the report of its exposures, in milliseconds: budgets keep as much in
     /// hand as comes meanwhile.
     pub report_lag_ms: u64,
+    /// File that a sample of decisions is appended to, as `backtest` reads it; none means that nothing is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<PathBuf>,
+    /// Share of the decisions that is recorded, above 0 to 1.
+    pub record_share: f64,
+    /// Largest size of the file of decisions, in MiB: then recording stops.
+    pub record_max_mb: u64,
     /// Id of this node in commands.
     pub node: u32,
     /// How logs look.
@@ -95,6 +102,9 @@ impl Default for Settings {
             control_ms: 50,
             resolve_ms: 3_000,
             report_lag_ms: 2_000,
+            record: None,
+            record_share: 0.01,
+            record_max_mb: 1_024,
             node: 1,
             log_format: LogFormat::default(),
             log: "info,fjall=warn,lsm_tree=warn".to_owned(),
@@ -171,6 +181,15 @@ pub struct ServeArgs {
     /// Usual time between an answer of Score and the report of its exposures, ms [default: 2000].
     #[arg(long, env = "TRUSTFLOW_REPORT_LAG_MS", value_name = "MS")]
     pub report_lag_ms: Option<u64>,
+    /// Append a sample of decisions to a file, as `trustflow backtest --requests` reads it.
+    #[arg(long, env = "TRUSTFLOW_RECORD", value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Share of the decisions that is recorded [default: 0.01].
+    #[arg(long, env = "TRUSTFLOW_RECORD_SHARE", value_name = "SHARE")]
+    pub record_share: Option<f64>,
+    /// Largest size of the file of decisions, MiB: then recording stops [default: 1024].
+    #[arg(long, env = "TRUSTFLOW_RECORD_MAX_MB", value_name = "MB")]
+    pub record_max_mb: Option<u64>,
     /// Id of this node in commands [default: 1].
     #[arg(long, env = "TRUSTFLOW_NODE", value_name = "N")]
     pub node: Option<u32>,
@@ -227,8 +246,8 @@ impl Settings {
         override_settings!(
             settings, args, data, listen, http, policy_watch_ms, demo, insecure, clock_rate, worker_threads, max_targets, max_wait_ms,
             max_request_bytes, max_concurrent_streams, drain_ms, log_retain, close_days, control_ms, resolve_ms,
-            report_lag_ms, node, log_format, log ;
-            optional: policy, now
+            report_lag_ms, record_share, record_max_mb, node, log_format, log ;
+            optional: policy, now, record
         );
         if settings.demo && settings.data == Self::default().data {
             settings.data = PathBuf::from("data/demo");
@@ -248,6 +267,10 @@ impl Settings {
             Some("max_targets must be 1 to 10000".to_owned())
         } else if !(0.0..=1e6).contains(&self.clock_rate) {
             Some("clock_rate must be 0 to 1000000".to_owned())
+        } else if !(self.record_share > 0.0 && self.record_share <= 1.0) {
+            Some("record_share must be above 0, and 1 at most".to_owned())
+        } else if self.record_max_mb == 0 {
+            Some("record_max_mb must be at least 1".to_owned())
         } else if self.max_concurrent_streams == 0 {
             Some("max_concurrent_streams must be at least 1".to_owned())
         } else if !self.listen.ip().is_loopback() && !self.insecure {
@@ -289,6 +312,16 @@ mod tests {
         assert!(error.contains("--insecure"), "{error}");
         let args = ServeArgs { insecure: Some(true), ..args };
         assert!(Settings::load(&args).is_ok());
+    }
+
+    #[test]
+    fn a_share_is_above_0_and_1_at_most() {
+        for (share, is_good) in
+            [(0.0, false), (-0.1, false), (f64::NAN, false), (1.1, false), (1.0, true), (1e-6, true)]
+        {
+            let args = ServeArgs { record_share: Some(share), ..ServeArgs::default() };
+            assert_eq!(Settings::load(&args).is_ok(), is_good, "{share}");
+        }
     }
 
     #[test]

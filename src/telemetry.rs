@@ -242,6 +242,41 @@ impl ControlMetrics {
     }
 }
 
+/// Metrics of the decision log.
+#[derive(Clone)]
+pub struct RecordMetrics {
+    recorded: Counter,
+    dropped: Counter,
+    active: Gauge,
+}
+
+impl Default for RecordMetrics {
+    fn default() -> Self {
+        Self {
+            recorded: counter!("trustflow_recorded_total"),
+            dropped: counter!("trustflow_record_dropped_total"),
+            active: gauge!("trustflow_record_active"),
+        }
+    }
+}
+
+impl RecordMetrics {
+    /// Counts a decision that was written.
+    pub fn recorded(&self) {
+        self.recorded.increment(1);
+    }
+
+    /// Counts a decision that found no room.
+    pub fn dropped(&self) {
+        self.dropped.increment(1);
+    }
+
+    /// Says whether decisions are recorded.
+    pub fn is_active(&self, is_active: bool) {
+        self.active.set(f64::from(u8::from(is_active)));
+    }
+}
+
 /// Metrics of reports of exposures.
 pub struct ExposureMetrics {
     reports: Counter,

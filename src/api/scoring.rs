@@ -37,7 +37,7 @@ impl ScoringService for ScoringApi {
         let request = request.into_inner();
         let query = wire::score_query(&request, self.limits)?;
         self.waiter.wait(request.min_revision, deadline).await?;
-        let columns = self.engine.score(&query);
+        let columns = self.engine.score_named(&query, &request.request_id);
         self.metrics.scored(query.target_ids.len(), columns.unknown);
         Ok(Response::new(wire::score_response(columns)))
     }
@@ -47,7 +47,7 @@ impl ScoringService for ScoringApi {
         let request = request.into_inner();
         let query = wire::allocate_query(&request, self.limits)?;
         self.waiter.wait(request.min_revision, deadline).await?;
-        let slate = self.engine.allocate(&query);
+        let slate = self.engine.allocate_named(&query, &request.request_id);
         self.allocated.allocated(query.target_ids.len(), slate.unknown, query.slots, slate.counts());
         Ok(Response::new(wire::allocate_response(slate)))
     }

@@ -2,7 +2,7 @@
 //! to leases that this node holds.
 
 use super::Engine;
-use super::samples::Sampler;
+use super::decisions::{Answer, Decided, Witness};
 use super::score::{Located, member_price, scene_prices, to_f32};
 use crate::domain::{AccountKey, ReservationId, Scene, Scope, TargetKind, Timestamp};
 use crate::policy::Policy;
@@ -97,12 +97,12 @@ impl Field {
         located: &Located,
         query: &AllocateQuery,
         kill_switch: bool,
-        mut sampler: Option<&mut Sampler>,
+        mut witness: Option<&mut Witness>,
     ) -> Self {
         let count = query.target_ids.len();
         let world = &located.world;
         let rules = world.rules(query.scene, kill_switch);
-        let planned = sampler.as_ref().map(|_| world.planned_rules(query.scene));
+        let planned = witness.as_ref().map(|_| world.planned_rules(query.scene));
         let mut field = Self {
             offers: Vec::with_capacity(count),
             members: Vec::with_capacity(count),
@@ -115,8 +115,8 @@ impl Field {
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
             let lines = lines(&rules, slot, &row, class);
-            if let (Some(sampler), Some(planned)) = (&mut sampler, &planned) {
-                sampler.add(planned, slot, (&row, class), *base_score);
+            if let (Some(witness), Some(planned)) = (&mut witness, &planned) {
+                witness.add(&lines, (planned, &row, class), slot, *base_score);
             }
             field.members.push(member_price(hot, &rules, &lines, slot, 0));
             field.hard.push(lines.hard);
@@ -139,15 +139,18 @@ fn allocate_with(
     node: &NodeAccounts,
     now: Timestamp,
     query: &AllocateQuery,
-    sampler: Option<&mut Sampler>,
+    mut witness: Option<&mut Witness>,
 ) -> Slate {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
     let located = Located::of(hot, query.kind, query.target_ids, query.merchant_ids);
     let policy = &located.world.policy;
     let kill_switch = hot.kill_switch();
-    let field = Field::of(hot, &located, query, kill_switch, sampler);
+    let field = Field::of(hot, &located, query, kill_switch, witness.as_deref_mut());
     let book = hot.prices().book();
+    if let Some(witness) = witness {
+        witness.priced(book.epoch);
+    }
     let (prices, mean) = scene_prices(&book, query.scene, query.kind);
     let asked = SlateQuery {
         offers: &field.offers,
@@ -268,13 +271,36 @@ impl Engine {
     /// Fills the slots of one request. Never waits.
     #[must_use]
     pub fn allocate(&self, query: &AllocateQuery) -> Slate {
+        self.allocate_named(query, "")
+    }
+
+    /// Fills the slots of a request that has a name in the decision log. Never waits.
+    #[must_use]
+    pub fn allocate_named(&self, query: &AllocateQuery, request_id: &str) -> Slate {
         let now = self.clock.now();
-        if !self.samples.counts(query.scene) {
+        let is_sampled = self.samples.counts(query.scene);
+        let recorder = self.recorder.get().filter(|recorder| recorder.draws());
+        let Some(mut witness) = Witness::new(query.target_ids.len(), is_sampled, recorder.is_some()) else {
             return allocate(self.hot(), &self.node, now, query);
+        };
+        let slate = allocate_with(self.hot(), &self.node, now, query, Some(&mut witness));
+        if let Some(sampler) = witness.sampler {
+            sampler.finish(&self.samples, query.scene, query.kind, now, query.slots);
         }
-        let mut sampler = Sampler::new(query.target_ids.len());
-        let slate = allocate_with(self.hot(), &self.node, now, query, Some(&mut sampler));
-        sampler.finish(&self.samples, query.scene, query.kind, now, query.slots);
+        if let (Some(recorder), Some(draft)) = (recorder, witness.draft) {
+            let decided = Decided {
+                at: now,
+                request_id,
+                scene: query.scene,
+                kind: query.kind,
+                policy_version: slate.policy_version,
+                revision: slate.revision,
+                items: query.target_ids,
+                bases: query.base_scores,
+                answer: Answer::Slate { slots: query.slots, shown: slate.slots.clone() },
+            };
+            recorder.hand_over(draft.finish(self.hot(), decided));
+        }
         slate
     }
 }

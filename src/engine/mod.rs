@@ -4,6 +4,7 @@ mod allocate;
 mod backtest;
 mod candidacies;
 mod control;
+mod decisions;
 mod error;
 mod explain;
 mod group;
@@ -24,7 +25,7 @@ mod validate;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -40,6 +41,7 @@ use crate::trust::DayRange;
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
 pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
 pub use control::ControlSettings;
+pub use decisions::RecordFile;
 pub use error::{ReadError, WriteError};
 pub use explain::{ExplainQuery, ExplainedBudget, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
@@ -68,6 +70,7 @@ pub use writer::{WriteStatus, WriterSettings, due_day};
 
 use candidacies::Candidacies;
 use control::{Control, ControlContext};
+use decisions::Recorder;
 use leases::WriterLog;
 use samples::Samples;
 use underserved::UnderservedLists;
@@ -89,6 +92,8 @@ pub struct Engine {
     candidacies: Arc<Candidacies>,
     samples: Arc<Samples>,
     control: Mutex<Option<Control>>,
+    /// Empty when decisions are not recorded: all that requests look at then.
+    recorder: OnceLock<Recorder>,
 }
 
 /// A write that was handed over.
@@ -184,6 +189,7 @@ impl Engine {
             candidacies: Arc::default(),
             samples: Arc::default(),
             control: Mutex::new(None),
+            recorder: OnceLock::new(),
         })
     }
 
@@ -205,6 +211,21 @@ impl Engine {
         let started = Control::start(context, settings)?;
         if let Some(before) = self.control.lock().replace(started) {
             before.shut_down();
+        }
+        Ok(())
+    }
+
+    /// Starts the decision log: from now on a share of the decisions of Score and Allocate is appended to a file. Once
+    /// for an engine: a second file is not written.
+    ///
+    /// # Errors
+    /// When its thread cannot be started.
+    pub fn start_recording(&self, file: RecordFile, share: f64) -> std::io::Result<()> {
+        if self.recorder.get().is_none() {
+            let recorder = Recorder::start(file, share)?;
+            if let Err(second) = self.recorder.set(recorder) {
+                second.shut_down();
+            }
         }
         Ok(())
     }
@@ -381,9 +402,12 @@ impl Engine {
         self.store.state_hash()
     }
 
-    /// Stops control, gives leases back, stops the writer after what was submitted, and waits for it; later writes are
-    /// refused.
+    /// Stops control, ends the decision log, gives leases back, stops the writer after what was submitted, and waits
+    /// for it; later writes are refused.
     pub fn shut_down(&self) {
+        if let Some(recorder) = self.recorder.get() {
+            recorder.shut_down();
+        }
         if let Some(control) = self.control.lock().take() {
             control.shut_down();
         }

@@ -1,7 +1,7 @@
 //! Score: two rounds of lookups, then arithmetic. Memory only.
 
 use super::Engine;
-use super::samples::Sampler;
+use super::decisions::{Answer, Decided, Witness};
 use crate::domain::{Scene, TargetKind};
 use crate::state::{Hot, World, WorldGuard as Guard};
 use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, SceneRules, lines};
@@ -62,13 +62,38 @@ impl Engine {
     /// Scores targets. Never waits: no lock is held longer than one lookup.
     #[must_use]
     pub fn score(&self, query: &ScoreQuery) -> ScoreColumns {
-        let is_sampled = self.samples.counts(query.scene) && !query.base_scores.is_empty();
-        if !is_sampled {
+        self.score_named(query, "")
+    }
+
+    /// Scores targets for a request that has a name in the decision log. Never waits, as [`Engine::score`].
+    #[must_use]
+    pub fn score_named(&self, query: &ScoreQuery, request_id: &str) -> ScoreColumns {
+        let has_bases = !query.base_scores.is_empty();
+        let is_sampled = self.samples.counts(query.scene) && has_bases;
+        let recorder = self.recorder.get().filter(|recorder| has_bases && recorder.draws());
+        let Some(mut witness) = Witness::new(query.target_ids.len(), is_sampled, recorder.is_some()) else {
             return score(self.hot(), query);
+        };
+        let columns = score_with(self.hot(), query, Some(&mut witness));
+        let now = self.clock.now();
+        if let Some(sampler) = witness.sampler {
+            sampler.finish(&self.samples, query.scene, query.kind, now, 0);
         }
-        let mut sampler = Sampler::new(query.target_ids.len());
-        let columns = score_with(self.hot(), query, Some(&mut sampler));
-        sampler.finish(&self.samples, query.scene, query.kind, self.clock.now(), 0);
+        if let (Some(recorder), Some(draft)) = (recorder, witness.draft) {
+            let (scores, programmes) = (columns.adjusted_scores.clone(), columns.programmes.clone());
+            let decided = Decided {
+                at: now,
+                request_id,
+                scene: query.scene,
+                kind: query.kind,
+                policy_version: columns.policy_version,
+                revision: columns.revision,
+                items: query.target_ids,
+                bases: query.base_scores,
+                answer: Answer::Adjusted { scores, programmes },
+            };
+            recorder.hand_over(draft.finish(self.hot(), decided));
+        }
         columns
     }
 }
@@ -79,7 +104,7 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
     score_with(hot, query, None)
 }
 
-fn score_with(hot: &Hot, query: &ScoreQuery, sampler: Option<&mut Sampler>) -> ScoreColumns {
+fn score_with(hot: &Hot, query: &ScoreQuery, witness: Option<&mut Witness>) -> ScoreColumns {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
     let Located { world, items: located } = Located::of(hot, query.kind, query.target_ids, query.merchant_ids);
@@ -94,7 +119,7 @@ fn score_with(hot: &Hot, query: &ScoreQuery, sampler: Option<&mut Sampler>) -> S
         labels: vec![0; count],
         ..ScoreColumns::default()
     };
-    columns.weigh(hot, &world, query, &located, sampler);
+    columns.weigh(hot, &world, query, &located, witness);
     columns.extras(&world, query, &located);
     columns
 }
@@ -153,13 +178,16 @@ impl ScoreColumns {
         world: &World,
         query: &ScoreQuery,
         located: &[ItemRecord],
-        mut sampler: Option<&mut Sampler>,
+        mut witness: Option<&mut Witness>,
     ) {
         let rules = world.rules(query.scene, hot.kill_switch());
         let book = hot.prices().book();
         let (prices, mean) = scene_prices(&book, query.scene, query.kind);
+        if let Some(witness) = &mut witness {
+            witness.priced(book.epoch);
+        }
         let stopped = hot.prices().stopped(query.scene);
-        let planned = sampler.as_ref().map(|_| world.planned_rules(query.scene));
+        let planned = witness.as_ref().map(|_| world.planned_rules(query.scene));
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
         let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
         let rows = (self.trust_scores.iter_mut().zip(&mut self.boost_weights))
@@ -178,8 +206,8 @@ impl ScoreColumns {
             *labels = weight.labels;
             self.unknown += usize::from(!row.is_registered);
             if let (Some(adjusted), Some(base)) = (adjusted.get_mut(at), base_scores.get(at)) {
-                if let (Some(sampler), Some(planned)) = (&mut sampler, &planned) {
-                    sampler.add(planned, item.merchant_slot, (&row, class), *base);
+                if let (Some(witness), Some(planned)) = (&mut witness, &planned) {
+                    witness.add(&lines, (planned, &row, class), item.merchant_slot, *base);
                 }
                 let bid = lines.adjusted(prices, &member, mean, *base);
                 *adjusted = to_f32(bid.score);
