@@ -29,8 +29,10 @@ use judge::judge;
 /// Random instances that the program is run on.
 const INSTANCES: u64 = 12;
 /// Mean share of the optimum that it must reach on them. With so few requests there is little to learn from before
-/// most of the budget is spent, so that this is far below what real streams allow.
-const MEAN_SHARE: f64 = 0.85;
+/// most of the budget is spent, so that this is below what real streams allow. Measured: 0.968.
+const MEAN_SHARE: f64 = 0.94;
+/// Instances that are run a second time: the same seed must write the same log.
+const REPEATED: u64 = 3;
 
 /// How large an instance is.
 struct Size {
@@ -224,11 +226,10 @@ fn the_program_keeps_every_limit_and_comes_close_to_the_optimum() {
         let size = Size { requests: 30 + dice.below(91), candidates: 6, merchants: 4 + dice.below(5), slots: 2 };
         let instance = draw(100 + seed, &size);
         let log = backtest(&instance, folder.path(), &format!("first_{seed}"));
-        assert_eq!(
-            log,
-            backtest(&instance, folder.path(), &format!("second_{seed}")),
-            "seed {seed}: not the same again"
-        );
+        if seed < REPEATED {
+            let again = backtest(&instance, folder.path(), &format!("second_{seed}"));
+            assert_eq!(log, again, "seed {seed}: not the same again");
+        }
         let verdict = judge(&instance, &log);
         assert!(verdict.errors.is_empty(), "seed {seed}: {:?}", verdict.errors);
         assert_eq!((verdict.overspend, verdict.cap_excess), (0, 0), "seed {seed}");

@@ -6,14 +6,15 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-const BUDGET: usize = 120;
-const BOOSTED: usize = 60;
-const NEED: usize = 40;
+const REQUESTS: u32 = 300;
+const BUDGET: usize = 60;
+const BOOSTED: usize = 30;
+const NEED: usize = 20;
 
-/// 600 requests of four merchants: 0 and 1 in a hard programme, 1 and 2 in a support programme, 3 guaranteed.
+/// Requests of four merchants: 0 and 1 in a hard programme, 1 and 2 in a support programme, 3 guaranteed.
 fn stream(folder: &TempDir) -> (PathBuf, PathBuf) {
     let line = |t: u32| {
-        let time = f64::from(t) / 600.0;
+        let time = f64::from(t) / f64::from(REQUESTS);
         let tilt = f64::from(t * 7 % 11) / 10.0;
         let scores = format!("[{}, {}, 1.0, {}]", 1.0 + tilt, 1.5, 0.2 + tilt / 4.0);
         format!(
@@ -22,7 +23,7 @@ fn stream(folder: &TempDir) -> (PathBuf, PathBuf) {
         )
     };
     let requests = folder.path().join("requests.jsonl");
-    fs::write(&requests, (0..600).map(line).collect::<Vec<_>>().join("\n")).expect("written");
+    fs::write(&requests, (0..REQUESTS).map(line).collect::<Vec<_>>().join("\n")).expect("written");
     let constraints = folder.path().join("constraints.json");
     let text = format!(
         r#"{{"K": 2, "programmes": [
@@ -61,7 +62,7 @@ fn slates_keep_every_bound_and_one_seed_gives_one_log() {
         assert!(taken(&|row| row[1] < 2) <= BUDGET);
         assert!(taken(&|row| row[1] == 2) <= 500, "a cap");
         assert!((BOOSTED - 5..=BOOSTED).contains(&taken(&|row| row[2] == 1)), "{}", taken(&|row| row[2] == 1));
-        assert!(taken(&|row| row[2] == 1 && !(120..480).contains(&row[0])) == 0, "outside of its window");
+        assert!(taken(&|row| row[2] == 1 && !(60..240).contains(&row[0])) == 0, "outside of its window");
         assert!(taken(&|row| row[1] == 3) >= NEED, "a promise");
         assert!(rows.windows(2).all(|two| (two[0][0], two[0][1]) != (two[1][0], two[1][1]) && two[0][0] <= two[1][0]));
         assert!(rows.windows(3).all(|three| three[0][0] != three[2][0]), "two slots a request");

@@ -13,6 +13,11 @@ const TILTS: [f64; 4] = [1.0, 1.0, 1.08, 1.2];
 /// The end of a window that lasts to the end: times are below 1, this is above all of them.
 const END: f64 = 1.000_000_1;
 
+/// Share of what the best values spend below which a hard budget binds, and how it is brought there.
+const BINDS_BELOW: f64 = 0.9;
+const HELD_BACK: f64 = 0.85;
+const MOST_ROUNDS: usize = 8;
+
 /// Draws a set for a stream. `shipped` gives the slots, the merchants and the order of the penalty.
 pub(crate) fn draw(shipped: &Constraints, requests: &[Request], dice: &mut Dice) -> Constraints {
     let merchants = shipped.merchants();
@@ -38,14 +43,24 @@ pub(crate) fn draw(shipped: &Constraints, requests: &[Request], dice: &mut Dice)
     let mut plain = drawn.clone();
     plain.programmes.clear();
     let plain = Instance::new(plain, retilted(requests, &drawn.merchant_tilt));
-    let (greedy, _) = exposures(&plain, &vec![1.0; merchants], &drawn.programmes);
+    let (greedy, greedy_spent) = exposures(&plain, &vec![1.0; merchants], &drawn.programmes);
 
     let capped = capped(&greedy, dice);
     let count = merchants * (20 + dice.below(41)) / 100;
     let guaranteed: Vec<usize> =
         dice.some(count, merchants).into_iter().filter(|merchant| !capped.contains(merchant)).collect();
-    let factors = factors(&drawn, &capped, &guaranteed, dice);
-    let (shown, spent) = exposures(&plain, &factors, &drawn.programmes);
+    let mut factors = factors(&drawn, &capped, &guaranteed, dice);
+    let (mut shown, mut spent) = exposures(&plain, &factors, &drawn.programmes);
+    // A hard budget that the best values would keep by themselves asks nothing: its members are held back until it binds.
+    for _ in 0..MOST_ROUNDS {
+        let is_loose = |one: &&Programme| one.kind == Kind::Hard && spent[one.id] > BINDS_BELOW * greedy_spent[one.id];
+        let loose: Vec<&Programme> = drawn.programmes.iter().filter(is_loose).collect();
+        if loose.is_empty() {
+            break;
+        }
+        loose.iter().flat_map(|one| &one.members).for_each(|member| factors[*member] *= HELD_BACK);
+        (shown, spent) = exposures(&plain, &factors, &drawn.programmes);
+    }
 
     for programme in &mut drawn.programmes {
         let share = if programme.kind == Kind::Hard { dice.between(1.0, 1.05) } else { dice.between(0.15, 0.9) };

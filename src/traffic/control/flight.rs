@@ -113,8 +113,8 @@ impl Controller {
         let (now, lag) = (self.now, self.lag);
         let mut by_bit = [0.0_f64; BITS];
         for (member, bits) in &taken {
-            for (bit, sum) in by_bit.iter_mut().enumerate() {
-                *sum += if bits >> bit & 1 == 1 { stands_for } else { 0.0 };
+            for (bit, sum) in (0_u32..).zip(&mut by_bit) {
+                *sum += if bits.wrapping_shr(bit) & 1 == 1 { stands_for } else { 0.0 };
             }
             for place in self.terms_of.get(member).map_or(&[][..], |places| places) {
                 let Some(member) = self.members.get_mut(*place) else { continue };
