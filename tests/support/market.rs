@@ -60,7 +60,7 @@ pub fn policy() -> PolicyText {
             ),
         ),
     ];
-    let later = programme("hard", "later", "", &format!("window = {{ first_day = \"2023-03-02\" }}\n{}", day(2)));
+    let later = programme("hard", "later", "", &format!("first_day = \"2023-03-02\"\n{}", day(2)));
     text.files.push(("programmes/later.toml".to_owned(), later));
     for (name, file) in files {
         text.files.push((format!("programmes/{name}.toml"), file));
