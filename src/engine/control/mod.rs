@@ -8,12 +8,14 @@
 mod members;
 mod terms;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock};
 use tracing::error;
 
@@ -21,10 +23,10 @@ use super::samples::Samples;
 use super::underserved::UnderservedLists;
 use super::writer::WriterHandle;
 use crate::clock::{Clock, Stopwatch};
-use crate::domain::{Scene, Scope, Timestamp, count_to_f64};
+use crate::domain::{AccountKey, Scene, Scope, Timestamp, count_to_f64};
 use crate::state::{Hot, NodeAccounts, State, yield_to_requests};
 use crate::telemetry::ControlMetrics;
-use crate::traffic::control::{Constraints, Controller, Forecast, Observed, Plan, Settings, Shape, Solution, Spent};
+use crate::traffic::control::{Constraints, Controller, Forecast, MemberTerm, Observed, Plan, Settings, Shape, Solution, Spent};
 use crate::traffic::{MemberPrice, PriceBook};
 
 use members::Members;
@@ -242,13 +244,23 @@ impl Turns {
         if !is_new && found.members == self.terms.members {
             return;
         }
-        self.terms = found;
+        let before = std::mem::replace(&mut self.terms, found);
         self.controller.set_constraints(self.terms.constraints.clone());
         self.awaited.keep(&self.terms.constraints.members);
-        // Begun anew: what was spent before is no consumption of now.
-        self.budgets.clear();
-        self.promised.clear();
-        self.rates = vec![0.0; self.terms.accounts.len()];
+        // What was spent of those that stayed is known; what was spent of new ones before now is no consumption of now.
+        let known = (before.accounts.iter().copied(), self.budgets.iter().copied().zip(self.rates.iter().copied()));
+        let kept = keep(known, &self.terms.accounts);
+        let promised = keep((before.members.iter().copied(), self.promised.iter().copied()), &self.terms.members);
+        let state = self.context.state.read();
+        let fresh = |key: &AccountKey| (account_use(&state, &self.context.node, key), 0.0);
+        let accounts = self.terms.accounts.iter().zip(kept);
+        (self.budgets, self.rates) = accounts.map(|(key, known)| known.unwrap_or_else(|| fresh(key))).unzip();
+        let terms = self.terms.members.iter().zip(&self.terms.constraints.members).zip(promised);
+        self.promised = terms
+            .map(|((source, term), known)| {
+                known.unwrap_or_else(|| promised_use(&mut self.awaited, &self.context, &state, (source, term), 0.0))
+            })
+            .collect();
     }
 
     /// Lets prices follow what was taken since the last turn.
@@ -259,15 +271,8 @@ impl Turns {
             let node = &context.node;
             let budgets: Vec<AccountUse> = terms.accounts.iter().map(|key| account_use(&state, node, key)).collect();
             let members = terms.members.iter().zip(&terms.constraints.members);
-            let promised: Vec<u64> = members
-                .map(|(source, term)| match source {
-                    MemberSource::Cap(key) => account_use(&state, node, key).spent,
-                    MemberSource::Guarantee(key) => {
-                        let delivered = state.guarantee(key).map_or(0, |row| row.delivered);
-                        awaited.update(term, context.hot.prices().granted(term.member), delivered, passed)
-                    }
-                })
-                .collect();
+            let promised: Vec<u64> =
+                members.map(|member| promised_use(awaited, context, &state, member, passed)).collect();
             (budgets, promised)
         };
         let share = (passed / RATE_MS).min(1.0);
@@ -380,6 +385,32 @@ impl Turns {
     }
 }
 
+/// What was known by key, in the order of other keys.
+fn keep<K: std::hash::Hash + Eq + Copy, V: Copy>(
+    known: (impl Iterator<Item = K>, impl Iterator<Item = V>),
+    keys: &[K],
+) -> Vec<Option<V>> {
+    let known: HashMap<K, V, FixedState> = known.0.zip(known.1).collect();
+    keys.iter().map(|key| known.get(key).copied()).collect()
+}
+
+/// What a member term has been given, `passed` milliseconds after it was last looked at.
+fn promised_use(
+    awaited: &mut Awaited,
+    context: &ControlContext,
+    state: &State,
+    (source, term): (&MemberSource, &MemberTerm),
+    passed: f64,
+) -> u64 {
+    match source {
+        MemberSource::Cap(key) => account_use(state, &context.node, key).spent,
+        MemberSource::Guarantee(key) => {
+            let delivered = state.guarantee(key).map_or(0, |row| row.delivered);
+            awaited.update(term, context.hot.prices().granted(term.member), delivered, passed)
+        }
+    }
+}
+
 fn has_own(constraints: &Constraints, bit: u8, scene: Scene) -> bool {
     constraints.budgets.iter().any(|term| term.bit == bit && term.scene == Some(scene))
 }
@@ -409,4 +440,15 @@ fn shape(state: &State) -> Shape {
     let known = hours.iter().filter(|count| **count > 0.0).count();
     // Of less than a day nothing can be told but that it was quiet before.
     if known < 24 { Shape::Linear } else { Shape::HourOfWeek(hours) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keep;
+
+    #[test]
+    fn what_was_known_is_kept_by_key_whatever_comes_in_front() {
+        let known = keep(([7, 8, 9].into_iter(), [70, 80, 90].into_iter()), &[5, 9, 7]);
+        assert_eq!(known, [None, Some(90), Some(70)]);
+    }
 }

@@ -27,7 +27,7 @@ pub(super) struct Terms {
 }
 
 /// What a member term goes by.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum MemberSource {
     Guarantee(GuaranteeKey),
     Cap(AccountKey),
