@@ -176,24 +176,22 @@ impl Controller {
     pub fn set_constraints(&mut self, constraints: Constraints) {
         self.version = self.version.wrapping_add(1);
         self.next_solve_at = 0.0;
-        let key = |term: &BudgetTerm| (term.bit, term.kind, term.scene);
         let mut old: HashMap<_, _, FixedState> =
-            self.budgets.drain(..).map(|(term, priced)| (key(&term), priced)).collect();
+            self.budgets.drain(..).map(|(term, priced)| (term.key(), priced)).collect();
         let budgets = constraints.budgets.into_iter();
         self.budgets =
-            budgets.map(|term| (old.remove(&key(&term)).unwrap_or_default(), term)).map(|(p, t)| (t, p)).collect();
+            budgets.map(|term| (old.remove(&term.key()).unwrap_or_default(), term)).map(|(p, t)| (t, p)).collect();
         for (_, priced) in &mut self.budgets {
             priced.ceiling = [f64::MAX; 2];
         }
-        let key = |term: &MemberTerm| (term.member, term.programme, term.is_guarantee());
         let mut old: HashMap<_, _, FixedState> =
-            self.members.drain(..).map(|member| (key(&member.term), member)).collect();
+            self.members.drain(..).map(|member| (member.term.key(), member)).collect();
         self.changed.extend(self.terms_of.keys());
         self.terms_of.clear();
         for (place, term) in constraints.members.into_iter().enumerate() {
             self.terms_of.entry(term.member).or_default().push(place);
             self.changed.insert(term.member);
-            let mut member = old.remove(&key(&term)).unwrap_or_else(|| Member {
+            let mut member = old.remove(&term.key()).unwrap_or_else(|| Member {
                 term,
                 priced: Priced { settled_at: self.forecast.seen(), ..Priced::default() },
                 appearances: Appearances::new(&self.requests),
@@ -326,24 +324,40 @@ impl Controller {
         self.solves
     }
 
-    /// Takes solved prices over. Those of constraints that were replaced meanwhile are left alone.
+    /// Takes solved prices over. Constraints may have been replaced meanwhile: those that stayed have theirs, for terms
+    /// that come and go all the time must not keep all others from ever being priced.
     pub fn adopt(&mut self, solution: &Solution) {
-        if solution.version != self.version {
-            return;
-        }
-        self.solves = self.solves.wrapping_add(1);
         let number = self.forecast.seen();
-        for ((_, priced), price) in self.budgets.iter_mut().zip(&solution.prices) {
-            priced.price = *price;
-        }
-        for (member, row) in self.members.iter_mut().zip(&solution.term_rows) {
-            if let Some(price) = row.and_then(|row| solution.prices.get(row)) {
-                member.priced.price = *price;
+        let mut is_of_use = false;
+        if solution.version == self.version {
+            is_of_use = true;
+            for ((_, priced), price) in self.budgets.iter_mut().zip(&solution.prices) {
+                priced.price = *price;
             }
-            member.priced.settled_at = number;
-            self.changed.insert(member.term.member);
+            for (member, row) in self.members.iter_mut().zip(&solution.term_rows) {
+                self.changed.insert(member.take_over(solution, *row, number));
+            }
+        } else {
+            let solved: HashMap<_, _, FixedState> = solution.keys.budgets.iter().zip(&solution.prices).collect();
+            for (term, priced) in &mut self.budgets {
+                if let Some(price) = solved.get(&term.key()) {
+                    priced.price = **price;
+                    is_of_use = true;
+                }
+            }
+            let solved: HashMap<_, _, FixedState> = solution.keys.members.iter().zip(&solution.term_rows).collect();
+            for member in &mut self.members {
+                if let Some(row) = solved.get(&member.term.key()) {
+                    self.changed.insert(member.take_over(solution, **row, number));
+                    is_of_use = true;
+                }
+            }
         }
-        self.write_book();
+        // Of a solution without any of the present terms nothing was learnt.
+        if is_of_use {
+            self.solves = self.solves.wrapping_add(1);
+            self.write_book();
+        }
     }
 
     /// Prices of budgets as they are now.
@@ -408,6 +422,17 @@ impl Controller {
                 }
             }
         }
+    }
+}
+
+impl Member {
+    /// Takes over what was solved in a row, if it has one; answers whose price that is.
+    fn take_over(&mut self, solution: &Solution, row: Option<usize>, number: f64) -> u32 {
+        if let Some(price) = row.and_then(|row| solution.prices.get(row)) {
+            self.priced.price = *price;
+        }
+        self.priced.settled_at = number;
+        self.term.member
     }
 }
 

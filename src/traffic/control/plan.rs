@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::guard::{Ahead, is_urgent, planned_end, spare_share};
-use super::solve::{Effort, FIRST, MemberRows, Pair, Plan, Row, RowState, WARM};
+use super::solve::{Effort, FIRST, Keys, MemberRows, Pair, Plan, Row, RowState, WARM};
 use super::terms::{ALL_SCENES, MemberRule, Spent, planned_share, span_ms};
 use super::{BudgetKind, Controller, Forecast, Member, MemberTerm, Outlook, Priced, SOLVE_EVERY};
 use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64};
@@ -71,6 +71,10 @@ impl Controller {
         }
         Plan {
             version: self.version,
+            keys: Keys {
+                budgets: self.budgets.iter().map(|(term, _)| term.key()).collect(),
+                members: self.members.iter().map(|member| member.term.key()).collect(),
+            },
             pairs,
             classes: self.sketch.classes(),
             rows,

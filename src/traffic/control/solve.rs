@@ -11,7 +11,7 @@ use crate::traffic::price::BITS;
 
 use super::random::Random;
 use super::sketch::{Class, Sample};
-use super::terms::ALL_SCENES;
+use super::terms::{ALL_SCENES, BudgetKey, MemberKey};
 
 /// Additive prices, in units of the mean base score.
 pub(super) const ADDITIVE: usize = 0;
@@ -71,6 +71,7 @@ pub(super) struct Pair {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(super) version: u64,
+    pub(super) keys: Keys,
     pub(super) pairs: Vec<Pair>,
     pub(super) classes: Arc<Vec<Class>>,
     pub(super) rows: Vec<Row>,
@@ -86,6 +87,15 @@ pub struct Plan {
     pub(super) random: Random,
 }
 
+/// What the prices of a plan are of, for constraints that have changed until it is solved.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    /// By row, which are the first.
+    pub(super) budgets: Vec<BudgetKey>,
+    /// By member term.
+    pub(super) members: Vec<MemberKey>,
+}
+
 /// Rows by member, for the members of the pairs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemberRows {
@@ -98,6 +108,7 @@ pub(super) struct MemberRows {
 #[derive(Clone, Debug)]
 pub struct Solution {
     pub(super) version: u64,
+    pub(super) keys: Keys,
     /// By row.
     pub(super) prices: Vec<[f64; 2]>,
     pub(super) term_rows: Vec<Option<usize>>,
@@ -119,6 +130,7 @@ impl Plan {
         }
         Solution {
             version: self.version,
+            keys: self.keys,
             prices: self.rows.iter().map(|row| row.price).collect(),
             term_rows: self.term_rows,
         }

@@ -65,7 +65,22 @@ pub struct MemberTerm {
     pub scenes: u8,
 }
 
+/// What names a budget while constraints change around it: its bit, what it counts, its scene.
+pub(super) type BudgetKey = (u8, BudgetKind, Option<Scene>);
+/// What names a member term while constraints change around it: the member, the programme, whether it is a guarantee.
+pub(super) type MemberKey = (u32, u8, bool);
+
+impl BudgetTerm {
+    pub(super) const fn key(&self) -> BudgetKey {
+        (self.bit, self.kind, self.scene)
+    }
+}
+
 impl MemberTerm {
+    pub(super) const fn key(&self) -> MemberKey {
+        (self.member, self.programme, self.is_guarantee())
+    }
+
     /// Whether it is a guarantee.
     #[must_use]
     pub const fn is_guarantee(&self) -> bool {

@@ -142,6 +142,29 @@ fn a_solution_of_other_constraints_is_left_alone() {
 }
 
 #[test]
+fn a_solution_is_taken_over_by_the_constraints_that_stayed() {
+    let (_, _, mut controller) = day(1, (600, 300, 200), 1.0);
+    let (hard, support) = (budget(0, BudgetKind::Hard, 5_000), budget(1, BudgetKind::Support, 5_000));
+    let end = at(48.0);
+    let (hard, support) = (BudgetTerm { end, ..hard }, BudgetTerm { end, ..support });
+    let promised = |member| MemberTerm { end, ..guarantee(member, 4_000) };
+    let constraints = |budgets, members| Constraints { budgets, members };
+    controller.set_constraints(constraints(vec![hard.clone(), support.clone()], vec![promised(3)]));
+    let solved = controller.plan(at(24.0), &Spent { budgets: &[600, 300], members: &[200] }).solve();
+    let before = controller.solves();
+    // Another guarantee began in front, a budget ended, and what stayed has moved to other places.
+    controller.set_constraints(constraints(vec![support], vec![promised(2), promised(3)]));
+    controller.budgets[0].1.price = [9.0; 2];
+    controller.members.iter_mut().for_each(|member| member.priced.price = [9.0; 2]);
+    controller.adopt(&solved);
+    assert_eq!(controller.solves(), before + 1);
+    let bits = |price: [f64; 2]| price.map(f64::to_bits);
+    assert_eq!(bits(controller.budgets[0].1.price), bits(solved.prices[1]));
+    assert_eq!(bits(controller.members[1].priced.price), bits(solved.prices[solved.term_rows[0].expect("a row")]));
+    assert_eq!(bits(controller.members[0].priced.price), bits([9.0; 2]), "it was no part of what was solved");
+}
+
+#[test]
 fn shapes_tell_what_is_to_come() {
     let mut morning = [0.0; 24];
     morning[..12].fill(1.0);
