@@ -1,5 +1,5 @@
 //! Merchants, rooms and programmes of each kind, for tests of slates and of control.
-#![allow(dead_code, reason = "each test takes what it needs of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs of it")]
 
 use std::sync::Arc;
 use std::time::Duration;
