@@ -208,7 +208,9 @@ impl ControlMetrics {
     /// Records how long a plan took to make, or none, and the turn in which it was.
     pub fn turned(&self, turn: Duration, plan: Option<Duration>) {
         self.turn.record(turn.as_secs_f64());
-        plan.iter().for_each(|took| self.plan.record(took.as_secs_f64()));
+        if let Some(took) = plan {
+            self.plan.record(took.as_secs_f64());
+        }
     }
 
     /// Notes how long the state's lock was held.

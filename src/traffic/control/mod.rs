@@ -13,8 +13,8 @@
 //!
 //! What was spent always comes from outside; prices are soft state. The same calls with the same seed do the same.
 
-mod flight;
 mod figures;
+mod flight;
 mod forecast;
 mod guard;
 mod plan;
@@ -32,8 +32,8 @@ use foldhash::fast::FixedState;
 use crate::domain::{Scene, TargetKind, Timestamp};
 use crate::traffic::price::{MemberPrice, PriceBook};
 
-pub use flight::Shown;
 pub use figures::learned_shape;
+pub use flight::Shown;
 pub use forecast::{Forecast, HOURS, Shape};
 pub use sketch::{KEPT_PER_HOUR, KEPT_RECENT, MAX_CANDIDATES, Observed};
 pub use solve::{Plan, Solution};
