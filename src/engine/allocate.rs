@@ -227,7 +227,7 @@ impl Engine {
     /// Fills the slots of one request. Never waits.
     #[must_use]
     pub fn allocate(&self, query: &AllocateQuery) -> Slate {
-        let now = self.clock.now();
+        let now = self.node.instant(self.clock.now());
         if !self.samples.counts(query.scene) {
             return allocate(self.hot(), &self.node, now, query);
         }
