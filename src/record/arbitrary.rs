@@ -355,6 +355,11 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
         (any::<u32>(), timestamp()).prop_map(|(row, latest)| Rejection::ExposureInFuture { row, latest }),
         text().prop_map(|programme| Rejection::UnknownProgramme { programme }),
         (text(), text()).prop_map(|(programme, what)| Rejection::ProgrammeWithout { programme, what }),
+        (text(), any::<u64>(), any::<u64>()).prop_map(|(programme, scenes, total)| Rejection::ScenesBeyondBudget {
+            programme,
+            scenes,
+            total
+        }),
         merchant_id().prop_map(|merchant| Rejection::NotMember { merchant }),
         (merchant_id(), timestamp()).prop_map(|(merchant, until)| Rejection::GuaranteeRuns { merchant, until }),
         any::<u64>().prop_map(|available| Rejection::PackageShort { available }),
