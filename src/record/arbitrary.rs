@@ -367,13 +367,9 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
 }
 
 fn report_outcome() -> impl Strategy<Value = ReportOutcome> {
-    let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
-    (any::<bool>(), counts).prop_map(|(is_duplicate, (exposures, late, unattributed, over_budget))| ReportOutcome {
-        is_duplicate,
-        exposures,
-        late,
-        unattributed,
-        over_budget,
+    let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+    (any::<bool>(), counts).prop_map(|(is_duplicate, (exposures, late, unattributed, over_budget, mismatched))| {
+        ReportOutcome { is_duplicate, exposures, late, unattributed, over_budget, mismatched }
     })
 }
 
