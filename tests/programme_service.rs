@@ -158,7 +158,7 @@ async fn a_budget_is_adjusted_below_what_is_spent_and_set_back() {
     let after = kept.programme.expect("the programme");
     assert_eq!((&after.budgets, &after.etag), (&push.budgets, &push.etag));
     assert_eq!(kept.events.len(), 2);
-    assert_eq!((kept.events[0].kind(), kept.events[0].exposures), (ProgrammeEventKind::BudgetAdjusted, Some(50)));
+    assert_eq!((kept.events[0].kind(), kept.events[0].exposures), (ProgrammeEventKind::BudgetAdjusted, Some(60)));
 
     let reset = AdjustBudgetRequest { reset: true, ..AdjustBudgetRequest::default() };
     client.adjust(reset.clone()).await.expect("set back");
