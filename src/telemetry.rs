@@ -288,6 +288,7 @@ pub struct ExposureMetrics {
     late: Counter,
     unattributed: Counter,
     over_budget: Counter,
+    mismatched: Counter,
 }
 
 impl Default for ExposureMetrics {
@@ -300,19 +301,22 @@ impl Default for ExposureMetrics {
             late: counter!("trustflow_late_exposures_total"),
             unattributed: counter!("trustflow_unattributed_exposures_total"),
             over_budget: counter!("trustflow_over_budget_exposures_total"),
+            mismatched: counter!("trustflow_reservations_mismatched_total"),
         }
     }
 }
 
 impl ExposureMetrics {
-    /// Counts a report that was counted: exposures, of these late, unattributed, over budget.
-    pub fn counted(&self, rows: usize, [exposures, late, unattributed, over_budget]: [u64; 4]) {
+    /// Counts a report that was counted: exposures, of these late, unattributed, over budget; reservations
+    /// that cannot be of their rows.
+    pub fn counted(&self, rows: usize, [exposures, late, unattributed, over_budget, mismatched]: [u64; 5]) {
         self.reports.increment(1);
         self.rows.increment(rows as u64);
         self.exposures.increment(exposures);
         self.late.increment(late);
         self.unattributed.increment(unattributed);
         self.over_budget.increment(over_budget);
+        self.mismatched.increment(mismatched);
     }
 
     /// Counts a report that had been counted before.

@@ -101,6 +101,7 @@ mod reports {
             ("trustflow_exposures_total", 1_000_000_001_056_543),
             ("trustflow_unattributed_exposures_total", 1_050_000),
             ("trustflow_late_exposures_total", 0),
+            ("trustflow_reservations_mismatched_total", 0),
             ("trustflow_remembered_reports", 1),
         ] {
             assert_eq!(metric(&page, name), expected, "{name}");
@@ -142,7 +143,8 @@ mod reports {
             .map(|(_, account)| account.delivered)
             .sum();
         assert_eq!(members, 6_043);
-        assert_eq!(state.delivered(bit("upward_mobility")), (6_543, 0));
+        // What nobody is registered for was shown all the same.
+        assert_eq!(state.delivered(bit("upward_mobility")), (156_543, 0));
         assert_eq!(state.delivered(bit("kuai_brand")), (1_000_000_000_000_000, 0));
         assert_eq!(state.recent_exposures(MerchantId(1)), 6_050);
         assert_eq!((state.remembered_reports(), state.unattributed()), (2, 1_050_000));
@@ -175,6 +177,12 @@ mod reports {
             let refused = refusal(send(client, "r", vec![good(), row]).await);
             refused.is(Code::InvalidArgument, "BAD_REQUEST", &format!("rows[1].{field}"));
         }
+        let reserved = ExposureRow { reservation_ids: vec![1; 50_001], exposures: 50_001, ..good() };
+        refusal(send(client, "r", vec![reserved.clone(), reserved]).await).is(
+            Code::InvalidArgument,
+            "BAD_REQUEST",
+            "rows",
+        );
         let (none, many) = (vec![], vec![good(); 10_001]);
         refusal(send(client, "r", none).await).is(Code::InvalidArgument, "BAD_REQUEST", "rows");
         refusal(send(client, "r", many).await).is(Code::InvalidArgument, "BAD_REQUEST", "rows");
@@ -194,6 +202,10 @@ mod reports {
         let taken = vec![shown(1, launch, 1, OLDEST), shown(1, launch, 1, LATEST), shown(1, 0, 0, NOW)];
         assert!(!send(client, "r", taken).await.expect("counted").duplicate);
         assert_ne!(client.hash().await, hash);
+        // Under another policy its bits may have stood for others.
+        let both = launch | mask(&policy, "scene_package");
+        let older = ExposureRow { policy_version: 77, ..shown(1, both, 1, NOW) };
+        assert!(!send(client, "older", vec![older]).await.expect("counted").duplicate);
         server.stop().await;
     }
 }

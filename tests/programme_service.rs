@@ -136,9 +136,14 @@ async fn a_budget_is_adjusted_below_what_is_spent_and_set_back() {
     let bit = 1 << client.shown("push").await.bit;
     client.report("a", vec![shown(1, Scene::Live, bit, 100), shown(1, Scene::Mall, bit, 50)]).await;
     let request = AdjustBudgetRequest { exposures: Some(60), ..AdjustBudgetRequest::default() };
-    let etag = client.adjust(request).await.expect("adjusted");
+    // The mall has 2,000 of its own, which would go on.
+    let beyond = client.adjust(request.clone()).await.expect_err("the mall has more");
+    assert!(beyond.message.contains("2000 exposures together, of 60 over all"), "{}", beyond.message);
+    beyond.is_plain(Code::FailedPrecondition, "SCENES_BEYOND_BUDGET");
+    let etag = client.shown("push").await.etag;
     let mall = AdjustBudgetRequest { exposures: Some(50), scene: Scene::Mall.into(), etag, ..Default::default() };
-    let etag = client.adjust(mall.clone()).await.expect("adjusted");
+    client.adjust(mall.clone()).await.expect("adjusted");
+    let etag = client.adjust(request).await.expect("adjusted");
     client.adjust(mall).await.expect_err("an old etag").is_plain(Code::Aborted, "ETAG_MISMATCH");
     let push = client.shown("push").await;
     let [whole, mall] = push.budgets.as_slice() else { unreachable!("{push:?}") };
@@ -153,7 +158,7 @@ async fn a_budget_is_adjusted_below_what_is_spent_and_set_back() {
     let after = kept.programme.expect("the programme");
     assert_eq!((&after.budgets, &after.etag), (&push.budgets, &push.etag));
     assert_eq!(kept.events.len(), 2);
-    assert_eq!((kept.events[0].kind(), kept.events[0].exposures), (ProgrammeEventKind::BudgetAdjusted, Some(50)));
+    assert_eq!((kept.events[0].kind(), kept.events[0].exposures), (ProgrammeEventKind::BudgetAdjusted, Some(60)));
 
     let reset = AdjustBudgetRequest { reset: true, ..AdjustBudgetRequest::default() };
     client.adjust(reset.clone()).await.expect("set back");

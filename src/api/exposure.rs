@@ -53,7 +53,8 @@ impl ExposureService for ExposureApi {
         if outcome.is_duplicate {
             self.metrics.repeated();
         } else {
-            let counts = [outcome.exposures, outcome.late, outcome.unattributed, outcome.over_budget];
+            let [exposures, late] = [outcome.exposures, outcome.late];
+            let counts = [exposures, late, outcome.unattributed, outcome.over_budget, outcome.mismatched];
             self.metrics.counted(count, counts);
         }
         let response = ReportExposuresResponse { revision: applied.revision, duplicate: outcome.is_duplicate };

@@ -183,10 +183,13 @@ pub struct ReportOutcome {
     pub exposures: u64,
     /// Of these, for reservations that came after their deadline.
     pub late: u64,
-    /// Exposures that name no registered merchant, and for every bit of a programme that does not serve, its exposures.
+    /// Exposures that name no registered merchant, and for every bit of a programme that does not serve and of which no
+    /// account is kept, its exposures.
     pub unattributed: u64,
     /// Exposures by which accounts went further beyond their limits, summed over accounts.
     pub over_budget: u64,
+    /// Reservations that cannot be of their row, granted long before it or after: counted as exposures without one.
+    pub mismatched: u64,
 }
 
 #[cfg(test)]

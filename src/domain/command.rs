@@ -366,6 +366,19 @@ pub enum Rejection {
         /// `budget`, `budget of its own in mall`, `guarantee`.
         what: String,
     },
+    /// Budgets of scenes would be more than the whole they are parts of.
+    #[error(
+        "the scenes' own budgets of {programme} would be {scenes} exposures together, of {total} over all: lower those \
+         of the scenes first (adjust with a scene), raise the whole first, or pause the programme"
+    )]
+    ScenesBeyondBudget {
+        /// Its id.
+        programme: String,
+        /// Exposures of the scenes' own budgets.
+        scenes: u64,
+        /// Exposures over all scenes.
+        total: u64,
+    },
     /// The merchant is not a member of the programme.
     #[error("merchant {} is not a member of the programme", merchant.0)]
     NotMember {

@@ -277,7 +277,7 @@ impl Engine {
     /// Fills the slots of a request that has a name in the decision log. Never waits.
     #[must_use]
     pub fn allocate_named(&self, query: &AllocateQuery, request_id: &str) -> Slate {
-        let now = self.clock.now();
+        let now = self.node.instant(self.clock.now());
         let is_sampled = self.samples.counts(query.scene);
         let recorder = self.recorder.get().filter(|recorder| recorder.draws());
         let Some(mut witness) = Witness::new(query.target_ids.len(), is_sampled, recorder.is_some()) else {

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, Rejection, RequestKey, Subject, Timestamp};
@@ -163,8 +164,11 @@ impl Engine {
         }
         // What recovery made again was counted when it happened.
         drop(state.take_membership_changes());
+        warn_behind(state.meta().now, clock.now());
         let hot = state.hot().clone();
         let node = Arc::new(NodeAccounts::default());
+        // Before the first request: a clock that is behind must not charge where deadlines have passed.
+        node.expire(state.meta().now);
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
         let close_days = settings.close_days;
@@ -416,6 +420,21 @@ impl Engine {
     }
 }
 
+/// A clock may be behind state time by so much before it is said at the start.
+const MAX_BEHIND_MS: i64 = 600_000;
+
+/// How far a clock is behind state time, if that is too far.
+fn behind_ms(state: Timestamp, clock: Timestamp) -> Option<i64> {
+    Some(state.0.saturating_sub(clock.0)).filter(|behind| *behind > MAX_BEHIND_MS)
+}
+
+/// Says that state time stands still until the clock has caught up: no reservation ends, no window opens, no day closes.
+fn warn_behind(state: Timestamp, clock: Timestamp) {
+    if let Some(behind_ms) = behind_ms(state, clock) {
+        warn!(behind_ms, "the clock is behind the data folder: state time stands still until it catches up; check it");
+    }
+}
+
 /// Whether clock and folder are of one kind of time; marks a new folder, and answers whether it did.
 fn check_time(state: &mut State, clock: &dyn Clock) -> Result<bool, StartError> {
     let is_new = state.meta().now == Timestamp::default();
@@ -431,5 +450,18 @@ fn check_time(state: &mut State, clock: &dyn Clock) -> Result<bool, StartError> 
             "this data folder runs on simulated time; start with --now, or use another folder".to_owned(),
         )),
         (true, true) | (false, false) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_BEHIND_MS, Timestamp, behind_ms};
+
+    #[test]
+    fn a_clock_far_behind_state_time_is_said() {
+        let state = Timestamp(1_700_000_000_000);
+        assert_eq!(behind_ms(state, state.plus_ms(-MAX_BEHIND_MS)), None);
+        assert_eq!(behind_ms(state, state.plus_ms(-MAX_BEHIND_MS - 1)), Some(MAX_BEHIND_MS + 1));
+        assert_eq!(behind_ms(state, state.plus_ms(1_000_000_000)), None);
     }
 }

@@ -214,14 +214,14 @@ impl From<pb::NewGuarantee> for NewGuarantee {
 
 impl From<&ReportOutcome> for pb::ReportOutcome {
     fn from(outcome: &ReportOutcome) -> Self {
-        let ReportOutcome { is_duplicate, exposures, late, unattributed, over_budget } = *outcome;
-        Self { is_duplicate, exposures, late, unattributed, over_budget }
+        let ReportOutcome { is_duplicate, exposures, late, unattributed, over_budget, mismatched } = *outcome;
+        Self { is_duplicate, exposures, late, unattributed, over_budget, mismatched }
     }
 }
 
 impl From<pb::ReportOutcome> for ReportOutcome {
     fn from(message: pb::ReportOutcome) -> Self {
-        let pb::ReportOutcome { is_duplicate, exposures, late, unattributed, over_budget } = message;
-        Self { is_duplicate, exposures, late, unattributed, over_budget }
+        let pb::ReportOutcome { is_duplicate, exposures, late, unattributed, over_budget, mismatched } = message;
+        Self { is_duplicate, exposures, late, unattributed, over_budget, mismatched }
     }
 }

@@ -355,6 +355,11 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
         (any::<u32>(), timestamp()).prop_map(|(row, latest)| Rejection::ExposureInFuture { row, latest }),
         text().prop_map(|programme| Rejection::UnknownProgramme { programme }),
         (text(), text()).prop_map(|(programme, what)| Rejection::ProgrammeWithout { programme, what }),
+        (text(), any::<u64>(), any::<u64>()).prop_map(|(programme, scenes, total)| Rejection::ScenesBeyondBudget {
+            programme,
+            scenes,
+            total
+        }),
         merchant_id().prop_map(|merchant| Rejection::NotMember { merchant }),
         (merchant_id(), timestamp()).prop_map(|(merchant, until)| Rejection::GuaranteeRuns { merchant, until }),
         any::<u64>().prop_map(|available| Rejection::PackageShort { available }),
@@ -362,13 +367,9 @@ pub(crate) fn rejection() -> impl Strategy<Value = Rejection> {
 }
 
 fn report_outcome() -> impl Strategy<Value = ReportOutcome> {
-    let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
-    (any::<bool>(), counts).prop_map(|(is_duplicate, (exposures, late, unattributed, over_budget))| ReportOutcome {
-        is_duplicate,
-        exposures,
-        late,
-        unattributed,
-        over_budget,
+    let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+    (any::<bool>(), counts).prop_map(|(is_duplicate, (exposures, late, unattributed, over_budget, mismatched))| {
+        ReportOutcome { is_duplicate, exposures, late, unattributed, over_budget, mismatched }
     })
 }
 

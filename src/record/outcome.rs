@@ -130,6 +130,10 @@ impl From<&Rejection> for pb::Rejection {
             Rejection::ProgrammeWithout { programme, what } => {
                 Kind::ProgrammeWithout(pb::ProgrammeWithout { programme: programme.clone(), what: what.clone() })
             }
+            Rejection::ScenesBeyondBudget { programme, scenes, total } => {
+                let (programme, scenes, total) = (programme.clone(), *scenes, *total);
+                Kind::ScenesBeyondBudget(pb::ScenesBeyondBudget { programme, scenes, total })
+            }
             Rejection::NotMember { merchant } => Kind::NotMember(merchant.0),
             Rejection::GuaranteeRuns { merchant, until } => {
                 Kind::GuaranteeRuns(pb::GuaranteeRuns { merchant: merchant.0, until: until.0 })
@@ -175,6 +179,9 @@ impl TryFrom<pb::Rejection> for Rejection {
                 Self::ExposureInFuture { row, latest: Timestamp(limit) }
             }
             Kind::UnknownProgramme(programme) => Self::UnknownProgramme { programme },
+            Kind::ScenesBeyondBudget(pb::ScenesBeyondBudget { programme, scenes, total }) => {
+                Self::ScenesBeyondBudget { programme, scenes, total }
+            }
             Kind::ProgrammeWithout(pb::ProgrammeWithout { programme, what }) => {
                 Self::ProgrammeWithout { programme, what }
             }

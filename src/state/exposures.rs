@@ -2,6 +2,12 @@
 //!
 //! Exposures count in the period in which they were shown; those of reservations in the period in which they were
 //! granted, where they were charged: so reports that are in time never carry an account beyond its limit.
+//!
+//! What was shown is spent, whoever has left meanwhile. A row whose target or merchant is not registered any more still
+//! counts against its programmes' budgets, and one of a programme that left the policy against the accounts that are
+//! kept of it: otherwise the reservations would end unreported, and the budget would be granted again.
+
+use std::collections::BTreeMap;
 
 use super::audience::{MemberRow, hour_of_week};
 use super::ledgers::LedgerKey;
@@ -9,15 +15,27 @@ use super::reports::{ReportRow, key_of};
 use super::state::{Applied, State};
 use crate::domain::{
     AccountKey, DAY_MS, Day, ExposureRow, MerchantId, Outcome, Profile, REPORT_AHEAD_MS, Rejection, ReportOutcome,
-    RequestKey, ReservationId, Scope, Timestamp, Week,
+    RequestKey, ReservationId, Scene, Scope, Timestamp, Week,
 };
 use crate::policy::Policy;
-use crate::traffic::{Programme, ProgrammeKind, accounts_of};
+use crate::traffic::{Limit, Programme, ProgrammeKind, accounts_of};
 
 /// Weeks of hours that are kept before the present one.
 const KEPT_WEEKS: i32 = 2;
 /// Days that the counts of members reached are kept before today.
 const KEPT_REACH_DAYS: i32 = 8;
+
+/// Reservations of a row that end together and are of one session: one of them, and how many there are.
+type Grouped = Vec<(ReservationId, u64)>;
+
+/// Whom a row counts for.
+#[derive(Clone, Copy)]
+struct Payer {
+    /// Whom it names, registered or not; none if nobody knows.
+    merchant: Option<MerchantId>,
+    /// The slot, if it is registered.
+    slot: Option<u32>,
+}
 
 /// The programmes of a policy, for one report.
 struct Counted<'a> {
@@ -32,9 +50,7 @@ impl<'a> Counted<'a> {
     fn new(policy: &'a Policy) -> Self {
         let mut by_bit = [None; 64];
         for programme in &policy.programmes {
-            // Tilts and modifiers have no budget: no exposure counts against them.
-            let is_charged = matches!(programme.kind, ProgrammeKind::Hard | ProgrammeKind::Support);
-            if let Some(place) = by_bit.get_mut(usize::from(programme.bit)).filter(|_| is_charged) {
+            if let Some(place) = by_bit.get_mut(usize::from(programme.bit)).filter(|_| is_charged(programme)) {
                 *place = Some(programme);
             }
         }
@@ -110,11 +126,17 @@ impl State {
     /// For whom a row counts: the merchant it names, or the owner of its target; none if that is not registered.
     #[must_use]
     pub fn counts_for(&self, row: &ExposureRow) -> Option<MerchantId> {
+        let payer = self.payer(row);
+        payer.slot.and(payer.merchant)
+    }
+
+    fn payer(&self, row: &ExposureRow) -> Payer {
         let merchant = row.merchant.or_else(|| match row.kind.item() {
             None => Some(MerchantId(row.target)),
             Some(kind) => self.items(kind).get(&row.target).and_then(owner),
-        })?;
-        self.registered.contains_key(&merchant).then_some(merchant)
+        });
+        let slot = merchant.and_then(|merchant| self.registered.get(&merchant).copied());
+        Payer { merchant, slot }
     }
 
     fn count_row(&mut self, counted: &Counted, row: &ExposureRow, outcome: &mut ReportOutcome) {
@@ -122,26 +144,55 @@ impl State {
         let (week, hour) = hour_of_week(row.occurred_at);
         self.ledgers.hours.entry((week, row.scene)).or_default().count(hour, row.exposures);
         self.changes.ledger.insert(LedgerKey::Hours(week, row.scene));
-        let Some(merchant) = self.counts_for(row) else {
+        let payer = self.payer(row);
+        if let (Some(merchant), Some(slot)) = (payer.merchant, payer.slot) {
+            self.count_for_merchant(counted, merchant, slot, row);
+        } else {
             outcome.unattributed = outcome.unattributed.saturating_add(row.exposures);
-            return;
+        }
+        let reservations = self.group_reservations(row, outcome);
+        let mut bits = row.programmes;
+        while bits != 0 {
+            let bit = bits.trailing_zeros();
+            bits &= bits - 1;
+            let Ok(bit) = u8::try_from(bit) else { continue };
+            let programme = counted.by_bit.get(usize::from(bit)).copied().flatten();
+            let is_charged = self.charge(bit, programme, payer, row, &reservations, outcome);
+            // Counted once, if it was not for want of a merchant.
+            if !is_charged && programme.is_none() && payer.slot.is_some() {
+                outcome.unattributed = outcome.unattributed.saturating_add(row.exposures);
+            }
+        }
+    }
+
+    /// The reservations of a row that count as such, those of one session that end together as one: a row can have many,
+    /// and the state's lock is held. Notes how many came late, and how many count as none.
+    fn group_reservations(&self, row: &ExposureRow, outcome: &mut ReportOutcome) -> Grouped {
+        let mut groups: BTreeMap<(u32, u32), (ReservationId, u64)> = BTreeMap::new();
+        for id in reservations_of(row) {
+            let (_, count) = groups.entry((id.bucket(), id.session())).or_insert((id, 0));
+            *count = count.saturating_add(1);
+        }
+        let groups: Grouped = groups.into_values().collect();
+        let count = |groups: &mut dyn Iterator<Item = &(ReservationId, u64)>| -> u64 {
+            groups.fold(0, |sum, (_, count)| sum.saturating_add(*count))
         };
-        let Some(slot) = self.registered.get(&merchant).copied() else { return };
+        let late = count(&mut groups.iter().filter(|(id, _)| self.meta.now > id.deadline()));
+        outcome.late = outcome.late.saturating_add(late);
+        let sent = u64::try_from(row.reservations.len()).unwrap_or(u64::MAX).min(row.exposures);
+        let mismatched = sent.saturating_sub(count(&mut groups.iter()));
+        outcome.mismatched = outcome.mismatched.saturating_add(mismatched);
+        groups
+    }
+
+    /// Counts a row of a registered merchant for what is known of it.
+    fn count_for_merchant(&mut self, counted: &Counted, merchant: MerchantId, slot: u32, row: &ExposureRow) {
         let recent = self.ledgers.recent.entry(merchant).or_default();
         recent.count(row.occurred_at.day(), row.exposures);
         self.changes.ledger.insert(LedgerKey::Recent(merchant));
         self.count_lift(counted, slot, merchant, row);
         for programme in counted.guaranteed.iter().filter(|programme| programme.works_in(row.scene)) {
             self.count_for_guarantee(programme.bit, merchant, row);
-        }
-        let mut bits = row.programmes;
-        while bits != 0 {
-            let bit = bits.trailing_zeros();
-            bits &= bits - 1;
-            match usize::try_from(bit).ok().and_then(|bit| counted.by_bit.get(bit).copied().flatten()) {
-                Some(programme) => self.charge(programme, slot, merchant, row, outcome),
-                None => outcome.unattributed = outcome.unattributed.saturating_add(row.exposures),
-            }
         }
     }
 
@@ -174,42 +225,112 @@ impl State {
 
     /// Appends the accounts in which the reservations of a row are settled that were granted at an instant.
     pub fn settled_in(&self, row: &ExposureRow, granted: Timestamp, accounts: &mut Vec<AccountKey>) {
-        let Some(merchant) = self.counts_for(row) else { return };
-        let Some(slot) = self.registered.get(&merchant).copied() else { return };
-        for programme in &self.policy.programmes {
-            let is_charged = matches!(programme.kind, ProgrammeKind::Hard | ProgrammeKind::Support);
-            if is_charged && row.programmes & programme.mask() != 0 {
-                let is_tail = self.is_tail(programme, slot);
-                accounts.extend(accounts_of(programme, merchant, row.scene, granted, is_tail));
-            }
+        let payer = self.payer(row);
+        let mut bits = row.programmes;
+        while bits != 0 {
+            let bit = bits.trailing_zeros();
+            bits &= bits - 1;
+            let Ok(bit) = u8::try_from(bit) else { continue };
+            let programme = self.programme_at(bit).filter(|programme| is_charged(programme));
+            self.accounts_at(bit, programme, payer, row.scene, granted, accounts);
         }
     }
 
-    /// Charges a row to the accounts of one programme.
+    /// Appends the accounts of a programme, or of one that left the policy, that an exposure at an instant counts in.
+    fn accounts_at(
+        &self,
+        bit: u8,
+        programme: Option<&Programme>,
+        payer: Payer,
+        scene: Scene,
+        at: Timestamp,
+        accounts: &mut Vec<AccountKey>,
+    ) {
+        let Some(programme) = programme else {
+            // A programme that serves as another kind now has no accounts of its own to look for.
+            if self.programme_at(bit).is_none() {
+                self.standing_at(bit, payer.merchant, scene, at, accounts);
+            }
+            return;
+        };
+        let Some(merchant) = payer.merchant else {
+            // Whose share and cap it was nobody can tell.
+            let all = accounts_of(programme, MerchantId(0), scene, at, true).into_iter();
+            accounts.extend(all.filter(|key| is_budget(key.scope)));
+            return;
+        };
+        let recent = self.recent_exposures(merchant);
+        let is_tail = match payer.slot {
+            Some(slot) => self.is_tail(programme, slot),
+            None => programme.budget.as_ref().is_some_and(|budget| budget.is_tail(recent)),
+        };
+        let all = accounts_of(programme, merchant, scene, at, is_tail).into_iter();
+        // Of somebody who is not registered only accounts that were leased: any number could be sent as an id.
+        accounts.extend(all.filter(|key| payer.slot.is_some() || is_budget(key.scope) || self.account(key).is_some()));
+    }
+
+    /// Appends the accounts that are kept of a programme that left the policy. Its terms are gone: the period that an
+    /// instant falls in is that of the account.
+    fn standing_at(
+        &self,
+        bit: u8,
+        merchant: Option<MerchantId>,
+        scene: Scene,
+        at: Timestamp,
+        accounts: &mut Vec<AccountKey>,
+    ) {
+        let day = at.day();
+        let of = |scope| {
+            let key = |period| AccountKey { bit, scope, period };
+            let (key, row) = self.ledgers.accounts.range(key(Day(i32::MIN))..=key(day)).next_back()?;
+            row.ends.is_none_or(|ends| day < ends).then_some(*key)
+        };
+        accounts.extend(of(Scope::Scene(scene)).or_else(|| of(Scope::Programme)));
+        if let Some(merchant) = merchant {
+            let own = [Scope::Member(merchant), Scope::Cap(merchant), Scope::Wallet(merchant, scene)];
+            accounts.extend(own.into_iter().filter_map(of));
+        }
+    }
+
+    /// Charges a row to the accounts of one programme; answers whether there were any.
     fn charge(
         &mut self,
-        programme: &Programme,
-        slot: u32,
-        merchant: MerchantId,
+        bit: u8,
+        programme: Option<&Programme>,
+        payer: Payer,
         row: &ExposureRow,
+        reservations: &Grouped,
         outcome: &mut ReportOutcome,
-    ) {
-        let is_tail = self.is_tail(programme, slot);
-        let accounts = |at| accounts_of(programme, merchant, row.scene, at, is_tail);
+    ) -> bool {
         let mut left = row.exposures;
-        for reservation in reservations_of(row) {
-            left -= 1;
-            let late = u64::from(self.meta.now > reservation.deadline());
-            for key in accounts(reservation.granted_from()) {
-                self.deliver(key, 1, late, Some(reservation), outcome);
+        let mut is_any = false;
+        let mut keys = Vec::new();
+        for (reservation, count) in reservations {
+            left = left.saturating_sub(*count);
+            keys.clear();
+            self.accounts_at(bit, programme, payer, row.scene, reservation.granted_from(), &mut keys);
+            is_any |= !keys.is_empty();
+            let late = if self.meta.now > reservation.deadline() { *count } else { 0 };
+            for key in &keys {
+                self.deliver(*key, *count, late, Some(*reservation), outcome);
             }
-            outcome.late = outcome.late.saturating_add(late);
         }
         if left > 0 {
-            for key in accounts(row.occurred_at) {
-                self.deliver(key, left, 0, None, outcome);
+            keys.clear();
+            self.accounts_at(bit, programme, payer, row.scene, row.occurred_at, &mut keys);
+            is_any |= !keys.is_empty();
+            for key in &keys {
+                self.deliver(*key, left, 0, None, outcome);
             }
         }
+        if let (Some(programme), Some(merchant), Some(_)) = (programme, payer.merchant, payer.slot) {
+            self.count_reached(programme, merchant, row);
+        }
+        is_any
+    }
+
+    /// Counts a member that a programme with a daily floor reached.
+    fn count_reached(&mut self, programme: &Programme, merchant: MerchantId, row: &ExposureRow) {
         if row.exposures > 0 && programme.budget.as_ref().is_some_and(|budget| budget.daily_members > 0) {
             let day = row.occurred_at.day();
             if self.member(programme.bit, merchant).reach(day) {
@@ -227,12 +348,16 @@ impl State {
         reservation: Option<ReservationId>,
         outcome: &mut ReportOutcome,
     ) {
-        let limit = self.limit_of(&key).exposures().unwrap_or(u64::MAX);
+        // A programme that left the policy has no limits to go beyond.
+        let limit = match self.limit_of(&key) {
+            Limit::AtMost(exposures) => exposures,
+            Limit::Unlimited | Limit::NoAccount => u64::MAX,
+        };
         let beyond = |delivered: u64| delivered.saturating_sub(limit);
         let (before, after) = self.change_account(key, |account| {
             let before = account.delivered;
             if let Some(reservation) = reservation {
-                account.settle(reservation, late > 0);
+                account.settle(reservation, exposures, late > 0);
             }
             account.deliver(exposures, late);
             (before, account.delivered)
@@ -299,4 +424,14 @@ fn owner(item: &Profile) -> Option<MerchantId> {
         Profile::ShortVideo(video) => Some(video.merchant),
         Profile::Merchant(_) | Profile::Provider(_) => None,
     }
+}
+
+/// Tilts and modifiers have no budget: no exposure counts against them.
+fn is_charged(programme: &Programme) -> bool {
+    matches!(programme.kind, ProgrammeKind::Hard | ProgrammeKind::Support)
+}
+
+/// Whether an account is the programme's, whoever is shown.
+fn is_budget(scope: Scope) -> bool {
+    matches!(scope, Scope::Programme | Scope::Scene(_))
 }

@@ -22,6 +22,8 @@ pub use crate::traffic::{Account, Hold};
 pub const KEPT_CHANGES: usize = 20;
 /// Days that a guarantee is kept after its end.
 pub const KEPT_GUARANTEE_DAYS: i32 = 35;
+/// Days that a package is kept after it expired.
+pub(super) const KEPT_PACKAGE_DAYS: i32 = 35;
 /// Days that an account is kept after the end of its period: every report of it has come or comes too late.
 pub const KEPT_ACCOUNT_DAYS: i32 = 8;
 
@@ -195,6 +197,8 @@ pub(super) struct Ledgers {
     pub(super) packages_of: BTreeSet<(MerchantId, u64)>,
     /// Packages by when what is left of them becomes void.
     pub(super) voiding: BTreeSet<(Timestamp, u64)>,
+    /// Packages by when they are forgotten.
+    pub(super) forgetting: BTreeSet<(Timestamp, u64)>,
     pub(super) wallets: BTreeMap<(MerchantId, Scene), WalletRow>,
     pub(super) members: BTreeMap<(u8, MerchantId), MemberRow>,
     pub(super) recent: BTreeMap<MerchantId, RecentRow>,

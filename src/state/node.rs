@@ -29,7 +29,7 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::exposures::reservations_of;
@@ -114,6 +114,8 @@ pub struct NodeAccounts {
     expired: AtomicU64,
     /// The last bucket that was looked for.
     last_expired: AtomicU32,
+    /// State time as it was last seen, in milliseconds.
+    state_ms: AtomicI64,
     /// Failures by the programme's bit.
     unleased: [AtomicU64; BITS],
     spent: [AtomicU64; BITS],
@@ -132,6 +134,7 @@ impl Default for NodeAccounts {
             settled: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             last_expired: AtomicU32::new(0),
+            state_ms: AtomicI64::new(0),
             unleased: std::array::from_fn(|_| AtomicU64::new(0)),
             spent: std::array::from_fn(|_| AtomicU64::new(0)),
             is_closed: AtomicBool::new(false),
@@ -173,12 +176,23 @@ impl NodeAccounts {
         ReservationId::new(self.session(), bucket, self.sequence.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Takes one exposure from each account, reserved in a bucket, or from none of them. No account takes always.
+    /// The instant to charge at while a clock shows `clock`: state time where the clock is behind it. State time never
+    /// goes back, and deadlines are its: what is charged before them would be free again at once.
+    #[must_use]
+    pub fn instant(&self, clock: Timestamp) -> Timestamp {
+        Timestamp(self.state_ms.load(Ordering::Relaxed)).max(clock)
+    }
+
+    /// Takes one exposure from each account, reserved in a bucket, or from none of them. No account takes always. A
+    /// bucket whose deadline has passed takes nothing: every report of it would be late, and the lease spent again.
     pub fn charge(&self, keys: &[AccountKey], bucket: u32) -> bool {
         if keys.is_empty() {
             return true;
         }
-        if self.is_closed.load(Ordering::Acquire) || !self.open.add(bucket) {
+        // 0 is before the first time anything expired.
+        let expired = self.last_expired.load(Ordering::Relaxed);
+        let is_over = expired > 0 && bucket <= expired;
+        if is_over || self.is_closed.load(Ordering::Acquire) || !self.open.add(bucket) {
             return false;
         }
         let charged = self.charge_budgets(keys, bucket).and_then(|woken| {
@@ -316,6 +330,7 @@ impl NodeAccounts {
     /// Makes available again what was reserved in buckets whose deadline has passed at a state time. The state must
     /// have been at that time when it was read under its lock: then every report on time has been settled.
     pub fn expire(&self, at: Timestamp) {
+        self.state_ms.fetch_max(at.0, Ordering::Relaxed);
         let Some(last) = last_expired(at) else { return };
         // A charge that was held up may have come into a bucket that is over.
         let is_new = self.last_expired.fetch_max(last, Ordering::Relaxed) < last;

@@ -3,9 +3,9 @@
 //! What is spent of a wallet is taken from the packages that expire first. At the end of a package, what of it is neither
 //! spent nor leased is void, assigned or not.
 
-use super::ledgers::{LedgerKey, PackageRow};
+use super::ledgers::{KEPT_PACKAGE_DAYS, LedgerKey, PackageRow};
 use super::state::{Due, State};
-use crate::domain::{MerchantId, Rejection, Scene, Timestamp};
+use crate::domain::{DAY_MS, MerchantId, Rejection, Scene, Timestamp};
 use crate::traffic::SCENE_PACKAGE;
 
 impl State {
@@ -26,6 +26,7 @@ impl State {
     pub(super) fn restore_package(&mut self, number: u64, row: PackageRow) {
         self.ledgers.packages_of.insert((row.merchant, number));
         let now = self.meta.now;
+        self.ledgers.forgetting.extend(row.expires_at.map(|at| (forgotten_at(at), number)));
         self.ledgers.voiding.extend(row.expires_at.filter(|at| *at > now).map(|at| (at, number)));
         self.ledgers.packages.insert(number, row);
     }
@@ -135,7 +136,7 @@ impl State {
         self.changes.ledger.insert(LedgerKey::Wallet(merchant, scene));
     }
 
-    /// Makes void what is left of packages that are over.
+    /// Makes void what is left of packages that are over, and forgets those that have been for long: no wallet names them.
     pub(super) fn expire_packages(&mut self, now: Timestamp) {
         while let Some((at, number)) = self.ledgers.voiding.first().copied().filter(|(at, _)| *at <= now) {
             self.ledgers.voiding.remove(&(at, number));
@@ -147,6 +148,12 @@ impl State {
                 self.void_lot(merchant, scene, number);
             }
             self.refresh_packages(merchant);
+        }
+        while let Some((at, number)) = self.ledgers.forgetting.first().copied().filter(|(at, _)| *at <= now) {
+            self.ledgers.forgetting.remove(&(at, number));
+            let Some(row) = self.ledgers.packages.remove(&number) else { continue };
+            self.ledgers.packages_of.remove(&(row.merchant, number));
+            self.changes.ledger.insert(LedgerKey::Package(number));
         }
     }
 
@@ -193,4 +200,9 @@ impl State {
         entry.packages = scenes;
         self.dirty.insert(Due::Merchant(slot));
     }
+}
+
+/// When a package that expires at an instant is forgotten.
+fn forgotten_at(expires_at: Timestamp) -> Timestamp {
+    expires_at.plus_ms(i64::from(KEPT_PACKAGE_DAYS) * DAY_MS)
 }

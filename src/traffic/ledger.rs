@@ -80,13 +80,13 @@ impl Account {
         returned
     }
 
-    /// Takes an exposure that is delivered from what the session of its reservation holds. A late one is taken from what
+    /// Takes exposures that are delivered from what the session of their reservation holds. Late ones are taken from what
     /// a crash left only: a node that is alive has made its own available again at the deadline.
-    pub fn settle(&mut self, reservation: ReservationId, is_late: bool) {
+    pub fn settle(&mut self, reservation: ReservationId, exposures: u64, is_late: bool) {
         let session = reservation.session();
         let is_live = self.holds.iter().any(|hold| hold.session == session && hold.until.is_none());
         if !(is_late && is_live) {
-            self.give_back(session, 1);
+            self.give_back(session, exposures);
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
                     }
                     Step::Report { session, is_late } => {
                         let held = account.held_by(session);
-                        account.settle(ReservationId::new(session, 1, 0), is_late);
+                        account.settle(ReservationId::new(session, 1, 0), 1, is_late);
                         account.deliver(1, 0);
                         settled += held - account.held_by(session);
                         delivered += 1;
@@ -201,8 +201,8 @@ mod tests {
         assert!(!account.orphan(|session| session < 3, Timestamp(9_000)), "once");
         assert_eq!(account.lease(2, 70, Some(100)), 30);
         assert_eq!(account.release(Timestamp(999)), 0);
-        account.settle(ReservationId::new(1, 0, 0), true);
-        account.settle(ReservationId::new(2, 0, 0), true);
+        account.settle(ReservationId::new(1, 0, 0), 1, true);
+        account.settle(ReservationId::new(2, 0, 0), 1, true);
         account.deliver(1, 1);
         assert_eq!(account.release(Timestamp(1_000)), 69);
         assert_eq!((account.delivered, account.late, account.leased(), account.orphaned()), (1, 1, 30, 0));

@@ -12,6 +12,8 @@ use crate::traffic::ProgrammeKind;
 
 /// Rows of one report at most.
 pub const MAX_EXPOSURE_ROWS: usize = 10_000;
+/// Reservations of one report at most: they are applied under one hold of the state's lock.
+const MAX_RESERVATIONS: usize = 100_000;
 /// Exposures, clicks, orders and fen of one row at most: sums of all that can be sent stay far below 2^64.
 const MAX_COUNT: u64 = 1_000_000_000_000_000;
 /// Problems after which no more rows are looked at: errors travel in headers of bounded size.
@@ -29,12 +31,20 @@ pub fn exposure_rows(policy: &Policy, request: &proto::ReportExposuresRequest) -
     if count == 0 || count > MAX_EXPOSURE_ROWS {
         fields.wrong("rows", format!("must have 1 to {MAX_EXPOSURE_ROWS} entries, has {count}"));
     }
+    let reservations = request.rows.iter().fold(0_usize, |sum, row| sum.saturating_add(row.reservation_ids.len()));
+    if reservations > MAX_RESERVATIONS {
+        let problem = format!("must have at most {MAX_RESERVATIONS} reservation_ids together, have {reservations}");
+        fields.wrong("rows", problem);
+        return fields.finish().map(|()| Vec::new());
+    }
     let supports = policy.programmes.iter().filter(|programme| programme.kind == ProgrammeKind::Support);
     let supports = supports.fold(0, |bits, programme| bits | programme.mask());
     let mut rows = Vec::with_capacity(count.min(MAX_EXPOSURE_ROWS));
     for (index, message) in request.rows.iter().enumerate().take(MAX_EXPOSURE_ROWS) {
         let row = exposure_row(&mut fields, &format!("rows[{index}]"), message);
-        if (row.programmes & supports).count_ones() > 1 {
+        // Bits of an older policy may have been given to others since: `apply` counts what there is.
+        let is_serving = row.policy_version == 0 || row.policy_version == policy.version;
+        if is_serving && (row.programmes & supports).count_ones() > 1 {
             let names = policy.programmes.iter().filter(|p| row.programmes & supports & p.mask() != 0);
             let names: Vec<&str> = names.map(|programme| programme.id.as_str()).collect();
             let problem =

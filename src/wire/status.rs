@@ -77,6 +77,8 @@ pub enum Reason {
     UnknownProgramme,
     /// The programme has no such budget or guarantee.
     ProgrammeWithout,
+    /// Budgets of scenes would be more than the whole.
+    ScenesBeyondBudget,
     /// The merchant is not a member of the programme.
     NotMember,
     /// A guarantee of the programme is running for the merchant.
@@ -89,7 +91,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 33] = [
+    pub const ALL: [(Self, Code); 34] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -119,6 +121,7 @@ impl Reason {
         (Self::ExposureInFuture, Code::InvalidArgument),
         (Self::UnknownProgramme, Code::NotFound),
         (Self::ProgrammeWithout, Code::FailedPrecondition),
+        (Self::ScenesBeyondBudget, Code::FailedPrecondition),
         (Self::NotMember, Code::FailedPrecondition),
         (Self::GuaranteeRuns, Code::AlreadyExists),
         (Self::PackageShort, Code::FailedPrecondition),
@@ -158,6 +161,7 @@ impl Reason {
             Self::ExposureInFuture => "EXPOSURE_IN_FUTURE",
             Self::UnknownProgramme => "UNKNOWN_PROGRAMME",
             Self::ProgrammeWithout => "PROGRAMME_WITHOUT",
+            Self::ScenesBeyondBudget => "SCENES_BEYOND_BUDGET",
             Self::NotMember => "NOT_MEMBER",
             Self::GuaranteeRuns => "GUARANTEE_RUNS",
             Self::PackageShort => "PACKAGE_SHORT",
@@ -192,6 +196,7 @@ fn reason_of(rejection: &Rejection) -> Reason {
         Rejection::ExposureInFuture { .. } => Reason::ExposureInFuture,
         Rejection::UnknownProgramme { .. } => Reason::UnknownProgramme,
         Rejection::ProgrammeWithout { .. } => Reason::ProgrammeWithout,
+        Rejection::ScenesBeyondBudget { .. } => Reason::ScenesBeyondBudget,
         Rejection::NotMember { .. } => Reason::NotMember,
         Rejection::GuaranteeRuns { .. } => Reason::GuaranteeRuns,
         Rejection::PackageShort { .. } => Reason::PackageShort,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::pace::{Ask, BUDGET, Found, IDLE_MS, Pace};
+use super::pace::{Ask, BUDGET, Found, IDLE_MS, KEPT_MS, Pace};
 use super::ring::Ring;
 use super::{Balance, Took};
 use crate::domain::{AccountKey, Day, Renewal, Scene, Scope};
@@ -351,7 +351,9 @@ impl Lane {
         let idle_ms = idle_ms(&books, latest);
         // Those who know that it is spent do not come: it is asked for again all the same.
         let is_seen = books.pace.is_short() && available == 0 && books.claim == latest;
-        let ask = books.pace.visit(now, Found { demand, is_seen, available, idle_ms }, &BUDGET);
+        // Of a period that another has followed nothing is kept.
+        let kept_ms = if books.claim < latest { idle_ms } else { KEPT_MS };
+        let ask = books.pace.visit(now, Found { demand, is_seen, available, idle_ms, kept_ms }, &BUDGET);
         self.is_short.store(books.pace.is_short(), Ordering::Release);
         let target = books.pace.target(&BUDGET);
         self.target.store(target, Ordering::Relaxed);

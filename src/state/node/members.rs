@@ -11,7 +11,7 @@ use foldhash::fast::FixedState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::budgets::is_budget;
-use super::pace::{Ask, Found, IDLE_MS, MEMBER, Pace, is_low};
+use super::pace::{Ask, Found, IDLE_MS, KEPT_MS, MEMBER, Pace, is_low};
 use super::{Balance, Took};
 use crate::domain::{AccountKey, Renewal, Scope};
 use crate::traffic::BITS;
@@ -23,6 +23,8 @@ const SHARDS: usize = 1 << SHARD_BITS;
 const SWEPT: usize = 16;
 /// Accounts at most: beyond them members without an account are not charged. About 300 MiB.
 const MAX_ACCOUNTS: usize = 2_000_000;
+/// With so many accounts the remainders of idle ones are given back sooner, those that were idle longest first.
+const CROWDED: usize = MAX_ACCOUNTS / 2;
 /// Accounts that wait for the manager at most; those that find no place are met when it comes round.
 const MAX_QUEUED: usize = 1 << 16;
 /// An account that nothing was asked of for so long is dropped, in milliseconds of wall time.
@@ -120,6 +122,15 @@ fn count(holdings: &mut Holdings, bit: u8, held: u64) {
         *leases = leases.saturating_add(1);
         *exposures = exposures.saturating_add(held);
     }
+}
+
+/// How long the remainder of an idle account is kept: less the more accounts there are, nothing when there is room for
+/// none.
+fn kept_ms(accounts: usize) -> u32 {
+    let free = MAX_ACCOUNTS.saturating_sub(accounts.max(CROWDED));
+    let part = u64::try_from(free).unwrap_or(0).saturating_mul(u64::from(KEPT_MS));
+    let room = u64::try_from(MAX_ACCOUNTS.saturating_sub(CROWDED)).unwrap_or(1).max(1);
+    low32(part / room).max(IDLE_MS)
 }
 
 fn low32(value: u64) -> u32 {
@@ -283,9 +294,10 @@ impl Members {
     }
 
     fn visit(&self, key: &AccountKey, now: u32) -> Option<Renewal> {
+        let kept_ms = kept_ms(self.count());
         self.with(key, |member| {
             member.queued = Queued::No;
-            member.visit(key, now)
+            member.visit(key, now, kept_ms)
         })?
     }
 
@@ -311,11 +323,12 @@ impl Members {
     /// Answers whether there was room for all that it found.
     fn sweep_shard(&self, shard: &mut Shard, now: u32, limit: usize, renewals: &mut Vec<Renewal>) -> bool {
         let before = shard.accounts.len();
+        let kept_ms = kept_ms(self.count());
         let mut has_room = true;
         shard.accounts.retain(|key, member| {
             has_room &= renewals.len() < limit;
             if has_room {
-                renewals.extend(member.visit(key, now));
+                renewals.extend(member.visit(key, now, kept_ms));
             }
             !(has_room && member.is_over(now))
         });
@@ -451,11 +464,12 @@ impl Member {
         self.available = self.available.saturating_add(gained.saturating_sub(paid));
     }
 
-    fn visit(&mut self, key: &AccountKey, now: u32) -> Option<Renewal> {
+    fn visit(&mut self, key: &AccountKey, now: u32, kept_ms: u32) -> Option<Renewal> {
         let demand = u64::from(std::mem::take(&mut self.demand));
         let is_seen = std::mem::take(&mut self.is_seen);
         let available = u64::from(self.available);
-        let ask = self.pace.visit(now, Found { demand, is_seen, available, idle_ms: IDLE_MS }, &MEMBER);
+        let found = Found { demand, is_seen, available, idle_ms: IDLE_MS, kept_ms };
+        let ask = self.pace.visit(now, found, &MEMBER);
         self.target = low32(self.pace.target(&MEMBER));
         match ask {
             Ask::Nothing => None,

@@ -4,6 +4,9 @@
 const LEASE_S: u64 = 2;
 /// What was not asked for so long is given back, in milliseconds of wall time.
 pub(super) const IDLE_MS: u32 = 30_000;
+/// But for a remainder, which is given back after so long: who comes less than once in half a minute would otherwise find
+/// nothing, each time again.
+pub(super) const KEPT_MS: u32 = 6 * 3_600_000;
 /// How fast the measured demand rises and falls, in milliseconds: a lease that is too small costs exposures, one that
 /// is too large only keeps them from other nodes for some seconds.
 const RISE_MS: u64 = 500;
@@ -20,14 +23,16 @@ pub(super) struct Sizes {
     pub floor: u64,
     /// Exposures that a lease has at most.
     pub most: u64,
+    /// Exposures that an idle lease keeps for who comes now and then. Few: a crash leaves them undecided for days.
+    pub keep: u64,
     /// After a grant that fell short it asks again no sooner, in milliseconds.
     pub retry_ms: u32,
 }
 
 /// Leases of budgets: there are few, and every request charges them.
-pub(super) const BUDGET: Sizes = Sizes { floor: 32, most: 1 << 24, retry_ms: 1_000 };
+pub(super) const BUDGET: Sizes = Sizes { floor: 32, most: 1 << 24, keep: 4, retry_ms: 1_000 };
 /// Leases of accounts of one member: there are many, and each is charged now and then.
-pub(super) const MEMBER: Sizes = Sizes { floor: 4, most: 1 << 16, retry_ms: 5_000 };
+pub(super) const MEMBER: Sizes = Sizes { floor: 4, most: 1 << 16, keep: 4, retry_ms: 5_000 };
 
 /// What to ask for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +54,10 @@ pub(super) struct Found {
     pub is_seen: bool,
     /// Exposures it has left.
     pub available: u64,
-    /// How long it must have been left alone to be given back, in milliseconds.
+    /// How long it must have been left alone to be given back but for a remainder, in milliseconds.
     pub idle_ms: u32,
+    /// How long to be given back as a whole.
+    pub kept_ms: u32,
 }
 
 /// The recent demand on an account, and what was asked for it. Times are milliseconds of a monotonic clock that wrap
@@ -106,7 +113,8 @@ impl Pace {
         if self.is_idle(now, found.idle_ms) {
             // It may be more than was left by now: the next who wants it finds out.
             self.is_short = false;
-            return if available > 0 { Ask::Return(available) } else { Ask::Nothing };
+            let keep = if self.is_idle(now, found.kept_ms) { 0 } else { sizes.keep };
+            return if available > keep { Ask::Return(available.saturating_sub(keep)) } else { Ask::Nothing };
         }
         let target = self.target(sizes);
         if available > target.saturating_mul(4) {
@@ -158,10 +166,10 @@ pub(super) fn is_low(available: u64, target: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ask, BUDGET, Found, IDLE_MS, MEMBER, Pace};
+    use super::{Ask, BUDGET, Found, IDLE_MS, KEPT_MS, MEMBER, Pace};
 
     fn found(demand: u64, available: u64) -> Found {
-        Found { demand, is_seen: false, available, idle_ms: IDLE_MS }
+        Found { demand, is_seen: false, available, idle_ms: IDLE_MS, kept_ms: KEPT_MS }
     }
 
     #[test]
@@ -202,9 +210,11 @@ mod tests {
         assert_eq!(pace.visit(0, found(1, 32), &BUDGET), Ask::Nothing);
         assert_eq!(pace.visit(100, found(0, 1_000), &BUDGET), Ask::Return(936));
         pace.unanswered();
-        assert_eq!(pace.visit(IDLE_MS, found(0, 32), &BUDGET), Ask::Return(32));
+        assert_eq!(pace.visit(IDLE_MS, found(0, 32), &BUDGET), Ask::Return(28));
         pace.unanswered();
         let seen = Found { is_seen: true, ..found(0, 32) };
         assert_eq!(pace.visit(IDLE_MS, seen, &BUDGET), Ask::Nothing);
+        assert_eq!(pace.visit(IDLE_MS + KEPT_MS - 1, found(0, 4), &BUDGET), Ask::Nothing, "the remainder stays");
+        assert_eq!(pace.visit(IDLE_MS + KEPT_MS, found(0, 4), &BUDGET), Ask::Return(4));
     }
 }

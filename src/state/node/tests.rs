@@ -1,11 +1,14 @@
 //! Leases, reservations and what becomes of them, against a small model of the ledger.
 
+mod times;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::pace::KEPT_MS;
 use super::{Balance, Charged, NodeAccounts, NodeLedger};
 use crate::domain::{
     AccountKey, BUCKET_MS, Day, ExposureRow, MerchantId, RESERVATION_MS, Renewal, ReservationId, Scene, Scope,
@@ -193,12 +196,10 @@ fn what_is_foreseen_is_there_and_what_is_idle_goes() {
     renew(&node, 100, 20);
     assert!(accounts.iter().all(|account| node.balance(account).available == 4));
     assert_eq!(node.member_accounts(), 10_000);
-    renew(&node, 2_100, 500);
-    assert!(
-        accounts.iter().all(|account| node.balance(account) == Balance::default()),
-        "given back after half a minute"
-    );
-    renew(&node, 52_100, 300);
+    let later = 2_100 + i64::from(KEPT_MS);
+    renew(&node, later, 500);
+    assert!(accounts.iter().all(|account| node.balance(account) == Balance::default()), "given back after hours");
+    renew(&node, later + 50_000, 300);
     assert_eq!(node.member_accounts(), 0, "dropped after a minute");
 }
 
@@ -455,6 +456,13 @@ impl World {
     /// Lets all deadlines pass, and the manager go on until nothing more is given back.
     fn end(mut self) {
         self.take(&Step::Advance { ms: RESERVATION_MS + 2 * BUCKET_MS });
+        for _ in 0..300 {
+            self.turn(500, Fate::Answered);
+        }
+        self.check();
+        let most = self.hard.keys().map(|key| self.node.balance(key).available).max();
+        assert!(most <= Some(4), "what is idle keeps a remainder: {most:?}");
+        self.turn(i64::from(KEPT_MS), Fate::Answered);
         for _ in 0..300 {
             self.turn(500, Fate::Answered);
         }
