@@ -9,7 +9,8 @@ use crate::engine::{Backtest, BacktestError, BacktestMode, BacktestSummary, Fore
 /// Replays a stream of requests against budgets, caps and guarantees
 #[derive(Debug, clap::Args)]
 pub struct BacktestArgs {
-    /// Requests in their order, one JSON object a line: time (share of the horizon), merchants, score, value
+    /// Requests in their order, one JSON object a line: merchants, score, value, and time (share of the horizon), or at
+    /// (milliseconds since 1970), or sec; what `serve --record` writes
     #[arg(long)]
     requests: PathBuf,
     /// Budgets, caps and guarantees as JSON
@@ -24,7 +25,8 @@ pub struct BacktestArgs {
     /// Slots of a request; those of the constraints file if not given
     #[arg(long)]
     slots: Option<usize>,
-    /// Seconds that the horizon stands for, from midnight; by default what the requests say (sec / time)
+    /// Seconds that the horizon stands for, from midnight, by default what the requests say (sec / time); of instants,
+    /// from the first request, by default to the last
     #[arg(long)]
     horizon: Option<f64>,
     /// How slots are filled: by slates, or by a recommender that ranks by adjusted scores or by weights
@@ -66,6 +68,9 @@ pub fn run(args: BacktestArgs) -> Result<(), BacktestError> {
     let summary =
         backtest(&query, &mut |t, candidate, programme| writeln!(log, "{t},{candidate},{programme}").map_err(failed))?;
     log.flush().map_err(failed)?;
+    if summary.torn > 0 {
+        eprintln!("warning: {} lines end too early and were passed over", summary.torn);
+    }
     let wall = started.elapsed();
     print!("{}", describe(&summary));
     println!("wall {:.2} s", wall.as_secs_f64());

@@ -69,7 +69,8 @@ fn every_metric_is_documented_with_its_type() {
 
 /// Keys of the settings, those without a default included.
 fn settings_keys() -> BTreeSet<String> {
-    let settings = Settings { policy: Some("p".into()), now: Some("n".to_owned()), ..Settings::default() };
+    let (policy, record, now) = (Some("p".into()), Some("r".into()), Some("n".to_owned()));
+    let settings = Settings { policy, record, now, ..Settings::default() };
     let table: toml::Table = settings.to_toml().expect("settings print").parse().expect("they read back");
     table.keys().cloned().collect()
 }

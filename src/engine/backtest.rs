@@ -5,11 +5,14 @@
 
 mod accounts;
 mod input;
+mod members;
 mod replay;
 
 use std::path::PathBuf;
 
 pub use input::BacktestError;
+
+use members::Members;
 
 /// How traffic is expected to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub struct Backtest {
     pub history: Option<PathBuf>,
     /// Slots of a request; those of the constraints file if not given.
     pub slots: Option<usize>,
-    /// Seconds of the horizon, which begins at midnight.
+    /// Seconds of the horizon, which begins at midnight, or with the first request where these tell instants.
     pub horizon_seconds: Option<f64>,
     /// How slots are filled.
     pub mode: BacktestMode,
@@ -72,6 +75,8 @@ pub struct ProgrammeSpend {
 pub struct BacktestSummary {
     /// Requests replayed.
     pub requests: usize,
+    /// Lines that ended too early and were passed over.
+    pub torn: usize,
     /// Slots filled.
     pub slots: u64,
     /// Value of the exposures, with boosts.
@@ -105,19 +110,22 @@ pub fn backtest(
     if query.horizon_seconds.is_some_and(|seconds| !(1.0..=1.0e9).contains(&seconds)) {
         return Err(BacktestError::Arguments("--horizon is not from 1 to 1000000000 seconds".to_owned()));
     }
-    let constraints = input::read_constraints(&query.constraints)?;
+    let mut members = Members::default();
+    let constraints = input::read_constraints(&query.constraints, &mut members)?;
     let Some(slots) = query.slots.or(constraints.slots) else {
         return Err(BacktestError::Arguments("the constraints have no K: give --slots".to_owned()));
     };
     if !(1..=1_000).contains(&slots) {
         return Err(BacktestError::Arguments(format!("{slots} slots, of 1 to 1000")));
     }
-    let requests = input::read_requests(&query.requests, false)?;
-    let history = query.history.as_deref().map(|path| input::read_requests(path, true)).transpose()?;
+    let stream = input::read_requests(&query.requests, false, query.horizon_seconds, &mut members)?;
+    let history = query.history.as_deref().map(|path| input::read_requests(path, true, None, &mut members));
+    let history = history.transpose()?.unwrap_or_default();
     let profile = match &query.forecast {
         ForecastChoice::Profile(path) => Some(input::read_profile(path)?),
         ForecastChoice::Linear | ForecastChoice::Actual => None,
     };
-    replay::Replay::new(query, constraints, slots, &requests, profile)
-        .run(&history.unwrap_or_default(), &mut |t, c, p| log(t, c, p))
+    let summary = replay::Replay::new(query, constraints, slots, &stream, profile)
+        .run(&history.requests, &mut |t, c, p| log(t, c, p))?;
+    Ok(BacktestSummary { torn: stream.torn + history.torn, ..summary })
 }

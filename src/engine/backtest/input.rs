@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::members::{Limits, Members};
+use crate::domain::Timestamp;
 use crate::traffic::BITS;
 
 /// Most bytes of one line: a request of some thousand candidates.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 /// Most candidates of one request.
 const MAX_CANDIDATES: usize = 10_000;
-/// Members are numbered from 0; tables by member have this size at most.
-pub(super) const MAX_MEMBERS: usize = 1 << 20;
 /// Programmes take the lower bits; the highest stands for all exposures of a member.
 pub(super) const MAX_PROGRAMMES: usize = BITS - 1;
 
@@ -43,6 +43,16 @@ pub enum BacktestError {
     Arguments(String),
 }
 
+/// Requests as they are replayed.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub(super) requests: Vec<Request>,
+    /// When the horizon begins and how many seconds it has, where requests are placed by instants.
+    pub(super) span: Option<(Option<Timestamp>, f64)>,
+    /// Lines that end too early, as a crash of who wrote them leaves one: passed over.
+    pub(super) torn: usize,
+}
+
 /// One request of a stream.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -69,7 +79,9 @@ struct Line {
     time: Option<f64>,
     #[serde(default)]
     sec: Option<f64>,
-    merchants: Vec<u32>,
+    #[serde(default)]
+    at: Option<i64>,
+    merchants: Vec<u64>,
     score: Vec<f64>,
     value: Vec<f64>,
 }
@@ -94,7 +106,10 @@ pub(super) struct Programme {
     pub(super) budget: f64,
     /// First and last share of the horizon; the last is not inside.
     pub(super) window: (f64, f64),
-    pub(super) members: Vec<u32>,
+    members: Vec<u64>,
+    /// Numbers of its members.
+    #[serde(skip)]
+    pub(super) numbers: Vec<u32>,
 }
 
 impl Programme {
@@ -115,9 +130,15 @@ pub(super) struct ConstraintsFile {
     #[serde(rename = "K", default)]
     pub(super) slots: Option<usize>,
     pub(super) programmes: Vec<Programme>,
-    /// Most exposures by member, -1 for none.
+    #[serde(default, rename = "merchant_cap")]
+    caps: Limits,
+    #[serde(default, rename = "merchant_guarantee")]
+    guarantees: Limits,
+    /// Most exposures by number of the member, -1 for none.
+    #[serde(skip)]
     pub(super) merchant_cap: Vec<f64>,
-    /// Fewest exposures by member, 0 for none.
+    /// Fewest exposures by number of the member, 0 for none.
+    #[serde(skip)]
     pub(super) merchant_guarantee: Vec<f64>,
     /// Value lost by each missing exposure, in units of value.
     pub(super) shortfall_penalty: f64,
@@ -130,25 +151,35 @@ pub(super) fn whole(count: f64) -> u64 {
 }
 
 /// Reads a constraints file.
-pub(super) fn read_constraints(path: &Path) -> Result<ConstraintsFile, BacktestError> {
+pub(super) fn read_constraints(path: &Path, members: &mut Members) -> Result<ConstraintsFile, BacktestError> {
     let text = std::fs::read_to_string(path).map_err(|cause| BacktestError::Io { path: path.to_owned(), cause })?;
     let wrong = |line: usize, reason: String| BacktestError::Malformed { path: path.to_owned(), line, reason };
-    let read: ConstraintsFile = serde_json::from_str(&text).map_err(|error| wrong(error.line(), error.to_string()))?;
+    let mut read: ConstraintsFile =
+        serde_json::from_str(&text).map_err(|error| wrong(error.line(), error.to_string()))?;
+    number_members(&mut read, members).map_err(|reason| wrong(1, reason))?;
     check_constraints(&read).map_err(|reason| wrong(1, reason))?;
     Ok(read)
 }
 
+fn number_members(read: &mut ConstraintsFile, members: &mut Members) -> Result<(), String> {
+    for programme in &mut read.programmes {
+        let numbers = programme.members.iter().map(|id| members.number(*id));
+        programme.numbers =
+            numbers.collect::<Result<_, _>>().map_err(|why| format!("programme {}: {why}", programme.name))?;
+    }
+    read.merchant_cap = read.caps.by_number(-1.0, members).map_err(|why| format!("merchant_cap: {why}"))?;
+    read.merchant_guarantee =
+        read.guarantees.by_number(0.0, members).map_err(|why| format!("merchant_guarantee: {why}"))?;
+    Ok(())
+}
+
 fn check_constraints(read: &ConstraintsFile) -> Result<(), String> {
-    let members = read.merchant_cap.len().max(read.merchant_guarantee.len());
     if read.programmes.len() > MAX_PROGRAMMES {
         return Err(format!("{} programmes, of {MAX_PROGRAMMES} at most", read.programmes.len()));
     }
-    if members > MAX_MEMBERS {
-        return Err(format!("{members} merchants, of {MAX_MEMBERS} at most"));
-    }
     let is_count = |count: f64| count.is_finite() && count >= 0.0 && count.fract() < f64::EPSILON;
     for programme in &read.programmes {
-        let Programme { name, boost, budget, window, members, .. } = programme;
+        let Programme { name, boost, budget, window, .. } = programme;
         if !is_count(*budget) {
             return Err(format!("programme {name}: its budget is {budget}, not a count of exposures"));
         }
@@ -157,9 +188,6 @@ fn check_constraints(read: &ConstraintsFile) -> Result<(), String> {
         }
         if !(window.0.is_finite() && window.1.is_finite() && window.0 <= window.1) {
             return Err(format!("programme {name}: its window ends before it begins"));
-        }
-        if members.iter().any(|member| usize::try_from(*member).map_or(true, |m| m >= MAX_MEMBERS)) {
-            return Err(format!("programme {name}: a member is not below {MAX_MEMBERS}"));
         }
     }
     if let Some(cap) = read.merchant_cap.iter().find(|cap| !is_count(**cap) && **cap >= 0.0 || cap.is_nan()) {
@@ -174,34 +202,105 @@ fn check_constraints(read: &ConstraintsFile) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a stream of requests, one JSON object a line. A stream needs `time`; a past sample does not.
-pub(super) fn read_requests(path: &Path, is_history: bool) -> Result<Vec<Request>, BacktestError> {
+/// Reads requests, one JSON object a line. Those of a stream say where in the horizon they are: by its share (`time`),
+/// by instants (`at`), or by seconds since its beginning (`sec`), all in one way. A past sample need not.
+pub(super) fn read_requests(
+    path: &Path,
+    is_history: bool,
+    horizon: Option<f64>,
+    members: &mut Members,
+) -> Result<Stream, BacktestError> {
     let io = |cause| BacktestError::Io { path: path.to_owned(), cause };
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(io)?);
-    let (mut requests, mut text, mut line) = (Vec::new(), String::new(), 0_usize);
-    let mut last = 0.0_f64;
+    let (mut stream, mut text, mut line) = (Stream::default(), Vec::new(), 0_usize);
+    let mut order = Order { is_history, ..Order::default() };
     loop {
         text.clear();
         line += 1;
-        if std::io::Read::take(&mut reader, MAX_LINE_BYTES).read_line(&mut text).map_err(io)? == 0 {
-            return Ok(requests);
+        if std::io::Read::take(&mut reader, MAX_LINE_BYTES).read_until(b'\n', &mut text).map_err(io)? == 0 {
+            break;
         }
-        if text.trim().is_empty() {
+        if text.trim_ascii().is_empty() {
             continue;
         }
         let wrong = |reason: String| BacktestError::Malformed { path: path.to_owned(), line, reason };
-        let request = read_line(&text, is_history).map_err(wrong)?;
-        if request.time < last {
-            return Err(wrong(format!("time goes back, from {last} to {}", request.time)));
+        match serde_json::from_slice::<Line>(&text) {
+            Ok(read) => stream.requests.push(request(read, &mut order, members).map_err(wrong)?),
+            Err(error) if error.is_eof() => stream.torn += 1,
+            Err(error) => return Err(wrong(error.to_string())),
         }
-        last = request.time;
-        requests.push(request);
+    }
+    if order.way.is_some_and(|way| way != Way::Share) {
+        let seconds = horizon.unwrap_or(order.last).max(1.0);
+        if order.last > seconds {
+            return Err(BacktestError::Arguments(format!("requests go on for {} s, beyond --horizon", order.last)));
+        }
+        stream.requests.iter_mut().for_each(|request| request.time /= seconds);
+        stream.span = Some((order.began, seconds));
+    }
+    Ok(stream)
+}
+
+/// In which way requests say where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Share,
+    Instant,
+    Second,
+}
+
+/// Where the requests read so far are.
+#[derive(Default)]
+struct Order {
+    is_history: bool,
+    way: Option<Way>,
+    began: Option<Timestamp>,
+    /// Share of the horizon, or seconds since its beginning.
+    last: f64,
+}
+
+impl Order {
+    /// Share of the horizon, or seconds since its beginning.
+    fn place(&mut self, line: &Line) -> Result<f64, String> {
+        let found = match (line.time, line.at, line.sec) {
+            (Some(_), ..) => Way::Share,
+            (None, Some(_), _) => Way::Instant,
+            (None, None, Some(_)) => Way::Second,
+            (None, None, None) => return Err("time is missing, and neither at nor sec is there".to_owned()),
+        };
+        let way = *self.way.get_or_insert(found);
+        let place = match way {
+            Way::Share => line.time.ok_or("time is missing, which lines before have")?,
+            Way::Instant => {
+                let at = line.at.ok_or("at is missing, which lines before have")?;
+                let began = *self.began.get_or_insert(Timestamp(at));
+                // Clocks are set back, above all between two runs: what follows is taken to follow at once.
+                seconds(at.saturating_sub(began.0)).max(self.last)
+            }
+            Way::Second => line.sec.ok_or("sec is missing, which lines before have")?,
+        };
+        if way == Way::Share && !(0.0..=1.0).contains(&place) {
+            return Err(format!("time is {place}, not a share of the horizon from 0 to 1"));
+        }
+        if !(0.0..=1.0e9).contains(&place) {
+            return Err(format!("it is {place} seconds after the first, not from 0 to 1000000000"));
+        }
+        if place < self.last {
+            return Err(format!("time goes back, from {} to {place}", self.last));
+        }
+        self.last = place;
+        Ok(place)
     }
 }
 
-fn read_line(text: &str, is_history: bool) -> Result<Request, String> {
-    let read: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let Line { time, sec, merchants, score, value } = read;
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "milliseconds of a recording")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1_000.0
+}
+
+fn request(read: Line, order: &mut Order, members: &mut Members) -> Result<Request, String> {
+    let place = if order.is_history { 0.0 } else { order.place(&read)? };
+    let Line { sec, at, merchants, score, value, .. } = read;
     if merchants.len() != score.len() || merchants.len() != value.len() {
         let (m, s, v) = (merchants.len(), score.len(), value.len());
         return Err(format!("{m} merchants, {s} scores and {v} values, which should be as many"));
@@ -209,20 +308,16 @@ fn read_line(text: &str, is_history: bool) -> Result<Request, String> {
     if merchants.len() > MAX_CANDIDATES {
         return Err(format!("{} candidates, of {MAX_CANDIDATES} at most", merchants.len()));
     }
-    let time = if is_history { 0.0 } else { time.ok_or("time is missing")? };
-    if !(0.0..=1.0).contains(&time) {
-        return Err(format!("time is {time}, not a share of the horizon from 0 to 1"));
-    }
-    let candidates = merchants.iter().zip(score.iter().zip(&value)).map(|(member, (base, value))| {
+    let candidates = merchants.iter().zip(score.iter().zip(&value)).map(|(id, (base, value))| {
         if !(base.is_finite() && value.is_finite() && *base >= 0.0 && *value >= 0.0) {
             return Err(format!("a score of {base} and a value of {value}, of which each should be 0 or more"));
         }
-        if usize::try_from(*member).map_or(true, |member| member >= MAX_MEMBERS) {
-            return Err(format!("merchant {member} is not below {MAX_MEMBERS}"));
-        }
-        Ok(Candidate { member: *member, base: *base, value: *value })
+        Ok(Candidate { member: members.number(*id)?, base: *base, value: *value })
     });
-    Ok(Request { time, sec: sec.filter(|sec| sec.is_finite()), candidates: candidates.collect::<Result<_, _>>()? })
+    let candidates = candidates.collect::<Result<_, _>>()?;
+    // What was recorded counts its seconds from the first line: the second of the day is in the instant.
+    let of_day = at.map(|at| seconds(at.saturating_sub(Timestamp(at).day().start().0)));
+    Ok(Request { time: place, sec: of_day.or(sec).filter(|sec| sec.is_finite()), candidates })
 }
 
 /// Reads 24 hour shares: a JSON array, or one number a line.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::accounts::{ALL_BIT, Accounts, at};
-use super::input::{Candidate, ConstraintsFile, Kind, Request, whole};
+use super::input::{Candidate, ConstraintsFile, Kind, Request, Stream, whole};
 use super::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend};
 use crate::domain::{Day, Scene, TargetKind, Timestamp};
 use crate::traffic::control::{
@@ -57,8 +57,8 @@ struct StreamClock {
 }
 
 impl StreamClock {
-    fn new(seconds: f64) -> Self {
-        Self { began: MONDAY.start(), horizon_ms: seconds * 1_000.0 }
+    fn new(began: Option<Timestamp>, seconds: f64) -> Self {
+        Self { began: began.unwrap_or_else(|| MONDAY.start()), horizon_ms: seconds * 1_000.0 }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the horizon has at most 1e12 milliseconds")]
@@ -68,7 +68,7 @@ impl StreamClock {
 
     #[expect(clippy::cast_possible_truncation, reason = "a second of the day")]
     fn at_second_of_day(self, second: f64) -> Timestamp {
-        self.began.plus_ms((second.clamp(0.0, DAY_SECONDS - 1.0) * 1_000.0) as i64)
+        self.began.day().start().plus_ms((second.clamp(0.0, DAY_SECONDS - 1.0) * 1_000.0) as i64)
     }
 }
 
@@ -77,20 +77,24 @@ impl<'a> Replay<'a> {
         query: &Backtest,
         file: ConstraintsFile,
         slots: usize,
-        requests: &'a [Request],
+        stream: &'a Stream,
         profile: Option<[f64; 24]>,
     ) -> Self {
+        let requests = &stream.requests[..];
         let named = requests.iter().flat_map(|request| &request.candidates).filter_map(|c| at(c.member)).max();
         let members = named.map_or(0, |last| last + 1).max(file.merchant_cap.len()).max(file.merchant_guarantee.len());
         let mut programmes = vec![0_u64; members];
         for (bit, programme) in file.programmes.iter().enumerate() {
-            for member in &programme.members {
+            for member in &programme.numbers {
                 if let Some(bits) = at(*member).and_then(|member| programmes.get_mut(member)) {
                     *bits |= 1 << bit;
                 }
             }
         }
-        let clock = StreamClock::new(query.horizon_seconds.unwrap_or_else(|| horizon_of(requests)));
+        let clock = match stream.span {
+            Some((began, seconds)) => StreamClock::new(began, seconds),
+            None => StreamClock::new(None, query.horizon_seconds.unwrap_or_else(|| horizon_of(requests))),
+        };
         let shape = match (&query.forecast, profile) {
             (ForecastChoice::Actual, _) => arrivals(requests, clock),
             (_, Some(hours)) => Shape::HourOfDay(hours),
@@ -316,6 +320,7 @@ impl<'a> Replay<'a> {
         let missing: Vec<u64> = needs.map(|(need, shown)| whole(*need).saturating_sub(*shown)).collect();
         BacktestSummary {
             requests: self.requests.len(),
+            torn: 0,
             slots: self.accounts.shown.iter().sum(),
             value: self.value,
             solves: self.controller.solves(),
