@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::FixedState;
 
+use super::asked::{Asked, Waiting, Watched};
 use super::terms::{account_use, takes_part};
 use crate::domain::{Body, MerchantId, NewGuarantee, Scene, Scope, Timestamp};
 use crate::state::{NodeAccounts, State};
@@ -27,16 +28,6 @@ const WATCHED_MS: i64 = 60_000;
 /// New members that are watched at a time.
 const MAX_WATCHED: usize = 20_000;
 
-/// A new member that waits for its guarantee.
-#[derive(Clone, Copy, Debug)]
-struct Watched {
-    /// Samples there had been when it was first seen, and when that was.
-    since: u64,
-    at: Timestamp,
-    /// Samples since in which it was a candidate.
-    seen: u32,
-}
-
 /// Who has a turn, and what is remembered for it.
 #[derive(Default)]
 pub(super) struct Members {
@@ -44,16 +35,14 @@ pub(super) struct Members {
     is_waiting: HashSet<u32, FixedState>,
     next: u32,
     samples: u64,
-    watched: HashMap<u32, Watched, FixedState>,
-    /// Asked for and not yet seen in the ledger.
-    asked: HashSet<(u8, u32), FixedState>,
+    new: Waiting,
 }
 
 /// What a turn came to.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// Guarantees to begin.
-    pub(super) begin: Vec<Body>,
+    /// Guarantees to begin, each command with what it asks for.
+    pub(super) begin: Vec<(Vec<Asked>, Body)>,
 }
 
 impl Members {
@@ -61,7 +50,7 @@ impl Members {
     pub(super) fn note(&mut self, offers: &[Option<Offer>]) {
         self.samples += 1;
         for offer in offers.iter().flatten() {
-            if let Some(watched) = self.watched.get_mut(&offer.member) {
+            if let Some(watched) = self.new.watched.get_mut(&offer.member) {
                 watched.seen += 1;
             }
             if self.waiting.len() < MAX_WAITING && self.is_waiting.insert(offer.member) {
@@ -70,12 +59,18 @@ impl Members {
         }
     }
 
+    /// What a command asked for that was not taken.
+    pub(super) fn refused(&mut self, keys: &[Asked]) {
+        self.new.refused(keys);
+    }
+
     /// Looks at some members.
     pub(super) fn turn(&mut self, state: &State, node: &NodeAccounts, forecast: &Forecast, now: Timestamp) -> Turn {
         let policy = state.policy().clone();
         let limited: Vec<&Programme> =
             policy.programmes.iter().filter(|p| p.limits_members() && !p.is_shadow).collect();
-        let mut begin: HashMap<u8, Vec<NewGuarantee>, FixedState> = HashMap::default();
+        let mut begin: HashMap<u8, (Vec<Asked>, Vec<NewGuarantee>), FixedState> = HashMap::default();
+        self.new.drop_old(now);
         if limited.is_empty() {
             return Turn::default();
         }
@@ -115,15 +110,17 @@ impl Members {
                     && world.open() & programme.mask() != 0;
                 if begins && let Some(guarantee) = self.begins(state, programme, (slot, entry.id), forecast, now) {
                     let list = begin.entry(programme.bit).or_default();
-                    if list.len() < MAX_BEGUN {
-                        self.asked.insert((programme.bit, slot));
-                        list.push(guarantee);
+                    if list.1.len() < MAX_BEGUN {
+                        self.new.ask((programme.bit, slot), now);
+                        list.0.push((programme.bit, slot));
+                        list.1.push(guarantee);
                     }
                 }
             }
             publish(state, slot, spent, head);
         }
-        let begin = begin.into_iter().map(|(bit, guarantees)| Body::BeginGuarantees { bit, guarantees });
+        let begin =
+            begin.into_iter().map(|(bit, (asked, guarantees))| (asked, Body::BeginGuarantees { bit, guarantees }));
         Turn { begin: begin.collect() }
     }
 
@@ -138,19 +135,18 @@ impl Members {
         now: Timestamp,
     ) -> Option<NewGuarantee> {
         if state.last_guarantee(programme.bit, merchant).is_some() {
-            self.asked.remove(&(programme.bit, slot));
-            self.watched.remove(&slot);
+            self.new.arrived((programme.bit, slot));
             return None;
         }
-        if self.asked.contains(&(programme.bit, slot)) {
+        if self.new.is_asked((programme.bit, slot), now) {
             return None;
         }
-        if self.watched.len() >= MAX_WATCHED {
+        if self.new.watched.len() >= MAX_WATCHED {
             // Some wait for traffic that does not come: they are judged by what was seen.
             return Some(NewGuarantee { merchant, expected: None });
         }
         let samples = self.samples;
-        let watched = *self.watched.entry(slot).or_insert(Watched { since: samples, at: now, seen: 0 });
+        let watched = *self.new.watched.entry(slot).or_insert(Watched { since: samples, at: now, seen: 0 });
         let looked = samples.saturating_sub(watched.since);
         if looked < JUDGED_AFTER {
             // Callers that send no base scores are not sampled: promised all the same, judged by nothing.

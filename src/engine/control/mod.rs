@@ -5,6 +5,7 @@
 //! needs. Both let requests go first. Nothing here is decided: budgets are kept by the ledger, prices only steer.
 //! A restart begins without prices and learns again.
 
+mod asked;
 mod members;
 mod terms;
 
@@ -26,7 +27,9 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::{AccountKey, Scene, Scope, Timestamp, count_to_f64};
 use crate::state::{Hot, NodeAccounts, State, yield_to_requests};
 use crate::telemetry::ControlMetrics;
-use crate::traffic::control::{Constraints, Controller, Forecast, MemberTerm, Observed, Plan, Settings, Shape, Solution, Spent};
+use crate::traffic::control::{
+    Constraints, Controller, Forecast, MemberTerm, Observed, Plan, Settings, Shape, Solution, Spent,
+};
 use crate::traffic::{MemberPrice, PriceBook};
 
 use members::Members;
@@ -333,10 +336,12 @@ impl Turns {
             self.members.turn(&state, &self.context.node, self.controller.forecast(), now).begin
         };
         let Some(writer) = self.context.writer.upgrade() else { return };
-        for body in begin {
-            // What is refused is asked for again when the members have their next turn after a restart; a full queue
-            // means that writes have other worries.
-            let _ = writer.submit(None, body);
+        for (asked, body) in begin {
+            // A full queue means that writes have other worries: asked for again at the members' next turn. What is
+            // refused later on is asked for again after a while, for nobody waits for the answer.
+            if writer.submit(None, body).is_err() {
+                self.members.refused(&asked);
+            }
         }
     }
 
