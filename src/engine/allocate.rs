@@ -167,7 +167,7 @@ fn allocate_with(
         let hard = *field.hard.get(slot.candidate)?;
         let programmes = hard | slot.charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)));
         if !kill_switch {
-            hot.prices().count_granted(member);
+            hot.prices().count_granted(member, query.scene);
         }
         // Those of one member and the same programmes are interchangeable.
         let taken = charged.iter().position(|taken| (taken.member, taken.programmes) == (member, programmes));
@@ -196,9 +196,9 @@ fn accounts(
     keys: &mut Vec<AccountKey>,
 ) {
     let Some(merchant) = hot.merchant_at(member) else { return };
-    let head = hot.prices().head_of(member);
+    let tail = hot.prices().tail_of(member);
     for programme in policy.programmes.iter().filter(|programme| bits & programme.mask() != 0) {
-        let is_tail = head & programme.mask() == 0;
+        let is_tail = tail & programme.mask() != 0;
         let all = accounts_of(programme, merchant, scene, now, is_tail).into_iter();
         // Adjusting a budget changes how large it is, not whether it has a limit.
         let limited = |key: &AccountKey| limit(programme, &BudgetOverride::default(), key.scope, 0) != Limit::Unlimited;

@@ -124,6 +124,13 @@ pub(super) fn member_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u
     price
 }
 
+/// The price of a target's member where scores steer: what reports on their way may have spent is stopped as well.
+#[inline]
+pub(super) fn score_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32, stopped: u64) -> MemberPrice {
+    let own = if lines.limited == 0 { 0 } else { hot.prices().stopped_of(slot) };
+    member_price(hot, rules, lines, slot, stopped | own)
+}
+
 /// Targets in the world that serves.
 pub(super) struct Located {
     pub(super) world: Guard,
@@ -169,7 +176,7 @@ impl ScoreColumns {
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
             let mut lines = lines(&rules, item.merchant_slot, &row, class);
-            let member = member_price(hot, &rules, &lines, item.merchant_slot, stopped);
+            let member = score_price(hot, &rules, &lines, item.merchant_slot, stopped);
             let weight = lines.weight(prices, &member);
             *trust = row.trust;
             *boost = to_f32(weight.weight);

@@ -7,11 +7,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use foldhash::fast::FixedState;
 
 use super::asked::{Asked, Waiting, Watched};
+use super::stops::Stops;
 use super::terms::{account_use, takes_part};
 use crate::domain::{Body, MerchantId, NewGuarantee, Scene, Scope, Timestamp};
 use crate::state::{NodeAccounts, State};
 use crate::traffic::control::Forecast;
-use crate::traffic::{Limit, Offer, Programme, SCENE_PACKAGE, account_at};
+use crate::traffic::{Offer, Programme, SCENE_PACKAGE};
 
 /// Candidates of late that have a turn each time.
 const CANDIDATES_PER_TURN: usize = 400;
@@ -36,6 +37,7 @@ pub(super) struct Members {
     next: u32,
     samples: u64,
     new: Waiting,
+    stops: Stops,
 }
 
 /// What a turn came to.
@@ -43,6 +45,8 @@ pub(super) struct Members {
 pub(super) struct Turn {
     /// Guarantees to begin, each command with what it asks for.
     pub(super) begin: Vec<(Vec<Asked>, Body)>,
+    /// Programmes in which nothing may be left but the share of the long tail, as bits.
+    pub(super) tail_only: u64,
 }
 
 impl Members {
@@ -64,6 +68,11 @@ impl Members {
         self.new.refused(keys);
     }
 
+    /// Says how long it takes until exposures are reported, in milliseconds.
+    pub(super) fn set_lag(&mut self, lag_ms: u64) {
+        self.stops.set_lag(lag_ms);
+    }
+
     /// Looks at some members.
     pub(super) fn turn(&mut self, state: &State, node: &NodeAccounts, forecast: &Forecast, now: Timestamp) -> Turn {
         let policy = state.policy().clone();
@@ -73,6 +82,12 @@ impl Members {
         self.new.drop_old(now);
         if limited.is_empty() {
             return Turn::default();
+        }
+        let mut tail_only = 0;
+        for programme in limited.iter().filter(|p| p.budget.as_ref().is_some_and(|budget| budget.tail.is_some())) {
+            if self.stops.of((state, node), programme, Scope::Head, now).may_be_spent {
+                tail_only |= programme.mask();
+            }
         }
         let mut slots: Vec<u32> = Vec::with_capacity(CANDIDATES_PER_TURN);
         while slots.len() < CANDIDATES_PER_TURN {
@@ -93,14 +108,17 @@ impl Members {
             let record = world.table.read(slot);
             let (Some(entry), true) = (state.entry(slot), record.is_registered) else { continue };
             let mine = limited.iter().filter(|programme| record.programmes & programme.mask() != 0);
-            let mut spent = 0;
-            let mut head = 0;
+            let (mut spent, mut stopped, mut tail) = (0, 0, 0);
             for programme in mine {
-                if is_spent(state, node, programme, entry.id, now) {
+                let left = self.stops.of_member((state, node), programme, entry.id, now);
+                if left.is_spent {
                     spent |= programme.mask();
                 }
-                if programme.budget.as_ref().is_some_and(|b| b.tail.is_some()) && !state.is_tail(programme, slot) {
-                    head |= programme.mask();
+                if left.may_be_spent {
+                    stopped |= programme.mask();
+                }
+                if state.is_tail(programme, slot) {
+                    tail |= programme.mask();
                 }
                 if programme.id == SCENE_PACKAGE {
                     state.hot().prices().set_unpacked(slot, unpacked(state, node, entry.id));
@@ -117,11 +135,11 @@ impl Members {
                     }
                 }
             }
-            publish(state, slot, spent, head);
+            publish(state, slot, spent, stopped, tail);
         }
         let begin =
             begin.into_iter().map(|(bit, (asked, guarantees))| (asked, Body::BeginGuarantees { bit, guarantees }));
-        Turn { begin: begin.collect() }
+        Turn { begin: begin.collect(), tail_only }
     }
 
     /// The guarantee that a member is to have now, if it never had one: after it was watched for a while, so that the
@@ -163,18 +181,6 @@ impl Members {
     }
 }
 
-/// Whether a member's cap or share of a programme has nothing left.
-fn is_spent(state: &State, node: &NodeAccounts, programme: &Programme, merchant: MerchantId, now: Timestamp) -> bool {
-    let scopes = [programme.cap.map(|_| Scope::Cap(merchant)), Some(Scope::Member(merchant))];
-    scopes.into_iter().flatten().any(|scope| {
-        let key = account_at(programme, scope, now);
-        match state.limit_of(&key) {
-            Limit::AtMost(limit) => account_use(state, node, &key).spent >= limit,
-            Limit::Unlimited | Limit::NoAccount => false,
-        }
-    })
-}
-
 /// Scenes in which a merchant's package is empty.
 fn unpacked(state: &State, node: &NodeAccounts, merchant: MerchantId) -> u8 {
     let has_left = |scene: Scene| {
@@ -185,11 +191,12 @@ fn unpacked(state: &State, node: &NodeAccounts, merchant: MerchantId) -> u8 {
     Scene::ALL.into_iter().filter(|scene| !has_left(*scene)).fold(0, |mask, scene| mask | scene.mask())
 }
 
-fn publish(state: &State, slot: u32, spent: u64, head: u64) {
+fn publish(state: &State, slot: u32, spent: u64, stopped: u64, tail: u64) {
     let prices = state.hot().prices();
     let price = prices.member(slot);
     if price.spent != spent {
         prices.set_member(slot, &crate::traffic::MemberPrice { spent, ..price });
     }
-    prices.set_head(slot, head);
+    prices.set_stopped_of(slot, stopped);
+    prices.set_tail(slot, tail);
 }

@@ -7,6 +7,7 @@
 
 mod asked;
 mod members;
+mod stops;
 mod terms;
 
 use std::collections::HashMap;
@@ -163,12 +164,14 @@ impl Turns {
         let solved = Settings { seed: 1, additive: true, log: true };
         let at = context.clock.monotonic_ms();
         context.samples.set_stride(1);
+        let mut members = Members::default();
+        members.set_lag(settings.report_lag_ms);
         Ok(Self {
             context,
             settings,
             controller: Controller::new(solved, forecast),
             solver: Solver::start()?,
-            members: Members::default(),
+            members,
             awaited: Awaited::default(),
             terms: Terms::default(),
             budgets: Vec::new(),
@@ -331,10 +334,11 @@ impl Turns {
     }
 
     fn look_at_members(&mut self, now: Timestamp) {
-        let begin = {
+        let members::Turn { begin, tail_only } = {
             let state = self.context.state.read();
-            self.members.turn(&state, &self.context.node, self.controller.forecast(), now).begin
+            self.members.turn(&state, &self.context.node, self.controller.forecast(), now)
         };
+        self.context.hot.prices().set_tail_only(tail_only);
         let Some(writer) = self.context.writer.upgrade() else { return };
         for (asked, body) in begin {
             // A full queue means that writes have other worries: asked for again at the members' next turn. What is
@@ -411,7 +415,7 @@ fn promised_use(
         MemberSource::Cap(key) => account_use(state, &context.node, key).spent,
         MemberSource::Guarantee(key) => {
             let delivered = state.guarantee(key).map_or(0, |row| row.delivered);
-            awaited.update(term, context.hot.prices().granted(term.member), delivered, passed)
+            awaited.update(term, context.hot.prices().granted(term.member, term.scenes), delivered, passed)
         }
     }
 }
