@@ -228,7 +228,7 @@ impl Engine {
     #[must_use]
     pub fn allocate(&self, query: &AllocateQuery) -> Slate {
         let now = self.clock.now();
-        if !self.samples.counts(query.scene) {
+        if !self.samples.counts(query.scene, true) {
             return allocate(self.hot(), &self.node, now, query);
         }
         let mut sampler = Sampler::new(query.target_ids.len());

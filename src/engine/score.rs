@@ -62,7 +62,7 @@ impl Engine {
     /// Scores targets. Never waits: no lock is held longer than one lookup.
     #[must_use]
     pub fn score(&self, query: &ScoreQuery) -> ScoreColumns {
-        let is_sampled = self.samples.counts(query.scene) && !query.base_scores.is_empty();
+        let is_sampled = self.samples.counts(query.scene, !query.base_scores.is_empty());
         if !is_sampled {
             return score(self.hot(), query);
         }

@@ -150,6 +150,9 @@ struct Turns {
     requests: u64,
     /// Requests a second.
     request_rate: f64,
+    /// Requests with base scores: counted, and a second.
+    with_bases: u64,
+    bases_rate: f64,
     /// Share of the samples that are Score's.
     score_share: f64,
     turned_at: i64,
@@ -180,6 +183,8 @@ impl Turns {
             terms_at: None,
             requests: 0,
             request_rate: 0.0,
+            with_bases: 0,
+            bases_rate: 0.0,
             score_share: 0.0,
             turned_at: at,
             planned_at: at,
@@ -216,8 +221,12 @@ impl Turns {
         let share = (passed / RATE_MS).min(1.0);
         if passed > 0.0 {
             self.request_rate += share * (came * 1_000.0 / passed - self.request_rate);
+            let with_bases = self.context.samples.with_bases();
+            let came = count_to_f64(with_bases.saturating_sub(self.with_bases));
+            self.with_bases = with_bases;
+            self.bases_rate += share * (came * 1_000.0 / passed - self.bases_rate);
         }
-        let stride = (self.request_rate / SAMPLES_PER_SECOND).clamp(1.0, 1e6);
+        let stride = (self.bases_rate / SAMPLES_PER_SECOND).clamp(1.0, 1e6);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let stride = stride.round() as u64;
         self.context.samples.set_stride(stride);
