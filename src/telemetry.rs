@@ -159,6 +159,7 @@ pub struct ControlMetrics {
     epoch: Gauge,
     error: Gauge,
     movement: Gauge,
+    turned: Gauge,
 }
 
 impl Default for ControlMetrics {
@@ -170,6 +171,7 @@ impl Default for ControlMetrics {
             epoch: gauge!("trustflow_control_price_epoch"),
             error: gauge!("trustflow_control_forecast_error_ratio"),
             movement: gauge!("trustflow_control_price_movement"),
+            turned: gauge!("trustflow_control_last_turn_timestamp_seconds"),
         }
     }
 }
@@ -189,6 +191,12 @@ impl ControlMetrics {
     pub fn solved(&self, took: Duration, movement: f64) {
         self.solve.record(took.as_secs_f64());
         self.movement.set(movement);
+    }
+
+    /// Says when control last came to the end of a turn, in milliseconds since 1970.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    pub fn turned(&self, at_ms: i64) {
+        self.turned.set(at_ms as f64 / 1_000.0);
     }
 
     /// Says which prices serve, and how wrong the forecast was.

@@ -6,6 +6,7 @@
 //! A restart begins without prices and learns again.
 
 mod asked;
+mod guarded;
 mod members;
 mod stops;
 mod terms;
@@ -33,6 +34,7 @@ use crate::traffic::control::{
 };
 use crate::traffic::{MemberPrice, PriceBook};
 
+use guarded::guarded;
 use members::Members;
 use terms::{AccountUse, Awaited, MemberSource, Terms, account_use, terms};
 
@@ -46,6 +48,8 @@ const TERMS_EVERY_MS: i64 = 1_000;
 const IN_FLIGHT_MARGIN: f64 = 1.5;
 /// Rates are means over about this time, in milliseconds.
 const RATE_MS: f64 = 2_000.0;
+/// Pause after a turn that failed, at least.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Hours of a week.
 const WEEK_HOURS: usize = 168;
 
@@ -87,8 +91,9 @@ impl Control {
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
             yield_to_requests();
             while !stop.load(Ordering::Acquire) {
-                turns.turn();
-                std::thread::park_timeout(every);
+                // What fails at once would fail at once again, and fill the log.
+                let pause = guarded("turn", || turns.turn()).map_or(every.max(AFTER_FAILURE), |()| every);
+                std::thread::park_timeout(pause);
             }
         })?;
         Ok(Self { stopping, thread: Mutex::new(Some(thread)) })
@@ -109,7 +114,8 @@ impl Control {
 /// Solves plans on a thread of its own, one at a time.
 struct Solver {
     plans: SyncSender<Plan>,
-    solutions: Receiver<(Solution, Duration)>,
+    /// None where solving failed.
+    solutions: Receiver<Option<(Solution, Duration)>>,
     is_busy: bool,
 }
 
@@ -122,7 +128,8 @@ impl Solver {
             // It ends when control does.
             while let Ok(plan) = inbox.recv() {
                 let took = Stopwatch::start();
-                if outbox.send((plan.solve(), took.elapsed())).is_err() {
+                let solution = guarded("solving", || plan.solve());
+                if outbox.send(solution.map(|solution| (solution, took.elapsed()))).is_err() {
                     return;
                 }
             }
@@ -210,6 +217,7 @@ impl Turns {
         }
         self.look_at_members(now);
         self.publish();
+        self.metrics.turned(now.0);
     }
 
     /// Counts the requests that came, and sets how many of the next are sampled.
@@ -319,7 +327,8 @@ impl Turns {
     /// Takes a solution over when there is one, and has the next plan solved when it is due.
     fn adopt_and_plan(&mut self, now: Timestamp, at: i64) {
         match self.solver.solutions.try_recv() {
-            Ok((solution, took)) => {
+            Ok(None) => self.solver.is_busy = false,
+            Ok(Some((solution, took))) => {
                 self.solver.is_busy = false;
                 let before = self.controller.book().clone();
                 self.controller.adopt(&solution);
