@@ -239,6 +239,14 @@ async fn the_best_are_shown_and_short_slates_stay_short() {
 }
 
 #[tokio::test]
+async fn a_target_named_twice_takes_one_slot() {
+    let market = Market::open().await;
+    let slate = market.slate(&[(PLAIN, 0.5), (SECOND, 0.4), (PLAIN, 0.9)], 3, true);
+    assert_eq!(shown(&slate), [PLAIN, SECOND]);
+    assert_eq!(slate.slots[0].candidate, 2, "by the better of its scores");
+}
+
+#[tokio::test]
 async fn exclusion_beats_a_guarantee_and_a_guarantee_beats_the_score() {
     let market = Market::open().await;
     market.must_serve(PROMISED);

@@ -142,6 +142,7 @@ fn allocate_with(
     let (prices, mean) = scene_prices(&book, query.scene, query.kind);
     let asked = SlateQuery {
         offers: &field.offers,
+        targets: query.target_ids,
         members: &field.members,
         prices,
         mean,
