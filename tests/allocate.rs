@@ -37,6 +37,9 @@ const SUPPORTED: u64 = 4;
 const CAPPED: u64 = 5;
 const PROMISED: u64 = 6;
 const BANNED: u64 = 7;
+/// In a programme with a share for the long tail: one with many exposures, one with none.
+const LARGE: u64 = 8;
+const SMALL: u64 = 9;
 const UNKNOWN: u64 = 8_000;
 
 fn room(merchant: u64) -> u64 {
@@ -72,6 +75,15 @@ fn policy() -> PolicyText {
                 &format!("{}[guarantee]\nexposures = 5\ndays = 7\npenalty = 0.5\n", day(50)),
             ),
         ),
+        (
+            "tailed",
+            programme(
+                "support",
+                "tailed",
+                &lift(1.0),
+                &format!("{}tail = {{ share = 0.5, max_exposures_30d = 3 }}\n", day(10)),
+            ),
+        ),
     ];
     for (name, file) in files {
         text.files.push((format!("programmes/{name}.toml"), file));
@@ -103,6 +115,8 @@ impl Market {
             (CAPPED, "capped"),
             (PROMISED, "promise"),
             (BANNED, "promise"),
+            (LARGE, "tailed"),
+            (SMALL, "tailed"),
         ];
         let profiles = members.iter().flat_map(|(id, tag)| [merchant(*id, tag), live_room(*id)]).collect();
         let (import_id, sequence, rows) = ("market".to_owned(), 1, Vec::new());
@@ -315,6 +329,56 @@ async fn spent_budgets_show_in_scores() {
     market.engine.hot().prices().set_stopped(Scene::Live, spent);
     assert_eq!(score(&[SUPPORTED]).boost_weights[0], after.boost_weights[1]);
     market.leased_slate(&[(SUPPORTED, 0.4)], 1, &[SUPPORTED]).await;
+    // The same for the caps of single members.
+    market.price_member(CAPPED, MemberPrice::default());
+    let capped = market.engine.hot().merchant_slot(MerchantId(CAPPED)).expect("registered");
+    market.engine.hot().prices().set_stopped_of(capped, 1 << market.bit("capped"));
+    assert_eq!(score(&[CAPPED]).boost_weights[0], after.boost_weights[2]);
+    let slate = market.leased_slate(&[(CAPPED, 0.4), (PLAIN, 0.5)], 1, &[CAPPED]).await;
+    assert_eq!(slate.slots[0].charged_programme, "capped");
+}
+
+#[tokio::test]
+async fn what_is_kept_for_the_long_tail_is_left_to_it_in_all_modes() {
+    let market = Market::open().await;
+    let tailed = 1_u64 << market.bit("tailed");
+    let report = |count: u64| Body::ReportExposures { rows: vec![exposures(LARGE, count, tailed)] };
+    // The first make it large, the others spend the half that is not kept.
+    market.write(report(4)).await;
+    market.write(report(5)).await;
+    let settings = ControlSettings { turn_ms: 5, resolve_ms: 50, report_lag_ms: 0 };
+    market.engine.start_control(settings).expect("threads");
+    let ids = [room(LARGE), room(SMALL)];
+    let mut programmes = Vec::new();
+    for _ in 0..1_000 {
+        programmes = market.engine.score(&score_query(&ids, &[])).programmes;
+        if programmes == [0, tailed] {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(programmes, [0, tailed]);
+    let slate = market.leased_slate(&[(SMALL, 0.4), (PLAIN, 0.5)], 1, &[SMALL]).await;
+    assert_eq!(slate.slots[0].charged_programme, "tailed");
+    assert_eq!(shown(&market.slate(&[(LARGE, 0.4), (PLAIN, 0.5)], 1, false)), [PLAIN], "not lifted");
+    market.engine.shut_down();
+}
+
+fn exposures(merchant: u64, exposures: u64, programmes: u64) -> ExposureRow {
+    ExposureRow {
+        kind: TargetKind::LiveRoom,
+        target: room(merchant),
+        merchant: None,
+        scene: Scene::Live,
+        policy_version: 1,
+        programmes,
+        reservations: Vec::new(),
+        exposures,
+        clicks: 0,
+        orders: 0,
+        gmv_fen: 0,
+        occurred_at: NOW,
+    }
 }
 
 fn score_query<'a>(target_ids: &'a [u64], base_scores: &'a [f32]) -> ScoreQuery<'a> {
@@ -476,20 +540,7 @@ async fn control_begins_guarantees_and_stops_what_is_spent() {
     assert!(market.engine.read(|state| promised(state, BANNED)).is_none());
     // Reported beyond its budget, support stops lifting scores.
     let support = market.bit("support");
-    let rows = vec![ExposureRow {
-        kind: TargetKind::LiveRoom,
-        target: room(SUPPORTED),
-        merchant: None,
-        scene: Scene::Live,
-        policy_version: 1,
-        programmes: 1 << support,
-        reservations: Vec::new(),
-        exposures: 2,
-        clicks: 0,
-        orders: 0,
-        gmv_fen: 0,
-        occurred_at: NOW,
-    }];
+    let rows = vec![exposures(SUPPORTED, 2, 1 << support)];
     market.write(Body::ReportExposures { rows }).await;
     let ids = [room(SUPPORTED)];
     for _ in 0..1_000 {

@@ -198,7 +198,12 @@ impl Sketch {
                 let (member, class) = (names.number(*member), names.class(class.hard, &class.supports));
                 Some(Candidate { member, class, ..*candidate })
             });
-            Arc::new(Sample { candidates: candidates.collect(), ..sample.clone() })
+            Arc::new(Sample {
+                scene: sample.scene,
+                kind: sample.kind,
+                slots: sample.slots,
+                candidates: candidates.collect(),
+            })
         };
         // The latest are kept in an hour as well, and share their memory.
         let mut latest: HashMap<*const Sample, Arc<Sample>, FixedState> = HashMap::default();
@@ -351,6 +356,10 @@ pub(super) fn narrow(value: f64) -> f32 {
 mod tests {
     use super::{KEPT_PER_HOUR, KEPT_RECENT, Observed, Offer, Random, Scene, Sketch, Support, TargetKind, Timestamp};
 
+    fn place(number: u32) -> usize {
+        usize::try_from(number).expect("small")
+    }
+
     /// Adds requests of member 7 and another one each, in a class of its own each.
     fn filled(most: (usize, usize), requests: u32) -> Sketch {
         let mut sketch = Sketch { most, ..Sketch::new() };
@@ -374,15 +383,12 @@ mod tests {
             assert!(sketch.members() <= 4_001 || most.0 > 4_000, "{}", sketch.members());
             assert!(sketch.classes().len() <= 4_001 || most.1 > 4_000, "{}", sketch.classes().len());
             let mut slots = vec![0; sketch.members()];
-            sketch.names.numbers.iter().for_each(|(slot, number)| slots[*number as usize] = *slot);
+            sketch.names.numbers.iter().for_each(|(slot, number)| slots[place(*number)] = *slot);
             for sample in sketch.hours.iter().flat_map(|place| &place.kept).chain(&sketch.recent) {
-                let [first, other] = &*sample.candidates else { unreachable!("two candidates") };
-                assert_eq!(slots[first.member as usize], 7);
-                let class = &sketch.classes()[other.class as usize];
-                assert_eq!(
-                    f64::from(slots[other.member as usize] - 1_000).to_bits(),
-                    class.supports[0].uplift.to_bits()
-                );
+                let (first, other) = (&sample.candidates[0], &sample.candidates[1]);
+                assert_eq!(slots[place(first.member)], 7);
+                let class = &sketch.classes()[place(other.class)];
+                assert_eq!(f64::from(slots[place(other.member)] - 1_000).to_bits(), class.supports[0].uplift.to_bits());
                 assert_eq!(class.hard, 4);
             }
         }
