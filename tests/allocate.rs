@@ -7,18 +7,20 @@
 )]
 
 mod common;
+#[path = "support/market_rows.rs"]
+mod market_rows;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Server, refusal};
+use market_rows::{exposures, live_room, merchant, room, sample};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use tempfile::TempDir;
 use tonic::Code;
 use trustflow::clock::SimulatedClock;
 use trustflow::domain::{
-    Body, ExposureRow, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome, PolicyText, Profile, ReservationId,
-    Scene, TargetKind, Timestamp, Violation,
+    Body, MerchantId, Outcome, PolicyText, ReservationId, Scene, TargetKind, Timestamp, Violation,
 };
 use trustflow::engine::{
     AllocateQuery, ControlSettings, Engine, ExplainQuery, ScoreQuery, Slate, UnderservedQuery, WriterSettings,
@@ -41,10 +43,6 @@ const BANNED: u64 = 7;
 const LARGE: u64 = 8;
 const SMALL: u64 = 9;
 const UNKNOWN: u64 = 8_000;
-
-fn room(merchant: u64) -> u64 {
-    merchant + 100
-}
 
 fn programme(kind: &str, tag: &str, uplift: &str, rest: &str) -> String {
     format!(
@@ -180,52 +178,6 @@ impl Market {
     }
 }
 
-fn sample() -> Violation {
-    Violation {
-        id: 0,
-        merchant: MerchantId(0),
-        kind: String::new(),
-        item: None,
-        occurred_at: NOW,
-        effective_from: NOW,
-        effective_until: None,
-        order: None,
-        decision: trustflow::domain::Decision::Applied,
-        revoked: false,
-    }
-}
-
-fn merchant(id: u64, tag: &str) -> Profile {
-    Profile::Merchant(Merchant {
-        id: MerchantId(id),
-        name: format!("merchant {id}"),
-        kind: MerchantKind::Ordinary,
-        opened_at: Some(Timestamp(NOW.0 - 200 * 86_400_000)),
-        categories: vec!["womens_wear".to_owned()],
-        region: "guangdong".to_owned(),
-        origin_belt: String::new(),
-        fan_count: 10,
-        service_provider: None,
-        tags: if tag.is_empty() { Vec::new() } else { vec![tag.to_owned()] },
-        prior_identity_violation: false,
-        enrolments: Vec::new(),
-        revision: 0,
-    })
-}
-
-fn live_room(id: u64) -> Profile {
-    Profile::LiveRoom(LiveRoom {
-        id: room(id),
-        merchant: MerchantId(id),
-        anchor: String::new(),
-        tags: Vec::new(),
-        started_at: None,
-        ended_at: None,
-        revision: 0,
-    })
-}
-
-/// The merchants of a slate, in order.
 fn shown(slate: &Slate) -> Vec<u64> {
     slate.slots.iter().map(|slot| slot.target_id - 100).collect()
 }
@@ -362,23 +314,6 @@ async fn what_is_kept_for_the_long_tail_is_left_to_it_in_all_modes() {
     assert_eq!(slate.slots[0].charged_programme, "tailed");
     assert_eq!(shown(&market.slate(&[(LARGE, 0.4), (PLAIN, 0.5)], 1, false)), [PLAIN], "not lifted");
     market.engine.shut_down();
-}
-
-fn exposures(merchant: u64, exposures: u64, programmes: u64) -> ExposureRow {
-    ExposureRow {
-        kind: TargetKind::LiveRoom,
-        target: room(merchant),
-        merchant: None,
-        scene: Scene::Live,
-        policy_version: 1,
-        programmes,
-        reservations: Vec::new(),
-        exposures,
-        clicks: 0,
-        orders: 0,
-        gmv_fen: 0,
-        occurred_at: NOW,
-    }
 }
 
 fn score_query<'a>(target_ids: &'a [u64], base_scores: &'a [f32]) -> ScoreQuery<'a> {
