@@ -166,6 +166,7 @@ pub struct ControlMetrics {
     sketch: [Gauge; 2],
     members: Gauge,
     guarded: Gauge,
+    turned: Gauge,
 }
 
 impl Default for ControlMetrics {
@@ -184,6 +185,7 @@ impl Default for ControlMetrics {
             epoch: gauge!("trustflow_control_price_epoch"),
             error: gauge!("trustflow_control_forecast_error_ratio"),
             movement: gauge!("trustflow_control_price_movement"),
+            turned: gauge!("trustflow_control_last_turn_timestamp_seconds"),
         }
     }
 }
@@ -205,8 +207,11 @@ impl ControlMetrics {
         self.movement.set(movement);
     }
 
-    /// Records how long a plan took to make, or none, and the turn in which it was.
-    pub fn turned(&self, turn: Duration, plan: Option<Duration>) {
+    /// Records how long a plan took to make, or none, and the turn in which it was, which ended just after an instant of
+    /// the state's clock.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    pub fn turned(&self, at_ms: i64, turn: Duration, plan: Option<Duration>) {
+        self.turned.set(at_ms as f64 / 1_000.0);
         self.turn.record(turn.as_secs_f64());
         if let Some(took) = plan {
             self.plan.record(took.as_secs_f64());

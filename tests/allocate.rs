@@ -10,14 +10,17 @@ mod common;
 #[path = "support/market.rs"]
 mod market;
 
+use std::time::Duration;
+
 use common::{Server, refusal};
 use market::{
-    BANNED, CAPPED, HARD, Market, NOW, PLAIN, PROMISED, SECOND, SUPPORTED, UNKNOWN, reasons, room, score_query, shown,
+    BANNED, CAPPED, HARD, LARGE, Market, NOW, PLAIN, PROMISED, SECOND, SMALL, SUPPORTED, UNKNOWN, exposures, reasons,
+    room, score_query, shown,
 };
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use tonic::Code;
-use trustflow::domain::{Body, ReservationId, Scene, TargetKind};
-use trustflow::engine::ExplainQuery;
+use trustflow::domain::{Body, MerchantId, ReservationId, Scene, TargetKind};
+use trustflow::engine::{ControlSettings, ExplainQuery};
 use trustflow::proto::{self, AllocateRequest};
 use trustflow::traffic::{MemberPrice, SlotReason};
 
@@ -37,6 +40,14 @@ async fn the_best_are_shown_and_short_slates_stay_short() {
     assert_eq!(shown(&market.slate(&[(PLAIN, 0.0), (SECOND, 0.5)], 2, false)), [SECOND]);
     let filled = market.slate(&[(PLAIN, 0.0), (SECOND, 0.5)], 2, true);
     assert_eq!((shown(&filled), reasons(&filled)), (vec![SECOND, PLAIN], vec![SlotReason::Organic, SlotReason::Fill]));
+}
+
+#[tokio::test]
+async fn a_target_named_twice_takes_one_slot() {
+    let market = Market::open().await;
+    let slate = market.slate(&[(PLAIN, 0.5), (SECOND, 0.4), (PLAIN, 0.9)], 3, true);
+    assert_eq!(shown(&slate), [PLAIN, SECOND]);
+    assert_eq!(slate.slots[0].candidate, 2, "by the better of its scores");
 }
 
 #[tokio::test]
@@ -108,6 +119,39 @@ async fn spent_budgets_show_in_scores() {
     market.engine.hot().prices().set_stopped(Scene::Live, spent);
     assert_eq!(score(&[SUPPORTED]).boost_weights[0], after.boost_weights[1]);
     market.leased_slate(&[(SUPPORTED, 0.4)], 1, &[SUPPORTED]).await;
+    // The same for the caps of single members.
+    market.price_member(CAPPED, MemberPrice::default());
+    let capped = market.engine.hot().merchant_slot(MerchantId(CAPPED)).expect("registered");
+    market.engine.hot().prices().set_stopped_of(capped, 1 << market.bit("capped"));
+    assert_eq!(score(&[CAPPED]).boost_weights[0], after.boost_weights[2]);
+    let slate = market.leased_slate(&[(CAPPED, 0.4), (PLAIN, 0.5)], 1, &[CAPPED]).await;
+    assert_eq!(slate.slots[0].charged_programme, "capped");
+}
+
+#[tokio::test]
+async fn what_is_kept_for_the_long_tail_is_left_to_it_in_all_modes() {
+    let market = Market::open().await;
+    let tailed = 1_u64 << market.bit("tailed");
+    let report = |count: u64| Body::ReportExposures { rows: vec![exposures(LARGE, count, tailed)] };
+    // The first make it large, the others spend the half that is not kept.
+    market.write(report(4)).await;
+    market.write(report(5)).await;
+    let settings = ControlSettings { turn_ms: 5, resolve_ms: 50, report_lag_ms: 0 };
+    market.engine.start_control(settings).expect("threads");
+    let ids = [room(LARGE), room(SMALL)];
+    let mut programmes = Vec::new();
+    for _ in 0..1_000 {
+        programmes = market.engine.score(&score_query(&ids, &[])).programmes;
+        if programmes == [0, tailed] {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(programmes, [0, tailed]);
+    let slate = market.leased_slate(&[(SMALL, 0.4), (PLAIN, 0.5)], 1, &[SMALL]).await;
+    assert_eq!(slate.slots[0].charged_programme, "tailed");
+    assert_eq!(shown(&market.slate(&[(LARGE, 0.4), (PLAIN, 0.5)], 1, false)), [PLAIN], "not lifted");
+    market.engine.shut_down();
 }
 
 fn price() -> impl Strategy<Value = f32> {

@@ -154,6 +154,7 @@ fn allocate_with(
     let (prices, mean) = scene_prices(&book, query.scene, query.kind);
     let asked = SlateQuery {
         offers: &field.offers,
+        targets: query.target_ids,
         members: &field.members,
         prices,
         mean,
@@ -207,7 +208,7 @@ fn allocate_with(
         let hard = *field.hard.get(slot.candidate)?;
         let programmes = hard | mask_of(slot.charged);
         if !kill_switch {
-            hot.prices().count_granted(member);
+            hot.prices().count_granted(member, query.scene);
         }
         // Those of one member and the same programmes are interchangeable.
         let taken = charged.iter().position(|taken| (taken.member, taken.programmes) == (member, programmes));
@@ -236,9 +237,9 @@ fn accounts(
     keys: &mut Vec<AccountKey>,
 ) {
     let Some(merchant) = hot.merchant_at(member) else { return };
-    let head = hot.prices().head_of(member);
+    let tail = hot.prices().tail_of(member);
     for programme in policy.programmes.iter().filter(|programme| bits & programme.mask() != 0) {
-        let is_tail = head & programme.mask() == 0;
+        let is_tail = tail & programme.mask() != 0;
         let all = accounts_of(programme, merchant, scene, now, is_tail).into_iter();
         // Adjusting a budget changes how large it is, not whether it has a limit.
         let limited = |key: &AccountKey| limit(programme, &BudgetOverride::default(), key.scope, 0) != Limit::Unlimited;
@@ -278,7 +279,7 @@ impl Engine {
     #[must_use]
     pub fn allocate_named(&self, query: &AllocateQuery, request_id: &str) -> Slate {
         let now = self.node.instant(self.clock.now());
-        let is_sampled = self.samples.counts(query.scene);
+        let is_sampled = self.samples.counts(query.scene, true);
         let recorder = self.recorder.get().filter(|recorder| recorder.draws());
         let Some(mut witness) = Witness::new(query.target_ids.len(), is_sampled, recorder.is_some()) else {
             return allocate(self.hot(), &self.node, now, query);

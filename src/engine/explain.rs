@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::error::ReadError;
-use super::score::{member_price, scene_prices};
+use super::score::{scene_prices, score_price};
 use crate::domain::{Day, HeldRight, Merchant, Scene, Scope, TargetKind, Timestamp, Violation, Week, count_to_f64};
 use crate::policy::Policy;
 use crate::state::{GuaranteeKey, GuaranteeRow, HistoryError, Hot, State};
@@ -247,7 +247,7 @@ fn explain_prices(
     let book = hot.prices().book();
     let (scene, mean) = scene_prices(&book, query.scene, query.kind);
     let lines = lines(rules, slot, &record.row(query.scene, query.kind), class);
-    let member = member_price(hot, rules, &lines, slot, hot.prices().stopped(query.scene));
+    let member = score_price(hot, rules, &lines, slot, hot.prices().stopped(query.scene));
     let weight = lines.weight(scene, &member);
     let adjusted = query.base_score.map(|base| lines.clone().adjusted(scene, &member, mean, base));
     let budgets = scene.lambda.iter().copied().zip(scene.discount).collect();

@@ -33,9 +33,11 @@ pub(super) struct Sample {
 
 /// Where requests leave them.
 pub(super) struct Samples {
-    /// Requests with base scores by scene, since the start.
+    /// Requests by scene, since the start.
     requests: [AtomicU64; Scene::COUNT],
-    /// One in so many is copied; 0 copies none.
+    /// Of these, requests with base scores: those that can be copied.
+    with_bases: AtomicU64,
+    /// Of those with base scores one in so many is copied; 0 copies none.
     stride: AtomicU64,
     queue: Mutex<VecDeque<Sample>>,
     dropped: AtomicU64,
@@ -45,6 +47,7 @@ impl Default for Samples {
     fn default() -> Self {
         Self {
             requests: std::array::from_fn(|_| AtomicU64::new(0)),
+            with_bases: AtomicU64::new(0),
             // Nobody listens until control says so.
             stride: AtomicU64::new(0),
             queue: Mutex::default(),
@@ -54,11 +57,17 @@ impl Default for Samples {
 }
 
 impl Samples {
-    /// Counts a request; answers whether it is one to copy.
-    pub(super) fn counts(&self, scene: Scene) -> bool {
+    /// Counts a request; answers whether it is one to copy. Without base scores none is, and so those do not move
+    /// the count that says which: where few requests bring them, those few would be passed over.
+    pub(super) fn counts(&self, scene: Scene, has_bases: bool) -> bool {
+        if let Some(requests) = self.requests.get(scene.index()) {
+            requests.fetch_add(1, Ordering::Relaxed);
+        }
+        if !has_bases {
+            return false;
+        }
         let stride = self.stride.load(Ordering::Relaxed);
-        let Some(requests) = self.requests.get(scene.index()) else { return false };
-        let before = requests.fetch_add(1, Ordering::Relaxed);
+        let before = self.with_bases.fetch_add(1, Ordering::Relaxed);
         stride != 0 && before.is_multiple_of(stride)
     }
 
@@ -85,6 +94,11 @@ impl Samples {
     /// Requests so far, by scene index.
     pub(super) fn requests(&self) -> [u64; Scene::COUNT] {
         std::array::from_fn(|at| self.requests.get(at).map_or(0, |count| count.load(Ordering::Relaxed)))
+    }
+
+    /// Requests with base scores so far.
+    pub(super) fn with_bases(&self) -> u64 {
+        self.with_bases.load(Ordering::Relaxed)
     }
 
     /// Samples dropped so far.
@@ -139,11 +153,20 @@ mod tests {
     #[test]
     fn one_in_so_many_is_copied_and_all_are_counted() {
         let samples = Samples::default();
-        assert!(!(0..10).any(|_| samples.counts(Scene::Live)), "nobody listens yet");
+        assert!(!(0..10).any(|_| samples.counts(Scene::Live, true)), "nobody listens yet");
         samples.set_stride(4);
-        let copied = (0..40).filter(|_| samples.counts(Scene::Mall)).count();
+        let copied = (0..40).filter(|_| samples.counts(Scene::Mall, true)).count();
         assert_eq!(copied, 10);
         assert_eq!((samples.requests()[Scene::Live.index()], samples.requests()[Scene::Mall.index()]), (10, 40));
+    }
+
+    #[test]
+    fn of_few_requests_with_base_scores_as_many_are_copied() {
+        let samples = Samples::default();
+        samples.set_stride(4);
+        // Callers of weights mode send base scores with one call in a hundred.
+        let copied = (0..4_000).filter(|number| samples.counts(Scene::Mall, number % 100 == 1)).count();
+        assert_eq!((copied, samples.with_bases(), samples.requests()[Scene::Mall.index()]), (10, 40, 4_000));
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Engine {
     #[must_use]
     pub fn score_named(&self, query: &ScoreQuery, request_id: &str) -> ScoreColumns {
         let has_bases = !query.base_scores.is_empty();
-        let is_sampled = self.samples.counts(query.scene) && has_bases;
+        let is_sampled = self.samples.counts(query.scene, has_bases);
         let recorder = self.recorder.get().filter(|recorder| has_bases && recorder.draws());
         let Some(mut witness) = Witness::new(query.target_ids.len(), is_sampled, recorder.is_some()) else {
             return score(self.hot(), query);
@@ -149,6 +149,13 @@ pub(super) fn member_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u
     price
 }
 
+/// The price of a target's member where scores steer: what reports on their way may have spent is stopped as well.
+#[inline]
+pub(super) fn score_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32, stopped: u64) -> MemberPrice {
+    let own = if lines.limited == 0 { 0 } else { hot.prices().stopped_of(slot) };
+    member_price(hot, rules, lines, slot, stopped | own)
+}
+
 /// Targets in the world that serves.
 pub(super) struct Located {
     pub(super) world: Guard,
@@ -198,7 +205,7 @@ impl ScoreColumns {
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
             let mut lines = lines(&rules, item.merchant_slot, &row, class);
-            let member = member_price(hot, &rules, &lines, item.merchant_slot, stopped);
+            let member = score_price(hot, &rules, &lines, item.merchant_slot, stopped);
             let weight = lines.weight(prices, &member);
             *trust = row.trust;
             *boost = to_f32(weight.weight);

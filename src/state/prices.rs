@@ -1,7 +1,7 @@
 //! The prices that Score and Allocate read: of budgets, all at once, and of members, by slot. Soft state, written by
 //! control alone: it belongs to no world and survives every change of one.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use crate::domain::Scene;
 use crate::traffic::{MemberPrice, PriceBook};
 
-/// Members of one chunk: 4,096 of 32 bytes.
+/// Members of one chunk: 4,096 of 48 bytes.
 const CHUNK: usize = 4_096;
 /// Chunks at most, as many as the table of records has.
 const MAX_CHUNKS: usize = super::MAX_SLOTS / CHUNK;
@@ -22,12 +22,14 @@ struct Place {
     /// The additive price above, the factor below.
     price: AtomicU64,
     spent: AtomicU64,
-    /// Programmes with a share for the long tail that the member does not belong to, as bits.
-    head: AtomicU64,
+    /// Programmes whose cap or share reports on their way may have spent, as bits.
+    stopped: AtomicU64,
+    /// Programmes with a share for the long tail that the member is known to belong to, as bits.
+    tail: AtomicU64,
+    /// Slots that slates of this node gave the member, by scene index; each wraps around.
+    granted: [AtomicU16; Scene::COUNT],
     /// Scenes in which the member's package is empty, as bits.
-    unpacked: AtomicU32,
-    /// Slots that slates of this node gave the member; wraps around.
-    granted: AtomicU32,
+    unpacked: AtomicU8,
 }
 
 /// A price book that is held for a request.
@@ -39,6 +41,8 @@ pub struct Prices {
     chunks: Box<[OnceLock<Box<[Place]>>]>,
     /// By scene index.
     stopped: [AtomicU64; Scene::COUNT],
+    /// Programmes in which nothing is left but the share of the long tail.
+    tail_only: AtomicU64,
 }
 
 impl Default for Prices {
@@ -47,6 +51,7 @@ impl Default for Prices {
             book: ArcSwap::default(),
             chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect(),
             stopped: std::array::from_fn(|_| AtomicU64::new(0)),
+            tail_only: AtomicU64::new(0),
         }
     }
 }
@@ -89,48 +94,74 @@ impl Prices {
         place.price.store(word(additive, factor, price.must_serve), Ordering::Relaxed);
     }
 
-    /// Programmes that keep a share for the long tail to which the member does not belong, as bits.
+    /// Programmes to whose long tail the member is known to belong, as bits. Who was never looked at belongs to none:
+    /// what is kept for small members must not be open to all until somebody has looked.
     #[must_use]
-    pub fn head_of(&self, slot: u32) -> u64 {
-        self.place(slot).map_or(0, |place| place.head.load(Ordering::Relaxed))
+    pub fn tail_of(&self, slot: u32) -> u64 {
+        self.place(slot).map_or(0, |place| place.tail.load(Ordering::Relaxed))
     }
 
-    /// Says to the long tail of which programmes a member does not belong.
-    pub fn set_head(&self, slot: u32, programmes: u64) {
-        // Who never left the tail needs no place.
+    /// Says to the long tail of which programmes a member belongs.
+    pub fn set_tail(&self, slot: u32, programmes: u64) {
+        // Who never was in a tail needs no place.
         let place = if programmes == 0 { self.place(slot) } else { self.place_or_new(slot) };
         if let Some(place) = place {
-            place.head.store(programmes, Ordering::Relaxed);
+            place.tail.store(programmes, Ordering::Relaxed);
         }
+    }
+
+    /// Programmes of which a member may have nothing more by scores, beside those that are spent: its cap or share may
+    /// be, or only the part of the long tail is left and it is not known to belong there.
+    #[must_use]
+    #[inline]
+    pub fn stopped_of(&self, slot: u32) -> u64 {
+        let only = self.tail_only.load(Ordering::Relaxed);
+        self.place(slot)
+            .map_or(only, |place| place.stopped.load(Ordering::Relaxed) | (only & !place.tail.load(Ordering::Relaxed)))
+    }
+
+    /// Says which programmes' cap or share of a member reports on their way may have spent.
+    pub fn set_stopped_of(&self, slot: u32, programmes: u64) {
+        let place = if programmes == 0 { self.place(slot) } else { self.place_or_new(slot) };
+        if let Some(place) = place {
+            place.stopped.store(programmes, Ordering::Relaxed);
+        }
+    }
+
+    /// Says in which programmes nothing is left but the share of the long tail.
+    pub fn set_tail_only(&self, programmes: u64) {
+        self.tail_only.store(programmes, Ordering::Relaxed);
     }
 
     /// Scenes in which the member's package is empty, as bits by scene index.
     #[must_use]
     #[inline]
     pub fn unpacked(&self, slot: u32) -> u8 {
-        let scenes = self.place(slot).map_or(0, |place| place.unpacked.load(Ordering::Relaxed));
-        u8::try_from(scenes).unwrap_or(0)
+        self.place(slot).map_or(0, |place| place.unpacked.load(Ordering::Relaxed))
     }
 
     /// Says in which scenes a member's package is empty.
     pub fn set_unpacked(&self, slot: u32, scenes: u8) {
         let place = if scenes == 0 { self.place(slot) } else { self.place_or_new(slot) };
         if let Some(place) = place {
-            place.unpacked.store(u32::from(scenes), Ordering::Relaxed);
+            place.unpacked.store(scenes, Ordering::Relaxed);
         }
     }
 
     /// Counts a slot that a slate gave a member that control follows.
-    pub fn count_granted(&self, slot: u32) {
-        if let Some(place) = self.place(slot) {
-            place.granted.fetch_add(1, Ordering::Relaxed);
+    pub fn count_granted(&self, slot: u32, scene: Scene) {
+        if let Some(granted) = self.place(slot).and_then(|place| place.granted.get(scene.index())) {
+            granted.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Slots that slates gave a member; wraps around. From the first call on they are counted.
+    /// Slots that slates gave a member in some scenes, as bits by scene index; wraps around. From the first call on
+    /// they are counted.
     #[must_use]
-    pub fn granted(&self, slot: u32) -> u32 {
-        self.place_or_new(slot).map_or(0, |place| place.granted.load(Ordering::Relaxed))
+    pub fn granted(&self, slot: u32, scenes: u8) -> u16 {
+        let Some(place) = self.place_or_new(slot) else { return 0 };
+        let wanted = Scene::ALL.into_iter().zip(&place.granted).filter(|(scene, _)| scenes & scene.mask() != 0);
+        wanted.fold(0, |sum, (_, granted)| sum.wrapping_add(granted.load(Ordering::Relaxed)))
     }
 
     /// Programmes that reports on their way may have spent in a scene, as bits.
@@ -178,9 +209,10 @@ fn empty_chunk() -> Box<[Place]> {
     let empty = || Place {
         price: AtomicU64::new(word(neutral.additive, neutral.factor, false)),
         spent: AtomicU64::new(neutral.spent),
-        head: AtomicU64::new(0),
-        unpacked: AtomicU32::new(0),
-        granted: AtomicU32::new(0),
+        stopped: AtomicU64::new(0),
+        tail: AtomicU64::new(0),
+        granted: std::array::from_fn(|_| AtomicU16::new(0)),
+        unpacked: AtomicU8::new(0),
     };
     (0..CHUNK).map(|_| empty()).collect()
 }
@@ -188,6 +220,7 @@ fn empty_chunk() -> Box<[Place]> {
 #[cfg(test)]
 mod tests {
     use super::{CHUNK, Prices};
+    use crate::domain::Scene;
     use crate::traffic::MemberPrice;
 
     #[test]
@@ -202,6 +235,35 @@ mod tests {
         }
         prices.set_member(far, &MemberPrice { must_serve: false, ..price });
         assert!(!prices.member(far).must_serve);
+    }
+
+    #[test]
+    fn only_who_is_known_to_be_in_the_tail_has_its_share() {
+        let prices = Prices::default();
+        prices.set_tail_only(0b101);
+        assert_eq!((prices.tail_of(7), prices.stopped_of(7)), (0, 0b101), "never looked at");
+        prices.set_tail(7, 0b001);
+        assert_eq!(prices.stopped_of(7), 0b100);
+        assert_eq!(prices.stopped_of(8), 0b101, "a place beside it");
+        prices.set_stopped_of(7, 0b010);
+        assert_eq!(prices.stopped_of(7), 0b110);
+        prices.set_tail_only(0);
+        assert_eq!((prices.stopped_of(7), prices.stopped_of(8)), (0b010, 0));
+    }
+
+    #[test]
+    fn slots_are_counted_by_scene() {
+        let prices = Prices::default();
+        prices.count_granted(3, Scene::Live);
+        assert_eq!(prices.granted(3, u8::MAX), 0, "counted from now on");
+        for (scene, count) in [(Scene::Live, 3), (Scene::Mall, 5), (Scene::ALL[1], 70_000)] {
+            (0..count).for_each(|_| prices.count_granted(3, scene));
+        }
+        assert_eq!(prices.granted(3, Scene::Live.mask()), 3);
+        assert_eq!(prices.granted(3, Scene::Live.mask() | Scene::Mall.mask()), 8);
+        let of_one = prices.granted(3, Scene::ALL[1].mask());
+        prices.count_granted(3, Scene::ALL[1]);
+        assert_eq!(prices.granted(3, Scene::ALL[1].mask()).wrapping_sub(of_one), 1, "though it wraps around");
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Slot {
 pub struct SlateQuery<'a> {
     /// Candidates; `None` are excluded and never shown.
     pub offers: &'a [Option<Offer>],
+    /// What each candidate is, in the same order; empty if no two are the same. One target is shown once.
+    pub targets: &'a [u64],
     /// The price of each candidate's member, in the same order.
     pub members: &'a [MemberPrice],
     /// Prices of the scene.
@@ -142,6 +144,10 @@ fn take(query: &SlateQuery<'_>, ledger: &mut impl Charges, slot: Slot, taken: &[
     let (Some(offer), Some(member)) = (offer_of(slot.candidate), query.members.get(slot.candidate)) else {
         return Verdict::Out;
     };
+    let target = query.targets.get(slot.candidate);
+    if target.is_some() && taken.iter().any(|other| query.targets.get(other.candidate) == target) {
+        return Verdict::Out;
+    }
     let is_served = || taken.iter().any(|other| offer_of(other.candidate).is_some_and(|o| o.member == offer.member));
     if slot.reason == SlotReason::Guarantee && is_served() {
         // One slot keeps the promise; its other candidates compete like any.
@@ -273,7 +279,7 @@ mod tests {
         let members: Vec<MemberPrice> = offers.iter().map(price).collect();
         let mut prices = ScenePrices::default();
         prices.lambda[7] = 100.0;
-        let query = SlateQuery { offers, members: &members, prices: &prices, mean: 1.0, slots, fill };
+        let query = SlateQuery { offers, targets: &[], members: &members, prices: &prices, mean: 1.0, slots, fill };
         let mut out = vec![Slot { candidate: 9, score: 0.0, reason: SlotReason::Fill, charged: None }];
         fill_slate(&query, ledger, &mut out);
         out

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use trustflow::clock::SimulatedClock;
 use trustflow::domain::{
-    Body, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome, PolicyText, Profile, Scene, TargetKind, Timestamp,
-    Violation,
+    Body, ExposureRow, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome, PolicyText, Profile, Scene, TargetKind,
+    Timestamp, Violation,
 };
 use trustflow::engine::{AllocateQuery, Engine, ScoreQuery, Slate, WriterSettings};
 use trustflow::traffic::{MemberPrice, PriceBook, SlotReason};
@@ -24,6 +24,9 @@ pub const SUPPORTED: u64 = 4;
 pub const CAPPED: u64 = 5;
 pub const PROMISED: u64 = 6;
 pub const BANNED: u64 = 7;
+/// In a programme with a share for the long tail: one with many exposures, one with none.
+pub const LARGE: u64 = 8;
+pub const SMALL: u64 = 9;
 pub const UNKNOWN: u64 = 8_000;
 
 pub fn room(merchant: u64) -> u64 {
@@ -57,6 +60,15 @@ pub fn policy() -> PolicyText {
                 "promise",
                 &lift(0.1),
                 &format!("{}[guarantee]\nexposures = 5\ndays = 7\npenalty = 0.5\n", day(50)),
+            ),
+        ),
+        (
+            "tailed",
+            programme(
+                "support",
+                "tailed",
+                &lift(1.0),
+                &format!("{}tail = {{ share = 0.5, max_exposures_30d = 3 }}\n", day(10)),
             ),
         ),
     ];
@@ -95,6 +107,8 @@ impl Market {
             (CAPPED, "capped"),
             (PROMISED, "promise"),
             (BANNED, "promise"),
+            (LARGE, "tailed"),
+            (SMALL, "tailed"),
         ];
         let profiles = members.iter().flat_map(|(id, tag)| [merchant(*id, tag), live_room(*id)]).collect();
         let (import_id, sequence, rows) = ("market".to_owned(), 1, Vec::new());
@@ -223,4 +237,22 @@ pub fn reasons(slate: &Slate) -> Vec<SlotReason> {
 pub fn score_query<'a>(target_ids: &'a [u64], base_scores: &'a [f32]) -> ScoreQuery<'a> {
     let (scene, kind) = (Scene::Live, TargetKind::LiveRoom);
     ScoreQuery { scene, kind, target_ids, merchant_ids: &[], base_scores, layers: false, ad_price: false }
+}
+
+/// Exposures of a merchant's room, that count against programmes.
+pub fn exposures(merchant: u64, exposures: u64, programmes: u64) -> ExposureRow {
+    ExposureRow {
+        kind: TargetKind::LiveRoom,
+        target: room(merchant),
+        merchant: None,
+        scene: Scene::Live,
+        policy_version: 1,
+        programmes,
+        reservations: Vec::new(),
+        exposures,
+        clicks: 0,
+        orders: 0,
+        gmv_fen: 0,
+        occurred_at: NOW,
+    }
 }

@@ -264,7 +264,7 @@ impl<'a> Replay<'a> {
         offers.members.extend(offers.open.iter().flatten().map(|offer| price(offer.member)));
         if self.mode == BacktestMode::Slate {
             let (offers, members) = (&offers.open[..], &offers.members[..]);
-            let query = SlateQuery { offers, members, prices, mean, slots: self.slots, fill: false };
+            let query = SlateQuery { offers, targets: &[], members, prices, mean, slots: self.slots, fill: false };
             return fill_slate(&query, &mut self.accounts, slate);
         }
         slate.clear();

@@ -6,12 +6,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::FixedState;
 
+use super::asked::{Asked, Waiting, Watched};
 use super::reading::takes_part;
+use super::stops::Stops;
 use super::terms::account_use;
 use crate::domain::{Body, MerchantId, NewGuarantee, Scene, Scope, Timestamp};
 use crate::state::{NodeAccounts, State};
 use crate::traffic::control::Forecast;
-use crate::traffic::{Limit, Offer, Programme, SCENE_PACKAGE, account_at};
+use crate::traffic::{Offer, Programme, SCENE_PACKAGE};
 
 /// Candidates of late that have a turn each time.
 const CANDIDATES_PER_TURN: usize = 400;
@@ -28,16 +30,6 @@ const WATCHED_MS: i64 = 60_000;
 /// New members that are watched at a time.
 const MAX_WATCHED: usize = 20_000;
 
-/// A new member that waits for its guarantee.
-#[derive(Clone, Copy, Debug)]
-struct Watched {
-    /// Samples there had been when it was first seen, and when that was.
-    since: u64,
-    at: Timestamp,
-    /// Samples since in which it was a candidate.
-    seen: u32,
-}
-
 /// Who has a turn, and what is remembered for it.
 #[derive(Default)]
 pub(super) struct Members {
@@ -45,16 +37,17 @@ pub(super) struct Members {
     is_waiting: HashSet<u32, FixedState>,
     next: u32,
     samples: u64,
-    watched: HashMap<u32, Watched, FixedState>,
-    /// Asked for and not yet seen in the ledger.
-    asked: HashSet<(u8, u32), FixedState>,
+    new: Waiting,
+    stops: Stops,
 }
 
 /// What a turn came to.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// Guarantees to begin.
-    pub(super) begin: Vec<Body>,
+    /// Guarantees to begin, each command with what it asks for.
+    pub(super) begin: Vec<(Vec<Asked>, Body)>,
+    /// Programmes in which nothing may be left but the share of the long tail, as bits.
+    pub(super) tail_only: u64,
 }
 
 impl Members {
@@ -62,7 +55,7 @@ impl Members {
     pub(super) fn note(&mut self, offers: &[Option<Offer>]) {
         self.samples += 1;
         for offer in offers.iter().flatten() {
-            if let Some(watched) = self.watched.get_mut(&offer.member) {
+            if let Some(watched) = self.new.watched.get_mut(&offer.member) {
                 watched.seen += 1;
             }
             if self.waiting.len() < MAX_WAITING && self.is_waiting.insert(offer.member) {
@@ -71,14 +64,31 @@ impl Members {
         }
     }
 
+    /// What a command asked for that was not taken.
+    pub(super) fn refused(&mut self, keys: &[Asked]) {
+        self.new.refused(keys);
+    }
+
+    /// Says how long it takes until exposures are reported, in milliseconds.
+    pub(super) fn set_lag(&mut self, lag_ms: u64) {
+        self.stops.set_lag(lag_ms);
+    }
+
     /// Looks at some members.
     pub(super) fn turn(&mut self, state: &State, node: &NodeAccounts, forecast: &Forecast, now: Timestamp) -> Turn {
         let policy = state.policy().clone();
         let limited: Vec<&Programme> =
             policy.programmes.iter().filter(|p| p.limits_members() && !p.is_shadow).collect();
-        let mut begin: HashMap<u8, Vec<NewGuarantee>, FixedState> = HashMap::default();
+        let mut begin: HashMap<u8, (Vec<Asked>, Vec<NewGuarantee>), FixedState> = HashMap::default();
+        self.new.drop_old(now);
         if limited.is_empty() {
             return Turn::default();
+        }
+        let mut tail_only = 0;
+        for programme in limited.iter().filter(|p| p.budget.as_ref().is_some_and(|budget| budget.tail.is_some())) {
+            if self.stops.of((state, node), programme, Scope::Head, now).may_be_spent {
+                tail_only |= programme.mask();
+            }
         }
         let mut slots: Vec<u32> = Vec::with_capacity(CANDIDATES_PER_TURN);
         while slots.len() < CANDIDATES_PER_TURN {
@@ -99,14 +109,17 @@ impl Members {
             let record = world.table.read(slot);
             let (Some(entry), true) = (state.entry(slot), record.is_registered) else { continue };
             let mine = limited.iter().filter(|programme| record.programmes & programme.mask() != 0);
-            let mut spent = 0;
-            let mut head = 0;
+            let (mut spent, mut stopped, mut tail) = (0, 0, 0);
             for programme in mine {
-                if is_spent(state, node, programme, entry.id, now) {
+                let left = self.stops.of_member((state, node), programme, entry.id, now);
+                if left.is_spent {
                     spent |= programme.mask();
                 }
-                if programme.budget.as_ref().is_some_and(|b| b.tail.is_some()) && !state.is_tail(programme, slot) {
-                    head |= programme.mask();
+                if left.may_be_spent {
+                    stopped |= programme.mask();
+                }
+                if state.is_tail(programme, slot) {
+                    tail |= programme.mask();
                 }
                 if programme.id == SCENE_PACKAGE {
                     state.hot().prices().set_unpacked(slot, unpacked(state, node, entry.id));
@@ -116,16 +129,18 @@ impl Members {
                     && world.open() & programme.mask() != 0;
                 if begins && let Some(guarantee) = self.begins(state, programme, (slot, entry.id), forecast, now) {
                     let list = begin.entry(programme.bit).or_default();
-                    if list.len() < MAX_BEGUN {
-                        self.asked.insert((programme.bit, slot));
-                        list.push(guarantee);
+                    if list.1.len() < MAX_BEGUN {
+                        self.new.ask((programme.bit, slot), now);
+                        list.0.push((programme.bit, slot));
+                        list.1.push(guarantee);
                     }
                 }
             }
-            publish(state, slot, spent, head);
+            publish(state, slot, spent, stopped, tail);
         }
-        let begin = begin.into_iter().map(|(bit, guarantees)| Body::BeginGuarantees { bit, guarantees });
-        Turn { begin: begin.collect() }
+        let begin =
+            begin.into_iter().map(|(bit, (asked, guarantees))| (asked, Body::BeginGuarantees { bit, guarantees }));
+        Turn { begin: begin.collect(), tail_only }
     }
 
     /// The guarantee that a member is to have now, if it never had one: after it was watched for a while, so that the
@@ -139,19 +154,18 @@ impl Members {
         now: Timestamp,
     ) -> Option<NewGuarantee> {
         if state.last_guarantee(programme.bit, merchant).is_some() {
-            self.asked.remove(&(programme.bit, slot));
-            self.watched.remove(&slot);
+            self.new.arrived((programme.bit, slot));
             return None;
         }
-        if self.asked.contains(&(programme.bit, slot)) {
+        if self.new.is_asked((programme.bit, slot), now) {
             return None;
         }
-        if self.watched.len() >= MAX_WATCHED {
+        if self.new.watched.len() >= MAX_WATCHED {
             // Some wait for traffic that does not come: they are judged by what was seen.
             return Some(NewGuarantee { merchant, expected: None });
         }
         let samples = self.samples;
-        let watched = *self.watched.entry(slot).or_insert(Watched { since: samples, at: now, seen: 0 });
+        let watched = *self.new.watched.entry(slot).or_insert(Watched { since: samples, at: now, seen: 0 });
         let looked = samples.saturating_sub(watched.since);
         if looked < JUDGED_AFTER {
             // Callers that send no base scores are not sampled: promised all the same, judged by nothing.
@@ -168,18 +182,6 @@ impl Members {
     }
 }
 
-/// Whether a member's cap or share of a programme has nothing left.
-fn is_spent(state: &State, node: &NodeAccounts, programme: &Programme, merchant: MerchantId, now: Timestamp) -> bool {
-    let scopes = [programme.cap.map(|_| Scope::Cap(merchant)), Some(Scope::Member(merchant))];
-    scopes.into_iter().flatten().any(|scope| {
-        let key = account_at(programme, scope, now);
-        match state.limit_of(&key) {
-            Limit::AtMost(limit) => account_use(state, node, &key).spent >= limit,
-            Limit::Unlimited | Limit::NoAccount => false,
-        }
-    })
-}
-
 /// Scenes in which a merchant's package is empty.
 fn unpacked(state: &State, node: &NodeAccounts, merchant: MerchantId) -> u8 {
     let has_left = |scene: Scene| {
@@ -190,11 +192,12 @@ fn unpacked(state: &State, node: &NodeAccounts, merchant: MerchantId) -> u8 {
     Scene::ALL.into_iter().filter(|scene| !has_left(*scene)).fold(0, |mask, scene| mask | scene.mask())
 }
 
-fn publish(state: &State, slot: u32, spent: u64, head: u64) {
+fn publish(state: &State, slot: u32, spent: u64, stopped: u64, tail: u64) {
     let prices = state.hot().prices();
     let price = prices.member(slot);
     if price.spent != spent {
         prices.set_member(slot, &crate::traffic::MemberPrice { spent, ..price });
     }
-    prices.set_head(slot, head);
+    prices.set_stopped_of(slot, stopped);
+    prices.set_tail(slot, tail);
 }

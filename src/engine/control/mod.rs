@@ -5,9 +5,12 @@
 //! needs. Both let requests go first. Nothing here is decided: budgets are kept by the ledger, prices only steer.
 //! A restart begins without prices and learns again.
 
+mod asked;
+mod guarded;
 mod members;
 mod publish;
 mod reading;
+mod stops;
 mod terms;
 
 use std::collections::HashMap;
@@ -34,6 +37,7 @@ use crate::traffic::control::{
     learned_shape,
 };
 
+use guarded::guarded;
 use members::Members;
 use publish::movement;
 use reading::{Found, MemberSource, Reading, Sources};
@@ -52,6 +56,8 @@ const HOUR_MS: i64 = 3_600_000;
 const IN_FLIGHT_MARGIN: f64 = 1.5;
 /// Rates are means over about this time, in milliseconds.
 const RATE_MS: f64 = 2_000.0;
+/// Pause after a turn that failed, at least.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Settings of control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +98,9 @@ impl Control {
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
             yield_to_requests();
             while !stop.load(Ordering::Acquire) {
-                turns.turn();
-                std::thread::park_timeout(every);
+                // What fails at once would fail at once again, and fill the log.
+                let pause = guarded("turn", || turns.turn()).map_or(every.max(AFTER_FAILURE), |()| every);
+                std::thread::park_timeout(pause);
             }
         })?;
         Ok(Self { stopping, thread: Mutex::new(Some(thread)) })
@@ -114,7 +121,8 @@ impl Control {
 /// Solves plans on a thread of its own, one at a time.
 struct Solver {
     plans: SyncSender<Plan>,
-    solutions: Receiver<(Solution, Duration)>,
+    /// None where solving failed.
+    solutions: Receiver<Option<(Solution, Duration)>>,
     is_busy: bool,
 }
 
@@ -127,7 +135,8 @@ impl Solver {
             // It ends when control does.
             while let Ok(plan) = inbox.recv() {
                 let took = Stopwatch::start();
-                if outbox.send((plan.solve(), took.elapsed())).is_err() {
+                let solution = guarded("solving", || plan.solve());
+                if outbox.send(solution.map(|solution| (solution, took.elapsed()))).is_err() {
                     return;
                 }
             }
@@ -171,6 +180,9 @@ struct Turns {
     requests: u64,
     /// Requests a second.
     request_rate: f64,
+    /// Requests with base scores: counted, and a second.
+    with_bases: u64,
+    bases_rate: f64,
     turned_at: i64,
     planned_at: i64,
     metrics: ControlMetrics,
@@ -183,12 +195,14 @@ impl Turns {
         let solved = Settings { seed: 1, additive: true, log: true };
         let at = context.clock.monotonic_ms();
         context.samples.set_stride(1);
+        let mut members = Members::default();
+        members.set_lag(settings.report_lag_ms);
         Ok(Self {
             context,
             settings,
             controller: Controller::new(solved, forecast),
             solver: Solver::start()?,
-            members: Members::default(),
+            members,
             awaited: Awaited::default(),
             reading: Reading::default(),
             terms: Vec::new(),
@@ -207,6 +221,8 @@ impl Turns {
             terms_at: None,
             requests: 0,
             request_rate: 0.0,
+            with_bases: 0,
+            bases_rate: 0.0,
             turned_at: at,
             planned_at: at,
             metrics: ControlMetrics::default(),
@@ -231,7 +247,7 @@ impl Turns {
         if is_due(&mut self.figured_at, at, FIGURES_EVERY_MS) {
             self.figure(now);
         }
-        self.metrics.turned(took.elapsed(), planned);
+        self.metrics.turned(now.0, took.elapsed(), planned);
     }
 
     /// Reads under the state's lock, and notes how long it was held.
@@ -264,8 +280,12 @@ impl Turns {
         let share = (passed / RATE_MS).min(1.0);
         if passed > 0.0 {
             self.request_rate += share * (came * 1_000.0 / passed - self.request_rate);
+            let with_bases = self.context.samples.with_bases();
+            let came = count_to_f64(with_bases.saturating_sub(self.with_bases));
+            self.with_bases = with_bases;
+            self.bases_rate += share * (came * 1_000.0 / passed - self.bases_rate);
         }
-        let stride = (self.request_rate / SAMPLES_PER_SECOND).clamp(1.0, 1e6);
+        let stride = (self.bases_rate / SAMPLES_PER_SECOND).clamp(1.0, 1e6);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let stride = stride.round() as u64;
         self.context.samples.set_stride(stride);
@@ -334,7 +354,9 @@ impl Turns {
         for (place, (((source, term), used), promised)) in rows.enumerate() {
             let now = match source {
                 MemberSource::Cap(_) => *used,
-                MemberSource::Guarantee(_) => self.awaited.update(term, prices.granted(term.member), *used, passed),
+                MemberSource::Guarantee(_) => {
+                    self.awaited.update(term, prices.granted(term.member, term.scenes), *used, passed)
+                }
             };
             let more = promised.replace(now).map_or(0, |before| now.saturating_sub(before));
             if more > 0 {
@@ -376,7 +398,8 @@ impl Turns {
     /// Takes a solution over when there is one.
     fn adopt(&mut self) {
         match self.solver.solutions.try_recv() {
-            Ok((solution, took)) => {
+            Ok(None) => self.solver.is_busy = false,
+            Ok(Some((solution, took))) => {
                 self.solver.is_busy = false;
                 let before = self.controller.book().clone();
                 self.controller.adopt(&solution);
@@ -424,16 +447,19 @@ impl Turns {
     }
 
     fn look_at_members(&mut self, now: Timestamp) {
-        let begin = {
+        let members::Turn { begin, tail_only } = {
             let (members, node) = (&mut self.members, &self.context.node);
             let forecast = self.controller.forecast();
-            Self::locked(&self.context, &mut self.metrics, |state| members.turn(state, node, forecast, now).begin)
+            Self::locked(&self.context, &mut self.metrics, |state| members.turn(state, node, forecast, now))
         };
+        self.context.hot.prices().set_tail_only(tail_only);
         let Some(writer) = self.context.writer.upgrade() else { return };
-        for body in begin {
-            // What is refused is asked for again when the members have their next turn after a restart; a full queue
-            // means that writes have other worries.
-            let _ = writer.submit(None, body);
+        for (asked, body) in begin {
+            // A full queue means that writes have other worries: asked for again at the members' next turn. What is
+            // refused later on is asked for again after a while, for nobody waits for the answer.
+            if writer.submit(None, body).is_err() {
+                self.members.refused(&asked);
+            }
         }
     }
 }

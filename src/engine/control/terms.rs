@@ -93,7 +93,7 @@ pub(super) struct Awaited {
 
 #[derive(Default)]
 struct AwaitedMember {
-    granted: u32,
+    granted: u16,
     delivered: u64,
     awaited: f64,
 }
@@ -102,9 +102,9 @@ struct AwaitedMember {
 const FORGOTTEN_AFTER_MS: f64 = 300_000.0;
 
 impl Awaited {
-    /// Exposures of a member term: delivered, and awaited of slates. `granted` counts what slates gave the member, and
-    /// wraps around.
-    pub(super) fn update(&mut self, term: &MemberTerm, granted: u32, delivered: u64, passed_ms: f64) -> u64 {
+    /// Exposures of a member term: delivered, and awaited of slates. `granted` counts what slates gave the member
+    /// in the term's scenes, and wraps around.
+    pub(super) fn update(&mut self, term: &MemberTerm, granted: u16, delivered: u64, passed_ms: f64) -> u64 {
         let member = self.members.entry((term.member, term.programme)).or_insert(AwaitedMember {
             granted,
             delivered,

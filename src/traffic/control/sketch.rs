@@ -22,9 +22,9 @@ pub const KEPT_PER_HOUR: usize = 600;
 pub const KEPT_RECENT: usize = 512;
 /// Candidates kept of one request.
 pub const MAX_CANDIDATES: usize = 1_024;
-/// Different sets of programmes that are told apart; with more the sketch begins anew.
+/// Different sets of programmes that are told apart; with more, those of forgotten requests are forgotten.
 const MAX_CLASSES: usize = 65_536;
-/// Different members; with more the sketch begins anew.
+/// Different members; with more, those of forgotten requests are forgotten.
 const MAX_MEMBERS: usize = 1 << 20;
 /// Requests of an hour that a past sample of that hour counts as much as.
 const PAST_COUNTS: f64 = 20.0;
@@ -80,16 +80,24 @@ type ClassKey = (u64, Vec<(u8, u64)>);
 /// The sample.
 #[derive(Clone, Debug)]
 pub(super) struct Sketch {
-    classes: Arc<Vec<Class>>,
-    class_of: HashMap<ClassKey, u32, FixedState>,
-    /// Members that occur, each with its number in the sketch.
-    numbers: HashMap<u32, u32, FixedState>,
+    names: Names,
+    /// Names of either sort after which those out of use are forgotten.
+    most: (usize, usize),
     hours: Vec<Place>,
     /// A past sample, which counts until there is enough of the traffic itself.
     past: Vec<Place>,
     recent: VecDeque<Arc<Sample>>,
     first: Option<Timestamp>,
     last: Timestamp,
+}
+
+/// Members and classes by number.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    classes: Arc<Vec<Class>>,
+    class_of: HashMap<ClassKey, u32, FixedState>,
+    /// Members that occurred, each with its number in the sketch.
+    numbers: HashMap<u32, u32, FixedState>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,9 +108,8 @@ struct Place {
 impl Sketch {
     pub(super) fn new() -> Self {
         Self {
-            classes: Arc::new(Vec::new()),
-            class_of: HashMap::default(),
-            numbers: HashMap::default(),
+            names: Names::default(),
+            most: (MAX_MEMBERS, MAX_CLASSES),
             hours: vec![Place::default(); HOURS],
             past: vec![Place::default(); HOURS.saturating_add(1)],
             recent: VecDeque::with_capacity(KEPT_RECENT),
@@ -126,7 +133,7 @@ impl Sketch {
     }
 
     pub(super) fn classes(&self) -> Arc<Vec<Class>> {
-        Arc::clone(&self.classes)
+        Arc::clone(&self.names.classes)
     }
 
     /// Takes a request in that came just now.
@@ -152,13 +159,13 @@ impl Sketch {
     }
 
     fn sample(&mut self, request: &Observed<'_>) -> Option<Arc<Sample>> {
-        if self.classes.len() >= MAX_CLASSES || self.numbers.len() >= MAX_MEMBERS {
-            *self = Self::new();
+        if self.names.numbers.len() >= self.most.0 || self.names.classes.len() >= self.most.1 {
+            self.forget_names();
         }
         let offers = request.offers.iter().flatten().take(MAX_CANDIDATES);
         let candidates: Vec<Candidate> = offers
             .map(|offer| {
-                let (member, class) = (self.number(offer.member), self.class(offer));
+                let (member, class) = (self.names.number(offer.member), self.names.class(offer.hard, &offer.supports));
                 Candidate { value: narrow(offer.value), member, class }
             })
             .collect();
@@ -167,31 +174,97 @@ impl Sketch {
         (!is_empty).then(|| Arc::new(Sample { scene, kind, slots, candidates: candidates.into() }))
     }
 
-    fn number(&mut self, member: u32) -> u32 {
-        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        *self.numbers.entry(member).or_insert(next)
-    }
-
     /// Number of a member, if it occurs.
     pub(super) fn number_of(&self, member: u32) -> Option<usize> {
-        self.numbers.get(&member).and_then(|number| usize::try_from(*number).ok())
+        self.names.numbers.get(&member).and_then(|number| usize::try_from(*number).ok())
     }
 
     /// How many members occur.
     pub(super) fn members(&self) -> usize {
-        self.numbers.len()
+        self.names.numbers.len()
     }
 
-    fn class(&mut self, offer: &Offer) -> u32 {
-        let key = (offer.hard, offer.supports.iter().map(|s| (s.bit, s.uplift.to_bits())).collect::<Vec<_>>());
-        if let Some(class) = self.class_of.get(&key) {
-            return *class;
+    /// Numbers members and classes anew by the requests that are kept. Where these alone name too many, every second
+    /// one is given up: a smaller sample still is one.
+    fn forget_names(&mut self) {
+        loop {
+            let (members, classes) = self.names_in_use();
+            let fits = members <= self.most.0.div_euclid(2) && classes <= self.most.1.div_euclid(2);
+            if fits || !self.thin() {
+                break;
+            }
         }
-        let classes = Arc::make_mut(&mut self.classes);
-        let class = u32::try_from(classes.len()).unwrap_or(u32::MAX);
-        classes.push(Class { hard: offer.hard, supports: offer.supports.to_vec() });
-        self.class_of.insert(key, class);
-        class
+        let old = std::mem::take(&mut self.names);
+        let mut slots = vec![0_u32; old.numbers.len()];
+        for (member, number) in &old.numbers {
+            if let Some(slot) = usize::try_from(*number).ok().and_then(|number| slots.get_mut(number)) {
+                *slot = *member;
+            }
+        }
+        let names = &mut self.names;
+        // Plans under way read the samples as they were, and so samples are written anew.
+        let mut renamed = |sample: &Sample| {
+            let candidates = sample.candidates.iter().filter_map(|candidate| {
+                let member = slots.get(usize::try_from(candidate.member).ok()?)?;
+                let class = old.classes.get(usize::try_from(candidate.class).ok()?)?;
+                let (member, class) = (names.number(*member), names.class(class.hard, &class.supports));
+                Some(Candidate { member, class, ..*candidate })
+            });
+            Arc::new(Sample {
+                scene: sample.scene,
+                kind: sample.kind,
+                slots: sample.slots,
+                candidates: candidates.collect(),
+            })
+        };
+        // The latest are kept in an hour as well, and share their memory.
+        let mut latest: HashMap<*const Sample, Arc<Sample>, FixedState> = HashMap::default();
+        let before = self.recent.clone();
+        for sample in &mut self.recent {
+            let new = renamed(sample);
+            latest.insert(Arc::as_ptr(sample), Arc::clone(&new));
+            *sample = new;
+        }
+        for sample in self.hours.iter_mut().chain(&mut self.past).flat_map(|place| &mut place.kept) {
+            *sample = latest.get(&Arc::as_ptr(sample)).map_or_else(|| renamed(sample), Arc::clone);
+        }
+        // Until here, so that no new sample lies where one of the latest lay.
+        drop(before);
+    }
+
+    /// Members and classes of the requests that are kept.
+    fn names_in_use(&self) -> (usize, usize) {
+        let mut members = vec![false; self.names.numbers.len()];
+        let mut classes = vec![false; self.names.classes.len()];
+        let mut mark = |sample: &Arc<Sample>| {
+            for candidate in &sample.candidates {
+                for (used, number) in [(&mut members, candidate.member), (&mut classes, candidate.class)] {
+                    if let Some(used) = usize::try_from(number).ok().and_then(|number| used.get_mut(number)) {
+                        *used = true;
+                    }
+                }
+            }
+        };
+        self.recent.iter().for_each(&mut mark);
+        self.hours.iter().chain(&self.past).flat_map(|place| &place.kept).for_each(&mut mark);
+        let count = |used: &[bool]| used.iter().filter(|used| **used).count();
+        (count(&members), count(&classes))
+    }
+
+    /// Gives up every second request; answers whether there were any.
+    fn thin(&mut self) -> bool {
+        let mut had_any = false;
+        let mut is_kept = false;
+        let mut every_second = |_: &Arc<Sample>| {
+            had_any = true;
+            is_kept = !is_kept;
+            !is_kept
+        };
+        self.recent.retain(&mut every_second);
+        for place in self.hours.iter_mut().chain(&mut self.past) {
+            place.kept.retain(&mut every_second);
+        }
+        had_any
     }
 
     /// Whether it covers a whole day, so that hours can be told apart.
@@ -227,6 +300,25 @@ impl Sketch {
             }
         });
         drawn.map(Option::<&Arc<Sample>>::cloned).collect()
+    }
+}
+
+impl Names {
+    fn number(&mut self, member: u32) -> u32 {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        *self.numbers.entry(member).or_insert(next)
+    }
+
+    fn class(&mut self, hard: u64, supports: &[Support]) -> u32 {
+        let key = (hard, supports.iter().map(|s| (s.bit, s.uplift.to_bits())).collect::<Vec<_>>());
+        if let Some(class) = self.class_of.get(&key) {
+            return *class;
+        }
+        let classes = Arc::make_mut(&mut self.classes);
+        let class = u32::try_from(classes.len()).unwrap_or(u32::MAX);
+        classes.push(Class { hard, supports: supports.to_vec() });
+        self.class_of.insert(key, class);
+        class
     }
 }
 
@@ -270,4 +362,53 @@ impl Place {
 #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the nearest f32 is meant")]
 pub(super) fn narrow(value: f64) -> f32 {
     value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_PER_HOUR, KEPT_RECENT, Observed, Offer, Random, Scene, Sketch, Support, TargetKind, Timestamp};
+
+    fn place(number: u32) -> usize {
+        usize::try_from(number).expect("small")
+    }
+
+    /// Adds requests of member 7 and another one each, in a class of its own each.
+    fn filled(most: (usize, usize), requests: u32) -> Sketch {
+        let mut sketch = Sketch { most, ..Sketch::new() };
+        let mut random = Random::new(1);
+        for number in 0..requests {
+            let support = Support { bit: 1, uplift: f64::from(number) };
+            let other =
+                Offer { member: 1_000 + number, value: 2.0, hard: 4, supports: [support].into_iter().collect() };
+            let offers = [Some(Offer { member: 7, value: 1.0, ..Offer::default() }), Some(other)];
+            let (scene, kind, bases) = (Scene::Live, TargetKind::Product, [1.0, 2.0]);
+            sketch.add(Timestamp(0), &Observed { scene, kind, slots: 1, offers: &offers, bases: &bases }, &mut random);
+        }
+        sketch
+    }
+
+    #[test]
+    fn requests_are_kept_when_members_and_classes_come_and_go() {
+        for most in [(4_000, usize::MAX), (usize::MAX, 4_000)] {
+            let sketch = filled(most, 9_000);
+            assert_eq!((sketch.len(), sketch.recent.len()), (KEPT_PER_HOUR, KEPT_RECENT));
+            assert!(sketch.members() <= 4_001 || most.0 > 4_000, "{}", sketch.members());
+            assert!(sketch.classes().len() <= 4_001 || most.1 > 4_000, "{}", sketch.classes().len());
+            let mut slots = vec![0; sketch.members()];
+            sketch.names.numbers.iter().for_each(|(slot, number)| slots[place(*number)] = *slot);
+            for sample in sketch.hours.iter().flat_map(|place| &place.kept).chain(&sketch.recent) {
+                let (first, other) = (&sample.candidates[0], &sample.candidates[1]);
+                assert_eq!(slots[place(first.member)], 7);
+                let class = &sketch.classes()[place(other.class)];
+                assert_eq!(f64::from(slots[place(other.member)] - 1_000).to_bits(), class.supports[0].uplift.to_bits());
+                assert_eq!(class.hard, 4);
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_kept_alone_are_too_many_half_of_them_go() {
+        let sketch = filled((300, usize::MAX), 5_000);
+        assert!(sketch.members() <= 301 && sketch.len() >= 30, "{} {}", sketch.members(), sketch.len());
+    }
 }
