@@ -135,14 +135,14 @@ fn budgets_of_scenes_stay_parts_of_the_whole() {
     let beyond = |scenes, total| {
         Outcome::Rejected(Rejection::ScenesBeyondBudget { programme: "launch".to_owned(), scenes, total })
     };
-    let live = Some(Scene::Live);
+    let in_live = Some(Scene::Live);
     assert_eq!(adjust(None, Some(0)), beyond(80, 0), "the scene's budget would run on");
-    assert_eq!(adjust(live, Some(201)), beyond(201, 200));
-    assert_eq!(adjust(live, Some(200)), Outcome::Done);
+    assert_eq!(adjust(in_live, Some(201)), beyond(201, 200));
+    assert_eq!(adjust(in_live, Some(200)), Outcome::Done);
     assert_eq!(adjust(None, Some(199)), beyond(200, 199));
-    assert_eq!(adjust(live, Some(0)), Outcome::Done);
+    assert_eq!(adjust(in_live, Some(0)), Outcome::Done);
     assert_eq!(adjust(None, Some(0)), Outcome::Done);
-    assert_eq!(adjust(live, None), beyond(80, 0));
+    assert_eq!(adjust(in_live, None), beyond(80, 0));
     assert_eq!(adjust(None, None), Outcome::Done);
 }
 

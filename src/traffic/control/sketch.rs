@@ -382,7 +382,18 @@ mod tests {
                 Offer { member: 1_000 + number, value: 2.0, hard: 4, supports: [support].into_iter().collect() };
             let offers = [Some(Offer { member: 7, value: 1.0, ..Offer::default() }), Some(other)];
             let (scene, kind, bases) = (Scene::Live, TargetKind::Product, [1.0, 2.0]);
-            sketch.add(Timestamp(0), &Observed { scene, kind, slots: 1, offers: &offers, bases: &bases }, &mut random);
+            sketch.add(
+                Timestamp(0),
+                &Observed {
+                    shown: crate::traffic::control::Shown::Slate,
+                    scene,
+                    kind,
+                    slots: 1,
+                    offers: &offers,
+                    bases: &bases,
+                },
+                &mut random,
+            );
         }
         sketch
     }
