@@ -224,7 +224,8 @@ pub(super) fn read_requests(
             continue;
         }
         let wrong = |reason: String| BacktestError::Malformed { path: path.to_owned(), line, reason };
-        match serde_json::from_slice::<Line>(&text) {
+        // Without its end: a line torn inside of a string ends too early, too.
+        match serde_json::from_slice::<Line>(text.trim_ascii_end()) {
             Ok(read) => stream.requests.push(request(read, &mut order, members).map_err(wrong)?),
             Err(error) if error.is_eof() => stream.torn += 1,
             Err(error) => return Err(wrong(error.to_string())),
