@@ -5,7 +5,6 @@
 mod common;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,13 +77,13 @@ async fn metric(process: &Process, name: &str) -> Option<f64> {
 }
 
 async fn wait_for_metric(process: &Process, name: &str, wanted: f64) {
-    let waited = Stopwatch::start();
+    let begun = Stopwatch::start();
     loop {
         let found = metric(process, name).await;
         if found.is_some_and(|found| (found - wanted).abs() < 0.5) {
             return;
         }
-        assert!(waited.elapsed() < PATIENCE, "{name} is {found:?}, not {wanted}");
+        assert!(begun.elapsed() < PATIENCE, "{name} is {found:?}, not {wanted}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
