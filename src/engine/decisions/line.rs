@@ -172,7 +172,7 @@ mod tests {
             line(Answer::Slate { slots: 2, shown: vec![slot] }),
             concat!(
                 r#"{"t":7,"at":2500,"sec":1.5,"items":[10,30],"merchants":[1,0],"score":[0.1,3.0],"#,
-                r#""value":[0.2,3.4028235e38],"mode":"slate","scene":"live","kind":"live_room","K":2,"#,
+                r#""value":[0.2,3.4028235e+38],"mode":"slate","scene":"live","kind":"live_room","K":2,"#,
                 r#""slate":[{"candidate":1,"item":30,"reason":"support","charged_programme":"launch","programmes":8,"#,
                 r#""adjusted_score":1.25,"reservation":9}],"excluded":[20],"policy_version":4,"revision":5,"epoch":6,"#,
                 r#""share":0.01,"request_id":"r-\"1"}"#,

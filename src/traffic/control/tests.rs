@@ -309,7 +309,8 @@ fn budgets_close_before_reports_say_that_they_are_spent() {
 #[test]
 fn what_answers_promise_and_nobody_shows_is_not_kept_in_hand() {
     let spent = day_with_lag(Shown::Adjusted, 1, 3);
-    assert!((380..=402).contains(&spent[0]) && (180..=202).contains(&spent[1]), "{spent:?}");
+    // Two of three answers come to nothing: prices are solved as if all were shown, and so not all is spent.
+    assert!((280..=402).contains(&spent[0]) && (150..=202).contains(&spent[1]), "{spent:?}");
 }
 
 proptest! {
