@@ -263,8 +263,15 @@ fn fill_slate_10_of_200(bencher: Bencher) {
     let prices = ScenePrices::default();
     let mut slots = Vec::new();
     bencher.bench_local(|| {
-        let query =
-            SlateQuery { offers: &offers, members: &members, prices: &prices, mean: 1.0, slots: 10, fill: false };
+        let query = SlateQuery {
+            offers: &offers,
+            targets: &[],
+            members: &members,
+            prices: &prices,
+            mean: 1.0,
+            slots: 10,
+            fill: false,
+        };
         fill_slate(&query, &mut Endless, &mut slots);
         slots.len()
     });
