@@ -158,7 +158,10 @@ async fn every_sellers_figures_are_those_counted_independently() {
     let Some(source) = data() else { return };
     let items = source.join("olist_items.jsonl.gz");
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Process::simulated(&folder.path().join("data"), &format!("{AS_OF}T07:00:00+08:00"));
+    let now = format!("{AS_OF}T07:00:00+08:00");
+    // Without control: it would change what is spent between a score and its explanation.
+    let args = ["--now", &now, "--clock-rate", "0", "--control-ms", "0"];
+    let server = Process::serve(&folder.path().join("data"), &args).expect("it serves");
     let client = server.client().await;
     refuses_cut_files(&items, folder.path(), &server, &client).await;
     imports_in_two_runs(&items, &server, &client).await;
