@@ -59,7 +59,7 @@ fn metrics_of(source: &str) -> BTreeSet<(String, String)> {
 
 #[test]
 fn every_metric_is_documented_with_its_type() {
-    let source = text("src/telemetry.rs");
+    let source = text("src/telemetry.rs") + &text("src/telemetry/control.rs");
     let named = metrics_of(&source);
     assert_eq!(source.matches("\"trustflow_").count(), source.matches("!(\"trustflow_").count(), "named otherwise");
     let table = rows(&text("docs/metrics.md"));
