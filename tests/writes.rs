@@ -343,7 +343,8 @@ async fn state_survives_a_restart_to_the_last_row() {
     assert_eq!(client.punish(punished).await.decision(), ViolationDecision::Applied);
     let seen = async |client: &Client| {
         let explained = client.explain(1).await;
-        (client.hash().await, client.status().await.facts_day, explained.trust, explained.weight, explained.violations)
+        // Not the hash of the state: a start opens a session of leases, which is state. The crash tests compare hashes.
+        (client.status().await.facts_day, explained.trust, explained.weight, explained.violations)
     };
     let before = seen(client).await;
     let server = server.restart().await;
