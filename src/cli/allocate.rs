@@ -219,7 +219,7 @@ mod tests {
         let text = slate_text(&answer, 3, &programmes);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("support  kuai_brand") && lines[1].contains("5000000000"), "{text}");
-        assert!(lines[3].starts_with("2 of 3 slots: show other content"), "{text}");
+        assert!(lines[4].starts_with("2 of 3 slots: show other content"), "{text}");
         let value = slate_json(&answer, &programmes);
         assert_eq!(value["slots"][0]["reservation_id"], "5000000000");
         assert_eq!(value["slots"][1]["reason"], "organic");
