@@ -60,20 +60,15 @@ async fn take(engine: &Arc<Engine>, name: &str, is_carried: bool, found: Found) 
     };
     let publish = PolicyPublish { text, author: name.to_owned(), is_configured: true, ..PolicyPublish::default() };
     let applied = engine.change_policy(None, Body::PublishPolicy(publish), None).await?;
-    match applied.outcome {
-        Outcome::Policy(outcome) => {
-            info!(version = outcome.version, unchanged = outcome.is_unchanged, source = name, "published the policy");
+    match applied.outcome.accepted() {
+        Ok(outcome) => {
+            if let Outcome::Policy(outcome) = outcome {
+                let unchanged = outcome.is_unchanged;
+                info!(version = outcome.version, unchanged, source = name, "published the policy");
+            }
             Ok(Vec::new())
         }
-        Outcome::Rejected(rejection) => Ok(problem(rejection.to_string())),
-        Outcome::Done
-        | Outcome::Items(_)
-        | Outcome::Violation(_)
-        | Outcome::Chunk(_)
-        | Outcome::Session(_)
-        | Outcome::Leases(_)
-        | Outcome::Report(_)
-        | Outcome::Package(_) => Ok(Vec::new()),
+        Err(rejection) => Ok(problem(rejection.to_string())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::unexpected;
+use super::{accepted, unexpected};
 use crate::domain::{Body, Outcome};
 use crate::engine::Engine;
 use crate::proto::exposure_service_server::ExposureService;
@@ -38,18 +38,8 @@ impl ExposureService for ExposureApi {
         let count = rows.len();
         let applied = self.engine.write(key, Body::ReportExposures { rows }).await;
         let applied = applied.map_err(|error| wire::write_status(&error))?;
-        let outcome = match applied.outcome {
-            Outcome::Report(outcome) => outcome,
-            Outcome::Rejected(rejection) => return Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done
-            | Outcome::Items(_)
-            | Outcome::Violation(_)
-            | Outcome::Chunk(_)
-            | Outcome::Policy(_)
-            | Outcome::Session(_)
-            | Outcome::Leases(_)
-            | Outcome::Package(_)) => return Err(unexpected(&outcome)),
-        };
+        let (revision, outcome) = accepted(applied)?;
+        let Outcome::Report(outcome) = outcome else { return Err(unexpected(&outcome)) };
         if outcome.is_duplicate {
             self.metrics.repeated();
         } else {
@@ -57,7 +47,7 @@ impl ExposureService for ExposureApi {
             let counts = [exposures, late, outcome.unattributed, outcome.over_budget, outcome.mismatched];
             self.metrics.counted(count, counts);
         }
-        let response = ReportExposuresResponse { revision: applied.revision, duplicate: outcome.is_duplicate };
+        let response = ReportExposuresResponse { revision, duplicate: outcome.is_duplicate };
         Ok(Response::new(response))
     }
 }

@@ -17,6 +17,7 @@ use tonic::{Request, Status};
 
 use crate::domain::Outcome;
 use crate::engine::Engine;
+use crate::state::Applied;
 use crate::wire;
 
 pub use admin::AdminApi;
@@ -66,6 +67,12 @@ fn deadline<T>(request: &Request<T>) -> Option<Duration> {
         "n" => Duration::from_nanos(count),
         _ => return None,
     })
+}
+
+/// What a write came to, unless it was rejected, and its revision.
+fn accepted(applied: Applied) -> Result<(u64, Outcome), Status> {
+    let outcome = applied.outcome.accepted().map_err(|rejection| wire::rejected_status(&rejection))?;
+    Ok((applied.revision, outcome))
 }
 
 /// An outcome that does not belong to the command; no command comes to one.

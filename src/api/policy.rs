@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status};
 
-use super::{deadline, off_the_path};
+use super::{accepted, deadline, off_the_path};
 use crate::domain::{Body, Outcome, Rejection, RequestKey};
 use crate::engine::Engine;
 use crate::proto;
@@ -163,10 +163,7 @@ impl PolicyService for PolicyApi {
         let key = request_key("SetKillSwitch", &request.request_id, payload_hash(&request))?;
         let (is_on, reason) = wire::kill_switch(request)?;
         let set = self.engine.set_kill_switch(key, is_on, reason).await;
-        let applied = set.map_err(|error| wire::write_status(&error))?;
-        if let Outcome::Rejected(rejection) = &applied.outcome {
-            return Err(wire::rejected_status(rejection));
-        }
-        Ok(Response::new(proto::SetKillSwitchResponse { revision: applied.revision }))
+        let (revision, _) = accepted(set.map_err(|error| wire::write_status(&error))?)?;
+        Ok(Response::new(proto::SetKillSwitchResponse { revision }))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Waiter, deadline, unexpected};
+use super::{Waiter, accepted, deadline, unexpected};
 use crate::domain::{Body, ItemKind, Merchant, Outcome, Profile, ProfileKey, Rejection, RequestKey};
 use crate::engine::{Engine, PendingWrite};
 use crate::proto::profile_service_server::ProfileService;
@@ -48,19 +48,9 @@ impl ProfileApi {
         if is_empty {
             return Ok((self.engine.hot().revision(), Vec::new()));
         }
-        let applied = self.write(request, body).await?;
-        match applied.outcome {
-            Outcome::Items(results) => Ok((applied.revision, results)),
-            Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done
-            | Outcome::Violation(_)
-            | Outcome::Chunk(_)
-            | Outcome::Policy(_)
-            | Outcome::Session(_)
-            | Outcome::Leases(_)
-            | Outcome::Report(_)
-            | Outcome::Package(_)) => Err(unexpected(&outcome)),
-        }
+        let (revision, outcome) = accepted(self.write(request, body).await?)?;
+        let Outcome::Items(results) = outcome else { return Err(unexpected(&outcome)) };
+        Ok((revision, results))
     }
 
     async fn upsert<M: ProfileMessage>(
@@ -121,20 +111,9 @@ impl ProfileApi {
     /// Waits for the oldest chunk on its way and counts it.
     async fn settle(&self, pending: Pending, report: &mut ImportReport) -> Result<(), Status> {
         let applied = pending.write.outcome().await.map_err(|error| wire::write_status(&error))?;
-        match applied.outcome {
-            Outcome::Chunk(outcome) => report.applied(pending.places, applied.revision, &outcome),
-            Outcome::Rejected(rejection) => return Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done
-            | Outcome::Items(_)
-            | Outcome::Violation(_)
-            | Outcome::Policy(_)
-            | Outcome::Session(_)
-            | Outcome::Leases(_)
-            | Outcome::Report(_)
-            | Outcome::Package(_)) => {
-                return Err(unexpected(&outcome));
-            }
-        }
+        let (revision, outcome) = accepted(applied)?;
+        let Outcome::Chunk(chunk) = outcome else { return Err(unexpected(&outcome)) };
+        report.applied(pending.places, revision, &chunk);
         Ok(())
     }
 }
@@ -145,18 +124,8 @@ struct Pending {
 }
 
 fn done(applied: Applied) -> Result<u64, Status> {
-    match applied.outcome {
-        Outcome::Done => Ok(applied.revision),
-        Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-        outcome @ (Outcome::Items(_)
-        | Outcome::Violation(_)
-        | Outcome::Chunk(_)
-        | Outcome::Policy(_)
-        | Outcome::Session(_)
-        | Outcome::Leases(_)
-        | Outcome::Report(_)
-        | Outcome::Package(_)) => Err(unexpected(&outcome)),
-    }
+    let (revision, outcome) = accepted(applied)?;
+    if outcome == Outcome::Done { Ok(revision) } else { Err(unexpected(&outcome)) }
 }
 
 #[tonic::async_trait]
@@ -378,22 +347,10 @@ impl ProfileService for ProfileApi {
         let key = request_key("RecordViolation", &request.request_id, payload_hash(&request))?;
         let policy = self.engine.hot().world().policy.clone();
         let violation = wire::violation(&policy, self.engine.clock().now(), &request)?;
-        let applied = self.write(key, Body::RecordViolation(violation)).await?;
-        match applied.outcome {
-            Outcome::Violation(decision) => Ok(Response::new(proto::RecordViolationResponse {
-                revision: applied.revision,
-                decision: i32::from(wire::decision(decision)),
-            })),
-            Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            outcome @ (Outcome::Done
-            | Outcome::Items(_)
-            | Outcome::Chunk(_)
-            | Outcome::Policy(_)
-            | Outcome::Session(_)
-            | Outcome::Leases(_)
-            | Outcome::Report(_)
-            | Outcome::Package(_)) => Err(unexpected(&outcome)),
-        }
+        let (revision, outcome) = accepted(self.write(key, Body::RecordViolation(violation)).await?)?;
+        let Outcome::Violation(decision) = outcome else { return Err(unexpected(&outcome)) };
+        let decision = i32::from(wire::decision(decision));
+        Ok(Response::new(proto::RecordViolationResponse { revision, decision }))
     }
 
     async fn revoke_violation(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
-use super::{Waiter, deadline, off_the_path};
-use crate::domain::{Body, MerchantId, Outcome, RequestKey};
+use super::{Waiter, accepted, deadline, off_the_path};
+use crate::domain::{Body, MerchantId, RequestKey};
 use crate::engine::{Engine, ProgrammesAnswer, ProgrammesQuery};
 use crate::proto;
 use crate::proto::programme_service_server::ProgrammeService;
@@ -48,18 +48,7 @@ impl ProgrammeApi {
     /// Writes what either happens or is rejected; answers the revision.
     async fn write(&self, request: Option<RequestKey>, body: Body) -> Result<u64, Status> {
         let applied = self.engine.write(request, body).await.map_err(|error| wire::write_status(&error))?;
-        match applied.outcome {
-            Outcome::Rejected(rejection) => Err(wire::rejected_status(&rejection)),
-            Outcome::Done
-            | Outcome::Items(_)
-            | Outcome::Violation(_)
-            | Outcome::Chunk(_)
-            | Outcome::Policy(_)
-            | Outcome::Session(_)
-            | Outcome::Leases(_)
-            | Outcome::Report(_)
-            | Outcome::Package(_) => Ok(applied.revision),
-        }
+        accepted(applied).map(|(revision, _)| revision)
     }
 
     fn packages(&self, merchant: u64) -> Result<proto::MerchantPackages, Status> {

@@ -233,6 +233,16 @@ pub enum Outcome {
     Rejected(Rejection),
 }
 
+impl Outcome {
+    /// What it came to, unless it was rejected.
+    ///
+    /// # Errors
+    /// Why it was rejected.
+    pub fn accepted(self) -> Result<Self, Rejection> {
+        if let Self::Rejected(rejection) = self { Err(rejection) } else { Ok(self) }
+    }
+}
+
 /// What became of an import chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChunkOutcome {

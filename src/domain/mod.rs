@@ -32,5 +32,5 @@ pub use profile::{
     SHORT_VIDEO_FIELDS,
 };
 pub use right::HeldRight;
-pub use time::{DAY_MS, Day, Timestamp, Week};
+pub use time::{DAY_MS, Day, HOUR_MS, Timestamp, WEEK_HOURS, Week};
 pub use violation::{Decision, OrderContext, Violation};

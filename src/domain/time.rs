@@ -7,7 +7,11 @@ use std::fmt;
 
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 86_400_000;
-const SHANGHAI_OFFSET_MS: i64 = 8 * 3_600_000;
+/// Milliseconds of an hour.
+pub const HOUR_MS: i64 = 3_600_000;
+/// Hours of a week; the first begins on Monday at 00:00 in Asia/Shanghai.
+pub const WEEK_HOURS: usize = 168;
+const SHANGHAI_OFFSET_MS: i64 = 8 * HOUR_MS;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +23,13 @@ impl Timestamp {
     pub fn day(self) -> Day {
         let days = self.0.saturating_add(SHANGHAI_OFFSET_MS).div_euclid(DAY_MS);
         Day(i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX }))
+    }
+
+    /// The hour of the natural week it falls in, 0 to 167.
+    #[must_use]
+    pub fn hour_of_week(self) -> usize {
+        let into = self.0.saturating_sub(self.day().week().monday().start().0);
+        usize::try_from(into.div_euclid(HOUR_MS)).unwrap_or(0).min(WEEK_HOURS.saturating_sub(1))
     }
 
     /// This instant moved by some milliseconds.
@@ -204,6 +215,15 @@ mod tests {
                 (month.into(), year.into())
             );
         }
+    }
+
+    #[test]
+    fn the_hours_of_a_week_begin_on_monday() {
+        let monday = Day::parse("2023-02-13").expect("a date");
+        let hour = |at: Timestamp| (at.day().week(), at.hour_of_week());
+        assert_eq!(hour(monday.start()), (monday.week(), 0));
+        assert_eq!(hour(monday.start().plus_ms(-1)), (monday.week().previous(), 167));
+        assert_eq!(hour(monday.plus(2).start().plus_ms(3_600_000)), (monday.week(), 49));
     }
 
     #[test]

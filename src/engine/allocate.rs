@@ -9,7 +9,7 @@ use crate::policy::Policy;
 use crate::state::{Hot, NodeAccounts, NodeLedger};
 use crate::traffic::{
     BudgetOverride, Charges, Limit, MemberPrice, Offer, SlateQuery, Slot, SlotReason, accounts_of, fill_slate,
-    fill_slate_and_next, limit, lines,
+    fill_slate_and_next, limit, lines, mask_of,
 };
 
 /// Runners-up of a slate that leases are fetched for, for each slot, and at most.
@@ -179,7 +179,7 @@ fn allocate_with(
         let member_of = |slot: &Slot| located.items.get(slot.candidate).map(|item| item.merchant_slot);
         for slot in &next {
             if let Some(member) = member_of(slot) {
-                ledger.foresee(member, hard_of(slot) | mask_of(slot.charged));
+                ledger.foresee(member, hard_of(slot) | slot.charged.map_or(0, mask_of));
             }
         }
         let later = now.plus_ms(PERIOD_AHEAD_MS);
@@ -194,7 +194,7 @@ fn allocate_with(
                     policy,
                     query.scene,
                     later,
-                    (member, hard_of(slot) | mask_of(slot.charged)),
+                    (member, hard_of(slot) | slot.charged.map_or(0, mask_of)),
                     &mut keys,
                 );
                 node.foresee(&keys);
@@ -206,7 +206,7 @@ fn allocate_with(
         let target_id = *query.target_ids.get(slot.candidate)?;
         let member = located.items.get(slot.candidate)?.merchant_slot;
         let hard = *field.hard.get(slot.candidate)?;
-        let programmes = hard | mask_of(slot.charged);
+        let programmes = hard | slot.charged.map_or(0, mask_of);
         if !kill_switch {
             hot.prices().count_granted(member, query.scene);
         }
@@ -247,10 +247,6 @@ fn accounts(
     }
     // Budgets first: they are the ones to run out.
     keys.sort_by_key(|key| matches!(key.scope, Scope::Member(_) | Scope::Cap(_) | Scope::Wallet(..)));
-}
-
-fn mask_of(charged: Option<u8>) -> u64 {
-    charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)))
 }
 
 /// Takes everything: under the kill switch nothing is charged.

@@ -322,22 +322,13 @@ impl Engine {
                 continue;
             }
             let applied = self.write(request.clone(), Body::CloseDay { day }).await?;
-            match applied.outcome {
-                // Another change came first.
-                Outcome::Rejected(Rejection::TransitionPending) => {}
-                Outcome::Done => {
-                    self.wait_for_day(day).await?;
-                    return Ok(Applied { revision: self.hot.revision(), ..applied });
-                }
-                Outcome::Items(_)
-                | Outcome::Violation(_)
-                | Outcome::Chunk(_)
-                | Outcome::Session(_)
-                | Outcome::Leases(_)
-                | Outcome::Report(_)
-                | Outcome::Package(_)
-                | Outcome::Policy(_)
-                | Outcome::Rejected(_) => return Ok(applied),
+            if applied.outcome == Outcome::Done {
+                self.wait_for_day(day).await?;
+                return Ok(Applied { revision: self.hot.revision(), ..applied });
+            }
+            // Pending: another change came first.
+            if applied.outcome != Outcome::Rejected(Rejection::TransitionPending) {
+                return Ok(applied);
             }
         }
     }

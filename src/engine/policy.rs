@@ -69,28 +69,17 @@ impl Engine {
                 continue;
             }
             let applied = self.write(request.clone(), body.clone()).await?;
-            match &applied.outcome {
-                // Another change came first.
-                Outcome::Rejected(Rejection::TransitionPending) if !left().is_zero() => {}
-                Outcome::Policy(outcome) => {
-                    telemetry::policy_change(kind, if outcome.is_unchanged { "unchanged" } else { "taken" });
-                    if let Ok(served) = tokio::time::timeout(left(), self.wait_for_policy(outcome.version)).await {
-                        served?;
-                    }
-                    return Ok(applied);
+            if let Outcome::Policy(outcome) = &applied.outcome {
+                telemetry::policy_change(kind, if outcome.is_unchanged { "unchanged" } else { "taken" });
+                if let Ok(served) = tokio::time::timeout(left(), self.wait_for_policy(outcome.version)).await {
+                    served?;
                 }
-                Outcome::Done
-                | Outcome::Items(_)
-                | Outcome::Violation(_)
-                | Outcome::Chunk(_)
-                | Outcome::Session(_)
-                | Outcome::Leases(_)
-                | Outcome::Report(_)
-                | Outcome::Package(_)
-                | Outcome::Rejected(_) => {
-                    telemetry::policy_change(kind, "refused");
-                    return Ok(applied);
-                }
+                return Ok(applied);
+            }
+            // Pending: another change came first.
+            if applied.outcome != Outcome::Rejected(Rejection::TransitionPending) || left().is_zero() {
+                telemetry::policy_change(kind, "refused");
+                return Ok(applied);
             }
         }
     }

@@ -1,15 +1,12 @@
 //! What reports add up to beside accounts: recent exposures of a merchant, lift and reach of members, exposures by hour
 //! of the week.
 
-use crate::domain::{Day, Timestamp, Week};
+use crate::domain::{Day, WEEK_HOURS};
 
 /// Days of one bucket of recent exposures.
 const BUCKET_DAYS: i32 = 5;
 /// Buckets: 30 days.
 const BUCKETS: usize = 6;
-/// Hours of a week.
-pub const WEEK_HOURS: usize = 168;
-const HOUR_MS: i64 = 3_600_000;
 /// Days that one row remembers whether a member was reached on: the report window, today and a day ahead.
 const REACH_DAYS: u32 = 16;
 
@@ -100,16 +97,9 @@ impl HoursRow {
     }
 }
 
-/// The week of an instant, and its hour in it from 0 to 167.
-pub(super) fn hour_of_week(at: Timestamp) -> (Week, usize) {
-    let week = at.day().week();
-    let into = at.0.saturating_sub(week.monday().start().0).div_euclid(HOUR_MS);
-    (week, usize::try_from(into).unwrap_or(0).min(WEEK_HOURS - 1))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{MemberRow, RecentRow, hour_of_week};
+    use super::{MemberRow, RecentRow};
     use crate::domain::Day;
 
     #[test]
@@ -142,13 +132,5 @@ mod tests {
             assert_eq!(row.reach(day.plus(days)), is_new, "{days}");
         }
         assert!(!row.reach(day), "long forgotten");
-    }
-
-    #[test]
-    fn the_week_begins_on_monday() {
-        let monday = Day::parse("2023-02-13").expect("a date");
-        assert_eq!(hour_of_week(monday.start()), (monday.week(), 0));
-        assert_eq!(hour_of_week(monday.start().plus_ms(-1)), (monday.week().previous(), 167));
-        assert_eq!(hour_of_week(monday.plus(2).start().plus_ms(3_600_000)), (monday.week(), 49));
     }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::audience::{MemberRow, hour_of_week};
+use super::audience::MemberRow;
 use super::ledgers::LedgerKey;
 use super::reports::{ReportRow, key_of};
 use super::state::{Applied, State};
@@ -18,7 +18,7 @@ use crate::domain::{
     RequestKey, ReservationId, Scene, Scope, Timestamp, Week,
 };
 use crate::policy::Policy;
-use crate::traffic::{Limit, Programme, ProgrammeKind, accounts_of};
+use crate::traffic::{Limit, Programme, ProgrammeKind, accounts_of, bits};
 
 /// Weeks of hours that are kept before the present one.
 const KEPT_WEEKS: i32 = 2;
@@ -123,13 +123,7 @@ impl State {
         }
     }
 
-    /// For whom a row counts: the merchant it names, or the owner of its target; none if that is not registered.
-    #[must_use]
-    pub fn counts_for(&self, row: &ExposureRow) -> Option<MerchantId> {
-        let payer = self.payer(row);
-        payer.slot.and(payer.merchant)
-    }
-
+    /// For whom a row counts: the merchant it names, or the owner of its target.
     fn payer(&self, row: &ExposureRow) -> Payer {
         let merchant = row.merchant.or_else(|| match row.kind.item() {
             None => Some(MerchantId(row.target)),
@@ -141,8 +135,8 @@ impl State {
 
     fn count_row(&mut self, counted: &Counted, row: &ExposureRow, outcome: &mut ReportOutcome) {
         outcome.exposures = outcome.exposures.saturating_add(row.exposures);
-        let (week, hour) = hour_of_week(row.occurred_at);
-        self.ledgers.hours.entry((week, row.scene)).or_default().count(hour, row.exposures);
+        let week = row.occurred_at.day().week();
+        self.ledgers.hours.entry((week, row.scene)).or_default().count(row.occurred_at.hour_of_week(), row.exposures);
         self.changes.ledger.insert(LedgerKey::Hours(week, row.scene));
         let payer = self.payer(row);
         if let (Some(merchant), Some(slot)) = (payer.merchant, payer.slot) {
@@ -151,11 +145,7 @@ impl State {
             outcome.unattributed = outcome.unattributed.saturating_add(row.exposures);
         }
         let reservations = self.group_reservations(row, outcome);
-        let mut bits = row.programmes;
-        while bits != 0 {
-            let bit = bits.trailing_zeros();
-            bits &= bits - 1;
-            let Ok(bit) = u8::try_from(bit) else { continue };
+        for bit in bits(row.programmes) {
             let programme = counted.by_bit.get(usize::from(bit)).copied().flatten();
             let is_charged = self.charge(bit, programme, payer, row, &reservations, outcome);
             // Counted once, if it was not for want of a merchant.
@@ -226,11 +216,7 @@ impl State {
     /// Appends the accounts in which the reservations of a row are settled that were granted at an instant.
     pub fn settled_in(&self, row: &ExposureRow, granted: Timestamp, accounts: &mut Vec<AccountKey>) {
         let payer = self.payer(row);
-        let mut bits = row.programmes;
-        while bits != 0 {
-            let bit = bits.trailing_zeros();
-            bits &= bits - 1;
-            let Ok(bit) = u8::try_from(bit) else { continue };
+        for bit in bits(row.programmes) {
             let programme = self.programme_at(bit).filter(|programme| is_charged(programme));
             self.accounts_at(bit, programme, payer, row.scene, granted, accounts);
         }

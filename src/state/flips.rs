@@ -1,9 +1,7 @@
 //! Merchants that entered or left programmes: counted for metrics, no part of the state.
 
 use super::state::State;
-
-/// Programmes that a mask can hold.
-const BITS: usize = 64;
+use crate::traffic::{BITS, bits, mask_of};
 
 /// How many merchants entered and left each programme, by bit.
 #[derive(Clone, Debug)]
@@ -31,15 +29,13 @@ impl Flips {
     }
 
     fn add(&mut self, before: u64, after: u64, by: i64) {
-        let mut changed = before ^ after;
+        let changed = before ^ after;
         self.is_empty &= changed == 0;
-        while changed != 0 {
-            let bit = changed.trailing_zeros() as usize;
-            let counts = if after >> bit & 1 == 1 { &mut self.entered } else { &mut self.left };
-            if let Some(count) = counts.get_mut(bit) {
+        for bit in bits(changed) {
+            let counts = if after & mask_of(bit) != 0 { &mut self.entered } else { &mut self.left };
+            if let Some(count) = counts.get_mut(usize::from(bit)) {
                 *count += by;
             }
-            changed &= changed - 1;
         }
     }
 

@@ -13,7 +13,7 @@ use super::audience::{HoursRow, MemberRow, RecentRow};
 use super::reports::{ReportRow, Reports};
 use super::state::State;
 use crate::domain::{AccountKey, Day, MerchantId, ProgrammeChange, Scene, Scope, Timestamp, Week};
-use crate::traffic::{BudgetOverride, Limit, ONLY_PERIOD, Programme, SCENE_PACKAGE, limit};
+use crate::traffic::{BudgetOverride, Limit, ONLY_PERIOD, Programme, SCENE_PACKAGE, limit, mask_of};
 
 /// What rows of accounts hold.
 pub use crate::traffic::{Account, Hold};
@@ -284,7 +284,7 @@ impl State {
     #[must_use]
     pub fn paused(&self) -> u64 {
         let paused = self.ledgers.programmes.iter().filter(|(_, row)| row.is_paused);
-        paused.fold(0, |bits, (bit, _)| bits | 1_u64.wrapping_shl(u32::from(*bit)))
+        paused.fold(0, |bits, (bit, _)| bits | mask_of(*bit))
     }
 
     /// Budgets that operations set beside the policy.

@@ -35,7 +35,7 @@ mod table;
 mod transition;
 mod upkeep;
 
-pub use audience::{HoursRow, MemberRow, RecentRow, WEEK_HOURS};
+pub use audience::{HoursRow, MemberRow, RecentRow};
 pub use classes::ItemClasses;
 pub use history::{History, HistoryError, HistoryRows};
 pub use hot::{Hot, NOTHING_CLOSED, Targets, World, WorldGuard};

@@ -8,6 +8,7 @@ use super::rows::{KillSwitch, PendingPolicy, PolicyRow, PolicySwitch, Transition
 use super::state::State;
 use crate::domain::{PolicyOutcome, PolicyPublish, PolicyState, PolicyText, Rejection, Timestamp};
 use crate::policy::{self, Dictionary, Policy, Unusable};
+use crate::traffic::bits;
 
 impl State {
     /// The versions there are, by number.
@@ -48,12 +49,10 @@ impl State {
         let mut members = [0_u64; 64];
         for slot in self.registered.values() {
             let record = world.table.read(*slot);
-            let mut bits = record.programmes;
-            while bits != 0 {
-                if let Some(count) = members.get_mut(bits.trailing_zeros() as usize) {
+            for bit in bits(record.programmes) {
+                if let Some(count) = members.get_mut(usize::from(bit)) {
                     *count += 1;
                 }
-                bits &= bits - 1;
             }
         }
         members

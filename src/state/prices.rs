@@ -84,9 +84,7 @@ impl Prices {
 
     /// Publishes the prices of a member.
     pub fn set_member(&self, slot: u32, price: &MemberPrice) {
-        // Who never had a price needs no place for having none.
-        let is_neutral = *price == MemberPrice::default();
-        let Some(place) = (if is_neutral { self.place(slot) } else { self.place_or_new(slot) }) else { return };
+        let Some(place) = self.place_unless(*price == MemberPrice::default(), slot) else { return };
         // What cannot be a price changes nothing rather than everything.
         let additive = if price.additive.is_finite() { price.additive } else { 0.0 };
         let factor = if price.factor.is_finite() && price.factor > 0.0 { price.factor } else { 1.0 };
@@ -103,9 +101,7 @@ impl Prices {
 
     /// Says to the long tail of which programmes a member belongs.
     pub fn set_tail(&self, slot: u32, programmes: u64) {
-        // Who never was in a tail needs no place.
-        let place = if programmes == 0 { self.place(slot) } else { self.place_or_new(slot) };
-        if let Some(place) = place {
+        if let Some(place) = self.place_unless(programmes == 0, slot) {
             place.tail.store(programmes, Ordering::Relaxed);
         }
     }
@@ -122,8 +118,7 @@ impl Prices {
 
     /// Says which programmes' cap or share of a member reports on their way may have spent.
     pub fn set_stopped_of(&self, slot: u32, programmes: u64) {
-        let place = if programmes == 0 { self.place(slot) } else { self.place_or_new(slot) };
-        if let Some(place) = place {
+        if let Some(place) = self.place_unless(programmes == 0, slot) {
             place.stopped.store(programmes, Ordering::Relaxed);
         }
     }
@@ -142,8 +137,7 @@ impl Prices {
 
     /// Says in which scenes a member's package is empty.
     pub fn set_unpacked(&self, slot: u32, scenes: u8) {
-        let place = if scenes == 0 { self.place(slot) } else { self.place_or_new(slot) };
-        if let Some(place) = place {
+        if let Some(place) = self.place_unless(scenes == 0, slot) {
             place.unpacked.store(scenes, Ordering::Relaxed);
         }
     }
@@ -176,6 +170,11 @@ impl Prices {
         if let Some(mask) = self.stopped.get(scene.index()) {
             mask.store(programmes, Ordering::Relaxed);
         }
+    }
+
+    /// Where something is written: who never had a place needs none for what is neutral.
+    fn place_unless(&self, is_neutral: bool, slot: u32) -> Option<&Place> {
+        if is_neutral { self.place(slot) } else { self.place_or_new(slot) }
     }
 
     fn place_or_new(&self, slot: u32) -> Option<&Place> {

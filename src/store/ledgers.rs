@@ -3,11 +3,11 @@
 use fjall::UserKey;
 
 use super::values;
-use crate::domain::{AccountKey, Day, MerchantId, Scene, Timestamp, Week};
+use crate::domain::{AccountKey, Day, MerchantId, Scene, Timestamp, WEEK_HOURS, Week};
 use crate::record::{self, DecodeProblem, pb, required};
 use crate::state::{
     Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, HoursRow, LedgerMeta, LedgerRow, MemberRow,
-    PackageRow, ProgrammeRow, RecentRow, ReportRow, WEEK_HOURS, WalletRow,
+    PackageRow, ProgrammeRow, RecentRow, ReportRow, WalletRow,
 };
 
 /// First byte of every key of the keyspace `ledgers`: what it is of.

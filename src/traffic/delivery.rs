@@ -5,11 +5,8 @@
 
 use super::budget::Pacing;
 use super::window::ProgrammeWindow;
-use crate::domain::{DAY_MS, Day, Timestamp, count_to_f64};
+use crate::domain::{DAY_MS, Day, HOUR_MS, Timestamp, WEEK_HOURS, count_to_f64};
 
-/// Hours of a week, Monday 00:00 to 01:00 first.
-pub const WEEK_HOURS: usize = 168;
-const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * DAY_MS;
 /// Relative error of a forecast that was never compared with what came.
 const UNMEASURED_ERROR: f64 = 0.5;
@@ -89,22 +86,18 @@ impl Pacing {
     }
 }
 
-/// A value between points of rising x.
+/// A value between points of rising x; before the first lies (0, 0), behind the last (1, 1).
 fn along(points: &[(f64, f64)], x: f64) -> f64 {
-    let Some((first, last)) = points.first().zip(points.last()) else { return x };
-    if x <= first.0 {
-        return first.1;
-    }
-    let mut before = *first;
-    for point in points {
+    let mut before = (0.0, 0.0);
+    for point in points.iter().copied().chain([(1.0, 1.0)]) {
         if x <= point.0 {
             let width = point.0 - before.0;
             let part = if width > 0.0 { (x - before.0) / width } else { 1.0 };
             return before.1 + part * (point.1 - before.1);
         }
-        before = *point;
+        before = point;
     }
-    last.1
+    1.0
 }
 
 /// What is to be delivered in a period, and by which plan.
@@ -230,8 +223,8 @@ pub fn outlook(wanted: u64, delivered: u64, at_end: Option<f64>, relative_error:
 mod tests {
     use proptest::prelude::*;
 
-    use super::{HOUR_MS, OpenTraffic, Outlook, Plan, Verdict, WEEK_HOURS, outlook};
-    use crate::domain::{Day, Timestamp};
+    use super::{OpenTraffic, Outlook, Plan, Verdict, outlook};
+    use crate::domain::{Day, HOUR_MS, Timestamp, WEEK_HOURS};
     use crate::traffic::{Pacing, ProgrammeWindow};
 
     fn day(text: &str) -> Day {

@@ -1,6 +1,7 @@
 //! What a target brings to pricing: its factors, the budgets that an exposure of it counts against, and the lines
 //! that support programmes offer (DESIGN section 7, weights and prices).
 
+use super::bits::mask_of;
 use super::item::ItemClass;
 use super::price::{Bid, MemberPrice, Offer, ScenePrices, Support};
 use super::record::{Boost, MAX_BOOSTS, MerchantRow};
@@ -134,7 +135,7 @@ impl Lines {
 }
 
 fn charged_mask(charged: Option<u8>) -> u64 {
-    charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)))
+    charged.map_or(0, mask_of)
 }
 
 /// What a target brings to pricing. `member` is the slot of its merchant.
@@ -207,7 +208,7 @@ impl Lines {
         let mut tilt = 1.0;
         let mut groups = 0_u64;
         for (uplift, boost) in boosts {
-            let mask = 1_u64.wrapping_shl(u32::from(boost.bit));
+            let mask = mask_of(boost.bit);
             if uplift <= 0.0 || active & mask == 0 || boost.scenes & rules.scene == 0 {
                 continue;
             }

@@ -4,6 +4,7 @@
 //! of an item), `lines` (what the two bring to pricing), `price` (what prices make of it), `weight`, `slate`.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+mod bits;
 mod budget;
 pub mod control;
 mod coverage;
@@ -25,9 +26,10 @@ mod stage;
 mod weight;
 mod window;
 
+pub use bits::{BITS, bits, mask_of};
 pub use budget::{Budget, Cap, Guarantee, Pacing, Period, Tail};
 pub use coverage::{Concentration, Coverage, GuaranteeFacts, Standing};
-pub use delivery::{OpenTraffic, Outlook, Plan, Progress, Verdict, WEEK_HOURS, outlook};
+pub use delivery::{OpenTraffic, Outlook, Plan, Progress, Verdict, outlook};
 pub use holdout::Holdout;
 pub use item::{ItemClass, ItemRecord};
 pub use ledger::{Account, Hold};
@@ -36,7 +38,7 @@ pub use limits::{
     BudgetOverride, Limit, MAX_ACCOUNTS, ONLY_PERIOD, SCENE_PACKAGE, account_at, accounts_of, limit, period_of,
 };
 pub use lines::{Lines, lines};
-pub use price::{BITS, Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
+pub use price::{Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
 pub use profile::{Profile, WeekCounts};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};
 pub use provider::{ProviderRanking, rank};

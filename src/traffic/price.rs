@@ -5,11 +5,9 @@
 
 use arrayvec::ArrayVec;
 
+use super::bits::{BITS, bits, mask_of};
 use super::record::MAX_BOOSTS;
 use crate::domain::{Scene, TargetKind};
-
-/// Bits of a programme mask.
-pub const BITS: usize = 64;
 
 /// A support programme that an exposure may be charged to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -93,14 +91,6 @@ fn at(prices: &[f32; BITS], bit: u8) -> f64 {
     prices.get(usize::from(bit)).map_or(0.0, |price| f64::from(*price))
 }
 
-fn bits(mut mask: u64) -> impl Iterator<Item = u8> {
-    std::iter::from_fn(move || {
-        let bit = u8::try_from(mask.trailing_zeros()).ok().filter(|_| mask != 0)?;
-        mask &= mask.wrapping_sub(1);
-        Some(bit)
-    })
-}
-
 impl Offer {
     /// `v − Σ λ(hard) + member + max(0, max(uplift·v − λ(support)))` with `v = value / mean`, over the programmes that
     /// are not in `spent`. None if a hard programme of it is spent: then nothing may be shown.
@@ -115,7 +105,7 @@ impl Offer {
         let mut support = (0.0, None);
         for Support { bit, uplift } in &self.supports {
             let gain = uplift * value - at(&prices.lambda, *bit);
-            if 1_u64.wrapping_shl(u32::from(*bit)) & spent == 0 && gain > support.0 {
+            if mask_of(*bit) & spent == 0 && gain > support.0 {
                 support = (gain, Some(*bit));
             }
         }
@@ -134,7 +124,7 @@ impl Offer {
         let mut support = (1.0, None);
         for Support { bit, uplift } in &self.supports {
             let lift = (1.0 + uplift) * at(&prices.discount, *bit);
-            if 1_u64.wrapping_shl(u32::from(*bit)) & spent == 0 && lift > support.0 {
+            if mask_of(*bit) & spent == 0 && lift > support.0 {
                 support = (lift, Some(*bit));
             }
         }

@@ -1,9 +1,7 @@
 //! What is learned of traffic by hour of the week, and how well it foretold the last week.
 
-use super::delivery::WEEK_HOURS;
-use crate::domain::{DAY_MS, Timestamp, Week, count_to_f64};
+use crate::domain::{DAY_MS, HOUR_MS, Timestamp, WEEK_HOURS, Week, count_to_f64};
 
-const HOUR_MS: i64 = 3_600_000;
 const DAY_HOURS: usize = 24;
 
 /// Exposures by hour of one week, Monday 00:00 to 01:00 first.
@@ -64,7 +62,7 @@ impl Profile {
         let last_week = now.plus_ms(-7 * DAY_MS).0;
         for (start, count) in hours.into_iter().filter(|(start, _)| *start >= first && over(*start)) {
             let count = count_to_f64(count);
-            let hour = hour_of_week(Timestamp(start));
+            let hour = Timestamp(start).hour_of_week();
             let Some(mean) = means.get_mut(hour) else { continue };
             if let Some(expected) = mean.value().filter(|_| start >= last_week) {
                 missed += (count - expected).abs();
@@ -93,15 +91,10 @@ impl Profile {
     }
 }
 
-fn hour_of_week(at: Timestamp) -> usize {
-    let into = at.0.saturating_sub(at.day().week().monday().start().0);
-    usize::try_from(into.div_euclid(HOUR_MS)).unwrap_or(0).min(WEEK_HOURS.saturating_sub(1))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{HOUR_MS, Profile, WEEK_HOURS};
-    use crate::domain::Day;
+    use super::Profile;
+    use crate::domain::{Day, HOUR_MS, WEEK_HOURS};
 
     #[test]
     fn hours_are_learned_once_they_are_over() {

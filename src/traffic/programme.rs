@@ -1,5 +1,6 @@
 //! Support programmes (扶持计划): who is eligible, where, when and with how much uplift.
 
+use super::bits::mask_of;
 use super::budget::{Budget, Cap, Guarantee};
 use super::holdout::Holdout;
 use super::limits::SCENE_PACKAGE;
@@ -191,7 +192,7 @@ impl Programme {
     /// Its bit as a mask.
     #[must_use]
     pub fn mask(&self) -> u64 {
-        1_u64.wrapping_shl(u32::from(self.bit))
+        mask_of(self.bit)
     }
 
     /// Whether it works in a scene.

@@ -1,5 +1,6 @@
 //! What all weights of a policy share, and what those of one request do.
 
+use super::bits::mask_of;
 use super::limits::SCENE_PACKAGE;
 use super::programme::{Programme, ProgrammeKind};
 use crate::domain::{Scene, Timestamp};
@@ -174,7 +175,7 @@ impl SceneRules<'_> {
     /// Factor of the modifiers among `active` on the uplift of a programme.
     #[must_use]
     pub fn modified(&self, bit: u8, active: u64) -> f64 {
-        let mask = 1_u64.wrapping_shl(u32::from(bit));
+        let mask = mask_of(bit);
         let scales = self.rules.modifiers.iter().filter(|m| m.mask & active != 0 && m.modifies & mask != 0);
         scales.fold(1.0, |factor, modifier| factor * modifier.factor)
     }

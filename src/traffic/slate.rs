@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use super::bits::mask_of;
 use super::price::{Bid, MemberPrice, Offer, ScenePrices};
 
 /// Accounts of the exposures that a slate takes.
@@ -118,16 +119,12 @@ pub fn fill_slate_and_next(
         };
         next.extend(out.iter().take(waiting).filter(is_charged).copied());
         if next.len() > count {
-            next.select_nth_unstable_by(count, |a, b| {
-                rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate))
-            });
+            next.select_nth_unstable_by(count, best_first);
             next.truncate(count);
         }
     }
     out.drain(..waiting);
-    out.sort_unstable_by(|a, b| {
-        rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate))
-    });
+    out.sort_unstable_by(best_first);
 }
 
 enum Verdict {
@@ -156,7 +153,7 @@ fn take(query: &SlateQuery<'_>, ledger: &mut impl Charges, slot: Slot, taken: &[
             ..slot
         });
     }
-    if ledger.charge(offer.member, offer.hard | slot.charged.map_or(0, bit_mask)) {
+    if ledger.charge(offer.member, offer.hard | slot.charged.map_or(0, mask_of)) {
         return Verdict::Taken(slot);
     }
     let Some(failed) = slot.charged else { return Verdict::Out };
@@ -164,7 +161,7 @@ fn take(query: &SlateQuery<'_>, ledger: &mut impl Charges, slot: Slot, taken: &[
     let mut without = 0_u64;
     for _ in &offer.supports {
         let charged = offer.bid(query.prices, member, query.mean, without).and_then(|bid| bid.charged);
-        without |= charged.map_or(0, bit_mask);
+        without |= charged.map_or(0, mask_of);
         if charged.is_none_or(|bit| bit == failed) {
             break;
         }
@@ -184,10 +181,6 @@ fn reason_of(must_serve: bool, bid: Bid) -> SlotReason {
     }
 }
 
-fn bit_mask(bit: u8) -> u64 {
-    1_u64.wrapping_shl(u32::from(bit))
-}
-
 /// Promises come before scores, scores before what merely fills.
 fn rank(slot: &Slot) -> u8 {
     match slot.reason {
@@ -197,12 +190,13 @@ fn rank(slot: &Slot) -> u8 {
     }
 }
 
+/// The order in which candidates are taken and slots are shown.
+fn best_first(a: &Slot, b: &Slot) -> Ordering {
+    rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.candidate.cmp(&b.candidate))
+}
+
 fn is_before(a: &Slot, b: &Slot) -> bool {
-    match rank(a).cmp(&rank(b)).then(a.score.total_cmp(&b.score)) {
-        Ordering::Greater => true,
-        Ordering::Less => false,
-        Ordering::Equal => a.candidate < b.candidate,
-    }
+    best_first(a, b) == Ordering::Less
 }
 
 fn heapify(heap: &mut [Slot]) {

@@ -1,8 +1,7 @@
 //! When a programme works: dates, days of the week, hours of the day, all in Asia/Shanghai.
 
-use crate::domain::{DAY_MS, Day, Timestamp};
+use crate::domain::{DAY_MS, Day, HOUR_MS, Timestamp};
 
-const HOUR_MS: i64 = 3_600_000;
 /// Boundaries recur within a week.
 const DAYS_AHEAD: i32 = 8;
 
@@ -76,8 +75,8 @@ fn hour_ms(hour: u8) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{HOUR_MS, ProgrammeWindow};
-    use crate::domain::{Day, Timestamp};
+    use super::ProgrammeWindow;
+    use crate::domain::{Day, HOUR_MS, Timestamp};
 
     fn day(text: &str) -> Day {
         Day::parse(text).expect("a date")

@@ -29,7 +29,7 @@ use super::samples::Samples;
 use super::underserved::UnderservedLists;
 use super::writer::WriterHandle;
 use crate::clock::{Clock, Stopwatch};
-use crate::domain::{AccountKey, Scene, Timestamp, count_to_f64};
+use crate::domain::{AccountKey, HOUR_MS, Scene, Timestamp, count_to_f64};
 use crate::state::{Hot, NodeAccounts, State, yield_to_requests};
 use crate::telemetry::ControlMetrics;
 use crate::traffic::control::{
@@ -51,9 +51,6 @@ const SAMPLES_PER_SECOND: f64 = 200.0;
 const TERMS_EVERY_MS: i64 = 1_000;
 /// What control says of itself and of members is brought up to date so often, in milliseconds.
 const FIGURES_EVERY_MS: i64 = 5_000;
-const HOUR_MS: i64 = 3_600_000;
-/// Multiple of the exposures on their way that budgets keep in hand.
-const IN_FLIGHT_MARGIN: f64 = 1.5;
 /// Rates are means over about this time, in milliseconds.
 const RATE_MS: f64 = 2_000.0;
 /// Pause after a turn that failed, at least.

@@ -1,37 +1,35 @@
 //! Publishes what control has found: prices, and what is spent as of this turn.
 
-use super::{IN_FLIGHT_MARGIN, Turns};
-use crate::domain::{Scene, Scope, count_to_f64};
+use super::Turns;
+use super::stops::Left;
+use crate::domain::{Scene, Scope};
 use crate::traffic::control::BudgetTerm;
-use crate::traffic::{MemberPrice, PriceBook};
+use crate::traffic::{MemberPrice, PriceBook, mask_of};
 
 impl Turns {
     /// Publishes prices, and what is spent as of this turn.
     pub(super) fn publish(&mut self) {
         let prices = self.context.hot.prices();
         let mut book = self.controller.book().clone();
-        let lag = count_to_f64(self.settings.report_lag_ms) / 1_000.0;
         let mut stopped = [0_u64; Scene::COUNT];
         for prices in &mut book.scenes {
             prices.spent = 0;
         }
         let budgets = self.terms.iter().zip(&self.accounts);
         for ((term, key), (used, rate)) in budgets.zip(self.budgets.iter().zip(&self.rates)) {
-            let mask = 1_u64.wrapping_shl(u32::from(term.bit));
+            let mask = mask_of(term.bit);
             let own = |scene: Scene| match key.scope {
                 Scope::Scene(only) => only == scene,
                 Scope::Programme | Scope::Head | Scope::Member(_) | Scope::Cap(_) | Scope::Wallet(..) => {
                     !has_own(&self.terms, term.bit, scene)
                 }
             };
-            let in_flight = IN_FLIGHT_MARGIN * rate * lag;
-            let is_spent = used.spent >= term.limit;
-            let may_be_spent = count_to_f64(used.taken.max(used.spent)) + in_flight >= count_to_f64(term.limit);
+            let left = Left::of(*used, term.limit, *rate, self.settings.report_lag_ms);
             for scene in Scene::ALL.into_iter().filter(|scene| own(*scene)) {
-                if let Some(prices) = book.scenes.get_mut(scene.index()).filter(|_| is_spent) {
+                if let Some(prices) = book.scenes.get_mut(scene.index()).filter(|_| left.is_spent) {
                     prices.spent |= mask;
                 }
-                if let Some(stopped) = stopped.get_mut(scene.index()).filter(|_| may_be_spent) {
+                if let Some(stopped) = stopped.get_mut(scene.index()).filter(|_| left.may_be_spent) {
                     *stopped |= mask;
                 }
             }

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+use super::RATE_MS;
 use super::terms::{AccountUse, account_use};
-use super::{IN_FLIGHT_MARGIN, RATE_MS};
 use crate::domain::{AccountKey, MerchantId, Scope, Timestamp, count_to_f64};
 use crate::state::{NodeAccounts, State};
+use crate::traffic::control::IN_FLIGHT_MARGIN;
 use crate::traffic::{Limit, Programme, account_at};
 
 /// Accounts whose rate is followed at a time; of more, nothing is taken to be on its way.
@@ -35,6 +36,15 @@ pub(super) struct Left {
 }
 
 impl Left {
+    /// What is left under a limit, of which so much is spent a second and reported `lag_ms` later.
+    pub(super) fn of(used: AccountUse, limit: u64, rate: f64, lag_ms: u64) -> Self {
+        let on_its_way = IN_FLIGHT_MARGIN * rate * count_to_f64(lag_ms) / 1_000.0;
+        Self {
+            is_spent: used.spent >= limit,
+            may_be_spent: count_to_f64(used.taken.max(used.spent)) + on_its_way >= count_to_f64(limit),
+        }
+    }
+
     pub(super) const fn or(self, other: Self) -> Self {
         Self { is_spent: self.is_spent || other.is_spent, may_be_spent: self.may_be_spent || other.may_be_spent }
     }
@@ -82,11 +92,7 @@ impl Stops {
     }
 
     fn left(&mut self, key: AccountKey, used: AccountUse, limit: u64, now: Timestamp) -> Left {
-        let on_its_way = IN_FLIGHT_MARGIN * self.rate(key, used.delivered, now) * count_to_f64(self.lag_ms) / 1_000.0;
-        Left {
-            is_spent: used.spent >= limit,
-            may_be_spent: count_to_f64(used.taken.max(used.spent)) + on_its_way >= count_to_f64(limit),
-        }
+        Left::of(used, limit, self.rate(key, used.delivered, now), self.lag_ms)
     }
 
     fn rate(&mut self, key: AccountKey, delivered: u64, now: Timestamp) -> f64 {

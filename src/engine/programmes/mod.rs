@@ -10,10 +10,10 @@ mod packages;
 use std::sync::Arc;
 
 use super::Engine;
-use crate::domain::{Rejection, Scene, Timestamp};
+use crate::domain::{Rejection, Scene, Timestamp, WEEK_HOURS};
 use crate::policy::Policy;
 use crate::state::{ChangeRow, State};
-use crate::traffic::{Concentration, Coverage, Profile, Programme, WEEK_HOURS};
+use crate::traffic::{Concentration, Coverage, Profile, Programme};
 
 pub use audience::LiftStatus;
 pub use budgets::{BudgetPrice, BudgetStatus};

@@ -5,11 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{meta, read, read_meta, read_report, write};
-use crate::domain::{Scene, Week};
+use crate::domain::{Scene, WEEK_HOURS, Week};
 use crate::record::arbitrary::{account_key, day, merchant_id, programme_change, scene, text, timestamp};
 use crate::state::{
     Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, HoursRow, LedgerMeta, LedgerRow, MemberRow,
-    PackageRow, ProgrammeRow, RecentRow, ReportRow, WEEK_HOURS, WalletRow,
+    PackageRow, ProgrammeRow, RecentRow, ReportRow, WalletRow,
 };
 
 fn account_row() -> impl Strategy<Value = AccountRow> {

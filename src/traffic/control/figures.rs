@@ -2,7 +2,7 @@
 
 use super::guard::LEAST_REQUESTS;
 use super::{Controller, Shape};
-use crate::domain::count_to_f64;
+use crate::domain::{WEEK_HOURS, count_to_f64};
 
 /// What is added to the appearances that were seen, so that the sum is hardly ever less than what is to be expected:
 /// standard deviations, and appearances where none were seen.
@@ -68,7 +68,7 @@ pub fn learned_shape(weeks: &[(i64, Vec<u64>)], hour: i64) -> Option<Shape> {
     }
     known.sort_unstable();
     let monday = weeks.iter().map(|(first, _)| *first).min()?;
-    let mut means: [Option<f64>; 168] = [None; 168];
+    let mut means: [Option<f64>; WEEK_HOURS] = [None; WEEK_HOURS];
     let mut of_day = [(0.0, 0.0); super::HOURS];
     for (at, count) in known {
         let count = count_to_f64(count);
@@ -81,7 +81,7 @@ pub fn learned_shape(weeks: &[(i64, Vec<u64>)], hour: i64) -> Option<Shape> {
             *hours += 1.0;
         }
     }
-    let mut week = Box::new([0.0; 168]);
+    let mut week = Box::new([0.0; WEEK_HOURS]);
     for ((place, share), mean) in week.iter_mut().enumerate().zip(means) {
         // Of a weekday that was never seen the other days tell.
         let (sum, hours) = of_day.get(place.rem_euclid(super::HOURS)).copied().unwrap_or_default();
@@ -93,9 +93,7 @@ pub fn learned_shape(weeks: &[(i64, Vec<u64>)], hour: i64) -> Option<Shape> {
 #[cfg(test)]
 mod tests {
     use super::super::{Forecast, Shape, learned_shape};
-    use crate::domain::{Day, Timestamp};
-
-    const HOUR_MS: i64 = 3_600_000;
+    use crate::domain::{Day, HOUR_MS, Timestamp};
 
     #[test]
     fn the_newer_week_counts_twice_and_what_was_not_seen_has_the_mean_of_its_hour() {

@@ -9,14 +9,15 @@ use std::collections::VecDeque;
 
 use super::{Controller, MemberRule, Observed, Priced, RECENT_REQUESTS};
 use crate::domain::count_to_f64;
-use crate::traffic::price::{BITS, Bid, Offer};
+use crate::traffic::bits::{BITS, bits, mask_of};
+use crate::traffic::price::{Bid, Offer};
 
 /// Parts that a lag is cut into at most, to sum up what is under way.
 const PARTS: f64 = 32.0;
 /// Exposures that a correction needs to be believed half.
 const BELIEVED_FROM: f64 = 10.0;
-/// Multiple of the exposures under way that budgets keep in hand.
-const MARGIN: f64 = 1.5;
+/// Multiple of the exposures under way that budgets keep in hand (DESIGN section 7, step 7).
+pub const IN_FLIGHT_MARGIN: f64 = 1.5;
 
 /// How the slots of a request are filled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,7 +86,7 @@ impl Priced {
 
     /// What is left of a limit when exposures under way are kept in hand.
     pub(super) fn left(&self, limit: u64, in_flight: f64) -> f64 {
-        count_to_f64(limit) - self.gone - MARGIN * in_flight
+        count_to_f64(limit) - self.gone - IN_FLIGHT_MARGIN * in_flight
     }
 
     /// Whether the state of a limit changed: spent, or open again.
@@ -112,9 +113,11 @@ impl Controller {
         let taken = self.best(request);
         let (now, lag) = (self.now, self.lag);
         let mut by_bit = [0.0_f64; BITS];
-        for (member, bits) in &taken {
-            for (bit, sum) in (0_u32..).zip(&mut by_bit) {
-                *sum += if bits.wrapping_shr(bit) & 1 == 1 { stands_for } else { 0.0 };
+        for (member, programmes) in &taken {
+            for bit in bits(*programmes) {
+                if let Some(sum) = by_bit.get_mut(usize::from(bit)) {
+                    *sum += stands_for;
+                }
             }
             for place in self.terms_of.get(member).map_or(&[][..], |places| places) {
                 let Some(member) = self.members.get_mut(*place) else { continue };
@@ -143,7 +146,7 @@ impl Controller {
                 && term.scene.is_none_or(|scene| scene == request.scene)
                 && !(term.start <= self.now && self.now < term.end)
         });
-        let closed = closed.fold(0_u64, |bits, (term, _)| bits | 1_u64.wrapping_shl(u32::from(term.bit)));
+        let closed = closed.fold(0, |mask, (term, _)| mask | mask_of(term.bit));
         let bid = |offer: &Offer, base: f64| {
             let member = self.published.get(&offer.member).copied().unwrap_or_default();
             match request.shown {
@@ -159,7 +162,7 @@ impl Controller {
         let bids = offers.filter_map(|(place, (offer, base))| {
             let offer = offer.as_ref()?;
             let bid = bid(offer, *base).filter(|bid| bid.score > 0.0)?;
-            let charged = bid.charged.map_or(0, |bit| 1_u64.wrapping_shl(u32::from(bit)));
+            let charged = bid.charged.map_or(0, mask_of);
             Some((bid.score, place, offer.member, offer.hard | charged))
         });
         let mut bids: Vec<(f64, usize, u32, u64)> = bids.collect();

@@ -1,13 +1,11 @@
 //! How much traffic is still to come: a shape known in advance, scaled and corrected by the traffic that came.
 
-use crate::domain::{DAY_MS, Timestamp};
+use crate::domain::{DAY_MS, HOUR_MS, Timestamp, WEEK_HOURS};
 
 use super::terms::span_ms;
 
-const HOUR_MS: i64 = 3_600_000;
 /// Hours of a day.
 pub const HOURS: usize = 24;
-const WEEK_HOURS: usize = 168;
 /// Mean hours that a shape without knowledge counts as much as, for each hour of the day: then traffic decides.
 const LINE_STRENGTH: f64 = 0.5;
 /// The same for a profile, which was learned from many days.
@@ -166,7 +164,7 @@ impl Forecast {
         let start = Timestamp(current.number.saturating_mul(HOUR_MS));
         let Some(seen) = self.hours.get_mut(hour_of(start)) else { return };
         seen.requests += current.requests;
-        seen.mass += given.get(week_hour(start)).copied().unwrap_or(0.0);
+        seen.mass += given.get(start.hour_of_week()).copied().unwrap_or(0.0);
         let (requests, mass) = self.hours.iter().fold((0.0, 0.0), |sum, h| (sum.0 + h.requests, sum.1 + h.mass));
         if requests <= 0.0 || mass <= 0.0 {
             return;
@@ -230,7 +228,7 @@ impl Forecast {
             Weights::Weekly { until, .. } => {
                 let week = until.last().copied().unwrap_or(0.0);
                 let weeks = at.day().week();
-                let hour = week_hour(at);
+                let hour = at.hour_of_week();
                 let before = until.get(hour).copied().unwrap_or(0.0);
                 let after = until.get(hour.saturating_add(1)).copied().unwrap_or(before);
                 let into = span_ms(Timestamp(at.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS)), at)
@@ -244,14 +242,7 @@ impl Forecast {
 /// Hour of the day of an instant, in Asia/Shanghai.
 #[must_use]
 pub(super) fn hour_of(at: Timestamp) -> usize {
-    let into_day = at.0.saturating_sub(at.day().start().0).clamp(0, DAY_MS.saturating_sub(1));
-    usize::try_from(into_day.div_euclid(HOUR_MS)).unwrap_or(0)
-}
-
-fn week_hour(at: Timestamp) -> usize {
-    let day = at.day();
-    let weekday = usize::try_from(day.days_since(day.week().monday())).unwrap_or(0);
-    weekday.saturating_mul(HOURS).saturating_add(hour_of(at))
+    at.hour_of_week().rem_euclid(HOURS)
 }
 
 fn on_points(points: &[(Timestamp, f64)], at: Timestamp) -> f64 {

@@ -30,10 +30,11 @@ use std::collections::{BTreeSet, HashMap};
 use foldhash::fast::FixedState;
 
 use crate::domain::{Scene, TargetKind, Timestamp};
+use crate::traffic::bits::mask_of;
 use crate::traffic::price::{MemberPrice, PriceBook};
 
 pub use figures::learned_shape;
-pub use flight::Shown;
+pub use flight::{IN_FLIGHT_MARGIN, Shown};
 pub use forecast::{Forecast, HOURS, Shape};
 pub use sketch::{KEPT_PER_HOUR, KEPT_RECENT, MAX_CANDIDATES, Observed};
 pub use solve::{Plan, Solution};
@@ -207,11 +208,6 @@ impl Controller {
             };
             self.members.push(member);
         }
-    }
-
-    /// Replaces the forecast.
-    pub fn set_forecast(&mut self, forecast: Forecast) {
-        self.forecast = forecast;
     }
 
     /// The forecast.
@@ -392,7 +388,7 @@ impl Controller {
             log += sign * priced.price[LOG];
             must_serve |= is_urgent;
             if priced.is_spent && !term.is_guarantee() {
-                spent |= 1_u64.wrapping_shl(u32::from(term.programme));
+                spent |= mask_of(term.programme);
             }
         }
         MemberPrice { additive: narrow(additive), factor: narrow(libm::exp(log)), spent, must_serve }
@@ -414,7 +410,7 @@ impl Controller {
                         *lambda = narrow(price[ADDITIVE]);
                         *discount = narrow(libm::exp(-price[LOG]));
                     }
-                    let mask = 1_u64.wrapping_shl(u32::from(term.bit));
+                    let mask = mask_of(term.bit);
                     prices.spent &= !mask;
                     if is_open && priced.is_spent {
                         prices.spent |= mask;

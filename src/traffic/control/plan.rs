@@ -7,8 +7,8 @@ use super::solve::{Effort, FIRST, Keys, MemberRows, Pair, Plan, Row, RowState, W
 use super::terms::{ALL_SCENES, MemberRule, Spent, planned_share, span_ms};
 use super::{BudgetKind, Controller, Forecast, Member, MemberTerm, Outlook, Priced, SOLVE_EVERY};
 use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64};
+use crate::traffic::bits::BITS;
 use crate::traffic::budget::Pacing;
-use crate::traffic::price::BITS;
 
 /// Requests drawn for a plan.
 const PAIRS: usize = 1_200;

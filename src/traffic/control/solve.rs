@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::domain::{Scene, TargetKind, Timestamp, count_to_f64};
-use crate::traffic::price::BITS;
+use crate::traffic::bits::{BITS, bits, mask_of};
 
 use super::random::Random;
 use super::sketch::{Class, Sample};
@@ -251,7 +251,7 @@ impl<'a> Descent<'a> {
             let worth = if self.set == ADDITIVE { value } else { libm::log(value.max(1e-9)) };
             let mut support = (0.0, ORGANIC);
             for offered in &class.supports {
-                if 1_u64.wrapping_shl(u32::from(offered.bit)) & open_bits == 0 {
+                if mask_of(offered.bit) & open_bits == 0 {
                     continue;
                 }
                 let lift = if self.set == ADDITIVE { offered.uplift * value } else { libm::log1p(offered.uplift) };
@@ -280,12 +280,10 @@ impl<'a> Descent<'a> {
             let candidate = usize::try_from(*place).ok().and_then(|place| sample.candidates.get(place));
             let Some(candidate) = candidate else { continue };
             let class = usize::try_from(candidate.class).ok().and_then(|class| self.plan.classes.get(class));
-            let charged = if *charged == ORGANIC { 0 } else { 1_u64.wrapping_shl(u32::from(*charged)) };
-            let mut bits = class.map_or(0, |class| class.hard) | charged;
-            while bits != 0 {
-                let bit = usize::try_from(bits.trailing_zeros()).unwrap_or(0);
-                bits &= bits.wrapping_sub(1);
-                if let Some(taken) = priced.get(bit).copied().flatten().and_then(|row| self.taken.get_mut(row)) {
+            let charged = if *charged == ORGANIC { 0 } else { mask_of(*charged) };
+            for bit in bits(class.map_or(0, |class| class.hard) | charged) {
+                let row = priced.get(usize::from(bit)).copied().flatten();
+                if let Some(taken) = row.and_then(|row| self.taken.get_mut(row)) {
                     *taken += 1.0;
                 }
             }
@@ -344,12 +342,6 @@ impl MemberRows {
     }
 }
 
-fn sum_of(mut bits: u64, prices: &[f64; BITS]) -> f64 {
-    let mut sum = 0.0;
-    while bits != 0 {
-        let bit = usize::try_from(bits.trailing_zeros()).unwrap_or(0);
-        bits &= bits.wrapping_sub(1);
-        sum += prices.get(bit).copied().unwrap_or(0.0);
-    }
-    sum
+fn sum_of(mask: u64, prices: &[f64; BITS]) -> f64 {
+    bits(mask).fold(0.0, |sum, bit| sum + prices.get(usize::from(bit)).copied().unwrap_or(0.0))
 }

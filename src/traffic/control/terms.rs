@@ -109,26 +109,7 @@ pub struct Spent<'a> {
 /// The share of a budget that should be spent when a share of its window is gone; none if traffic decides.
 #[must_use]
 pub fn planned_share(pacing: &Pacing, gone: f64) -> Option<f64> {
-    let gone = gone.clamp(0.0, 1.0);
-    match pacing {
-        Pacing::Even | Pacing::AsFastAsPossible => None,
-        // Speed falls evenly from twice the mean to nothing.
-        Pacing::FrontLoaded => Some(gone * (2.0 - gone)),
-        Pacing::Curve(points) => Some(on_curve(points, gone)),
-    }
-}
-
-fn on_curve(points: &[(f64, f64)], gone: f64) -> f64 {
-    let mut before = (0.0, 0.0);
-    for point in points.iter().copied().chain([(1.0, 1.0)]) {
-        if point.0 >= gone {
-            let width = point.0 - before.0;
-            let into = if width > 0.0 { (gone - before.0) / width } else { 1.0 };
-            return before.1 + (point.1 - before.1) * into;
-        }
-        before = point;
-    }
-    1.0
+    if *pacing == Pacing::Even { None } else { pacing.planned(gone) }
 }
 
 /// Milliseconds from one instant to another as a float, 0 if it lies before.
