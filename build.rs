@@ -14,6 +14,7 @@ const PUBLIC: &[&str] = &[
     "trustflow/v1/programme_service.proto",
     "trustflow/v1/scoring_service.proto",
 ];
+const SCORING: &str = "ScoringService";
 const STORAGE: &[&str] = &["trustflow/storage/v1/allocation.proto", "trustflow/storage/v1/storage.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,9 +24,25 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let public = protox::compile(PUBLIC, ["proto"])?;
     std::fs::write(out.join("trustflow_descriptor.bin"), prost::Message::encode_to_vec(&public))?;
+    // The service of the hot path has a codec of its own: its code is generated apart, over the same messages.
+    let (mut scoring, mut others) = (public.clone(), public);
+    for file in &mut others.file {
+        file.service.retain(|service| service.name() != SCORING);
+    }
+    for file in &mut scoring.file {
+        file.service.retain(|service| service.name() == SCORING);
+    }
     let mut config = Config::new();
     config.extern_path(".google.rpc", "::tonic_types::pb").btree_map(["."]);
-    tonic_prost_build::configure().compile_fds_with_config(public, config)?;
+    tonic_prost_build::configure().compile_fds_with_config(others, config)?;
+    let apart = out.join("scoring");
+    std::fs::create_dir_all(&apart)?;
+    tonic_prost_build::configure()
+        .out_dir(apart)
+        .extern_path(".google.rpc", "::tonic_types::pb")
+        .extern_path(".trustflow.v1", "crate::proto")
+        .codec_path("crate::wire::ScoringCodec")
+        .compile_fds(scoring)?;
 
     let storage = protox::compile(STORAGE, ["proto"])?;
     Config::new().compile_fds(storage)?;

@@ -10,14 +10,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::Layer;
 use tracing::{info, warn};
 
 use crate::api::{
-    AdminApi, ExposureApi, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi,
+    AdminApi, ExposureApi, Front, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi,
     Waiter, router,
 };
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
@@ -39,6 +39,7 @@ use crate::proto::programme_service_server::ProgrammeServiceServer;
 use crate::proto::scoring_service_server::ScoringServiceServer;
 use crate::proto::{ERROR_DETAILS_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
 use crate::telemetry;
+use crate::transport;
 use crate::wire::ScoreLimits;
 
 /// Items of one chunk of the demo.
@@ -82,9 +83,6 @@ pub enum BootError {
         /// What is wrong with it.
         cause: String,
     },
-    /// The transport failed.
-    #[error("serving: {0}")]
-    Transport(#[from] tonic::transport::Error),
     /// HTTP failed, or a thread could not be started.
     #[error("serving: {0}")]
     Io(#[from] std::io::Error),
@@ -106,22 +104,6 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// Metrics and health.
     pub http: SocketAddr,
-}
-
-/// The transport settings of the gRPC server; the echo server of the benchmark uses them too.
-#[must_use]
-pub fn transport(settings: &Settings) -> Server {
-    Server::builder()
-        .max_concurrent_streams(settings.max_concurrent_streams)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-}
-
-/// The connections of a listener. Answers go out at once: the transport's own setting does not reach listeners that it
-/// did not bind, and without it an answer of two packets waits 40 ms for an acknowledgement.
-fn accept(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
 /// Serves until `shutdown` is done, then drains. `ready` is told the addresses once requests are answered.
@@ -185,20 +167,20 @@ pub async fn serve(
             // Lets generic clients print the details of errors.
             .register_encoded_file_descriptor_set(ERROR_DETAILS_DESCRIPTOR_SET)
     };
-    let server = transport(&settings)
-        .layer(MeasureLayer::default())
-        .add_service(scoring.max_decoding_message_size(max))
-        .add_service(profiles.max_decoding_message_size(max))
+    // Two whole texts are compared in one call.
+    let policies = policies.max_decoding_message_size(max.max(2 * MAX_BYTES + (1 << 20)));
+    let routes = Routes::new(profiles.max_decoding_message_size(max))
         .add_service(exposures.max_decoding_message_size(max))
         .add_service(insight.max_decoding_message_size(max))
-        // Two whole texts are compared in one call.
-        .add_service(policies.max_decoding_message_size(max.max(2 * MAX_BYTES + (1 << 20))))
+        .add_service(policies)
         .add_service(programmes.max_decoding_message_size(max))
         .add_service(admin.max_decoding_message_size(max))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .serve_with_incoming_shutdown(accept(grpc), wait_for(stopped.clone()));
+        .add_service(reflection().build_v1alpha()?);
+    let front = Front::new(scoring.max_decoding_message_size(max), routes);
+    let service = MeasureLayer::default().layer(front);
+    let server = transport::serve(grpc, service, settings.max_concurrent_streams, stopped.clone());
 
     let drain = Duration::from_millis(settings.drain_ms);
     let signal = {
@@ -223,10 +205,10 @@ pub async fn serve(
     set_health(&health, true, engine.write_status() == WriteStatus::Ok).await;
     ready(addresses);
     info!(grpc = %addresses.grpc, http = %addresses.http, start_ms, "serving");
-    let outcome = tokio::select! {
-        outcome = server => outcome,
-        () = signal => Ok(()),
-    };
+    tokio::select! {
+        () = server => {}
+        () = signal => {}
+    }
     http.abort();
     tokio::task::spawn_blocking(move || engine.shut_down()).await?;
     if let Some(watching) = watching {
@@ -234,7 +216,7 @@ pub async fn serve(
         watching.await?;
     }
     info!("stopped");
-    outcome.map_err(BootError::from)
+    Ok(())
 }
 
 /// The recorder is one per process: servers that share a process share it.
@@ -257,11 +239,6 @@ fn open_record(settings: &Settings) -> Result<Option<RecordFile>, BootError> {
     let Some(path) = settings.record.clone() else { return Ok(None) };
     let opened = RecordFile::open(&path, settings.record_max_mb.saturating_mul(1 << 20));
     opened.map(Some).map_err(|cause| BootError::Record { path, cause })
-}
-
-async fn wait_for(mut stopped: watch::Receiver<bool>) {
-    // An error means the sender is gone, which is a stop too.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn open_engine(settings: &Settings) -> Result<Engine, BootError> {

@@ -21,5 +21,6 @@ pub mod state;
 pub mod store;
 pub mod telemetry;
 pub mod traffic;
+pub mod transport;
 pub mod trust;
 pub mod wire;

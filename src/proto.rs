@@ -8,6 +8,8 @@
 )]
 
 tonic::include_proto!("trustflow.v1");
+// `ScoringService`, with the codec of `wire`.
+tonic::include_proto!("scoring/trustflow.v1");
 
 /// The serialised `FileDescriptorSet`, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("trustflow_descriptor");

@@ -35,11 +35,13 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Where the rooms meet: these name all others.
-const TOP: &[&str] = &["backtest_tool", "boot", "policy_tool", "policy_watch", "lib", "main"];
+const TOP: &[&str] = &["backtest_tool", "boot", "policy_tool", "policy_watch", "transport", "lib", "main"];
 
 /// Libraries and the only places that may name them: rooms, or files by path.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("tonic", &["wire", "api", "cli", "boot", "telemetry", "proto"]),
+    ("tonic", &["wire", "api", "cli", "boot", "transport", "telemetry", "proto"]),
+    ("hyper", &["transport", "src/api/front.rs"]),
+    ("hyper_util", &["transport"]),
     ("tonic_types", &["wire", "cli", "proto"]),
     ("tonic_health", &["boot"]),
     ("tonic_reflection", &["boot"]),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use tonic::codegen::http::{Request, Response};
@@ -60,12 +61,10 @@ pub struct Measure<S> {
 impl<S, A, B> Service<Request<A>> for Measure<S>
 where
     S: Service<Request<A>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: Send,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+    type Future = Measured<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -73,16 +72,34 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let metrics = self.methods.get(request.uri().path()).cloned();
-        let call = self.inner.call(request);
-        Box::pin(async move {
-            let took = Stopwatch::start();
-            let response = call.await?;
-            if let Some(metrics) = metrics {
-                // An error is answered by headers alone; without the header the call went well.
-                let code = Status::from_header_map(response.headers()).map(|status| status.code());
-                metrics.ended(code.filter(|code| *code != Code::Ok), took.elapsed());
-            }
-            Ok(response)
-        })
+        Measured { took: Stopwatch::start(), metrics, call: self.inner.call(request) }
+    }
+}
+
+pin_project! {
+    /// A call that is measured.
+    pub struct Measured<F> {
+        took: Stopwatch,
+        metrics: Option<Arc<MethodMetrics>>,
+        #[pin]
+        call: F,
+    }
+}
+
+impl<F, B, E> Future for Measured<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let answered = this.call.poll(context);
+        if let (Poll::Ready(Ok(response)), Some(metrics)) = (&answered, this.metrics) {
+            // An error is answered by headers alone; without the header the call went well.
+            let code = Status::from_header_map(response.headers()).map(|status| status.code());
+            metrics.ended(code.filter(|code| *code != Code::Ok), this.took.elapsed());
+        }
+        answered
     }
 }

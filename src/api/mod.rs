@@ -2,6 +2,7 @@
 
 mod admin;
 mod exposure;
+mod front;
 mod http;
 mod insight;
 mod measure;
@@ -13,6 +14,7 @@ mod scoring;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tonic::codegen::http::HeaderMap;
 use tonic::{Request, Status};
 
 use crate::domain::Outcome;
@@ -22,6 +24,7 @@ use crate::wire;
 
 pub use admin::AdminApi;
 pub use exposure::ExposureApi;
+pub use front::Front;
 pub use http::{HttpState, router};
 pub use insight::InsightApi;
 pub use measure::MeasureLayer;
@@ -53,9 +56,14 @@ impl Waiter {
     }
 }
 
-/// The time a caller gives a call: the header `grpc-timeout`, at most eight digits and a unit.
+/// The time a caller gives a call.
 fn deadline<T>(request: &Request<T>) -> Option<Duration> {
-    let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
+    patience(request.metadata().as_ref())
+}
+
+/// What the header `grpc-timeout` says: at most eight digits and a unit.
+fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
     Some(match unit {
@@ -89,9 +97,9 @@ async fn off_the_path<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 mod tests {
     use std::time::Duration;
 
-    use tonic::Request;
+    use tonic::codegen::http::HeaderMap;
 
-    use super::deadline;
+    use super::patience;
 
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {
@@ -106,9 +114,9 @@ mod tests {
             ("-1S", None),
         ];
         for (text, expected) in cases {
-            let mut request = Request::new(());
-            request.metadata_mut().insert("grpc-timeout", text.parse().expect("a header"));
-            assert_eq!(deadline(&request), expected, "{text:?}");
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().expect("a header"));
+            assert_eq!(patience(&headers), expected, "{text:?}");
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use super::Engine;
 use super::decisions::{Answer, Decided, Witness};
-use super::score::{Located, member_price, scene_prices, to_f32};
+use super::score::{Located, member_price, scene_prices, to_f32, touch_prices};
 use crate::domain::{AccountKey, ReservationId, Scene, Scope, TargetKind, Timestamp};
 use crate::policy::Policy;
 use crate::state::{Hot, NodeAccounts, NodeLedger};
 use crate::traffic::{
-    BudgetOverride, Charges, Limit, MemberPrice, Offer, SlateQuery, Slot, SlotReason, accounts_of, fill_slate,
-    fill_slate_and_next, limit, lines, mask_of,
+    BudgetOverride, Charges, Limit, Lines, MemberPrice, Offer, SlateQuery, Slot, SlotReason, accounts_of, fill_slate,
+    fill_slate_and_next, limit, mask_of,
 };
 
 /// Runners-up of a slate that leases are fetched for, for each slot, and at most.
@@ -102,6 +102,7 @@ impl Field {
         let count = query.target_ids.len();
         let world = &located.world;
         let rules = world.rules(query.scene, kill_switch);
+        touch_prices(hot, &rules, &located.items);
         let planned = witness.as_ref().map(|_| world.planned_rules(query.scene));
         let mut field = Self {
             offers: Vec::with_capacity(count),
@@ -109,12 +110,13 @@ impl Field {
             hard: Vec::with_capacity(count),
             unknown: 0,
         };
+        let mut lines = Lines::default();
         for (item, base_score) in located.items.iter().zip(query.base_scores) {
             let slot = item.merchant_slot;
             let row = world.table.read_row(slot, query.scene, query.kind);
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
-            let lines = lines(&rules, slot, &row, class);
+            lines.set(&rules, slot, &row, class);
             if let (Some(witness), Some(planned)) = (&mut witness, &planned) {
                 witness.add(&lines, (planned, &row, class), slot, *base_score);
             }

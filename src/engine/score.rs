@@ -4,7 +4,7 @@ use super::Engine;
 use super::decisions::{Answer, Decided, Witness};
 use crate::domain::{Scene, TargetKind};
 use crate::state::{Hot, World, WorldGuard as Guard};
-use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, SceneRules, lines};
+use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, SceneRules};
 
 /// What to score. The lists are empty or one per target.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +133,13 @@ pub(super) fn scene_prices(book: &PriceBook, scene: Scene, kind: TargetKind) -> 
     (prices, if mean > 0.0 && mean.is_finite() { mean } else { 1.0 })
 }
 
+/// Brings the prices of members near where there can be any.
+pub(super) fn touch_prices(hot: &Hot, rules: &SceneRules, located: &[ItemRecord]) {
+    if rules.open & rules.limited != 0 {
+        hot.prices().touch(located.iter().map(|item| item.merchant_slot));
+    }
+}
+
 /// The price of a target's member, read only if something is limited or promised there. `stopped` holds programmes that
 /// are spent beside what prices say.
 #[inline]
@@ -194,17 +201,19 @@ impl ScoreColumns {
             witness.priced(book.epoch);
         }
         let stopped = hot.prices().stopped(query.scene);
+        touch_prices(hot, &rules, located);
         let planned = witness.as_ref().map(|_| world.planned_rules(query.scene));
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
         let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
         let rows = (self.trust_scores.iter_mut().zip(&mut self.boost_weights))
             .zip(self.programmes.iter_mut().zip(&mut self.labels))
             .zip(located);
+        let mut lines = Lines::default();
         for (at, (((trust, boost), (programmes, labels)), item)) in rows.enumerate() {
             let row = world.table.read_row(item.merchant_slot, query.scene, query.kind);
             // A world has every class that its items name.
             let Some(class) = world.classes.get(item.class) else { continue };
-            let mut lines = lines(&rules, item.merchant_slot, &row, class);
+            lines.set(&rules, item.merchant_slot, &row, class);
             let member = score_price(hot, &rules, &lines, item.merchant_slot, stopped);
             let weight = lines.weight(prices, &member);
             *trust = row.trust;

@@ -258,10 +258,8 @@ impl Targets {
     #[must_use]
     pub fn locate_all(&self, world: &World, ids: &[u64], owners: &[u64]) -> Vec<ItemRecord> {
         let table = self.items.as_ref().map_or(&self.merchants, |(_, items)| items);
-        if table.is_large() {
-            // All places first: they come while each other is waited for.
-            std::hint::black_box(ids.iter().fold(0, |seen, id| seen ^ table.touch(*id)));
-        }
+        // All places first: they come while each other is waited for.
+        std::hint::black_box(ids.iter().fold(0, |seen, id| seen ^ table.touch(*id)));
         let owner = |at: usize| owners.get(at).copied().unwrap_or(0);
         let is_item = self.items.is_some();
         let locate = |(at, id): (usize, &u64)| match table.get(*id) {
@@ -272,9 +270,7 @@ impl Targets {
             _ => self.locate(world, *id, owner(at)),
         };
         let located: Vec<ItemRecord> = ids.iter().enumerate().map(locate).collect();
-        if table.is_large() {
-            world.table.touch(located.iter().map(|item| item.merchant_slot));
-        }
+        world.table.touch(located.iter().map(|item| item.merchant_slot));
         located
     }
 

@@ -13,8 +13,6 @@ use arc_swap::{ArcSwap, Guard};
 const ABSENT: u64 = u64::MAX;
 /// Places of a new table; a power of two.
 const FIRST_PLACES: usize = 1_024;
-/// Above this many places, of 16 bytes, lookups wait for memory.
-const LARGE_PLACES: usize = 1 << 16;
 
 struct Place {
     id: AtomicU64,
@@ -43,11 +41,6 @@ impl IdTable {
         let home = home(id, self.places.len());
         let (before, after) = self.places.split_at(home);
         after.iter().chain(before)
-    }
-
-    /// Whether it does not fit into the caches near the processor.
-    pub(super) fn is_large(&self) -> bool {
-        self.places.len() > LARGE_PLACES
     }
 
     /// Reads the place where an id's search begins, for bringing it near.

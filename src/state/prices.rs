@@ -9,15 +9,16 @@ use arc_swap::{ArcSwap, Guard};
 use crate::domain::Scene;
 use crate::traffic::{MemberPrice, PriceBook};
 
-/// Members of one chunk: 4,096 of 48 bytes.
+/// Members of one chunk.
 const CHUNK: usize = 4_096;
 /// Chunks at most, as many as the table of records has.
 const MAX_CHUNKS: usize = super::MAX_SLOTS / CHUNK;
 /// In the sign of the factor, which has none: whether the guard wants the member served.
 const MUST_SERVE: u32 = 1 << 31;
 
-/// One member's prices. Each is read whole; a reader between the two sees a price beside a mask of a
+/// One member's prices, half a cache line. Each is read whole; a reader between the two sees a price beside a mask of a
 /// moment before, which harms nothing: both were true just now.
+#[repr(align(32))]
 struct Place {
     /// The additive price above, the factor below.
     price: AtomicU64,
@@ -26,10 +27,61 @@ struct Place {
     stopped: AtomicU64,
     /// Programmes with a share for the long tail that the member is known to belong to, as bits.
     tail: AtomicU64,
+}
+
+/// What few requests read of a member.
+#[derive(Default)]
+struct Rest {
     /// Slots that slates of this node gave the member, by scene index; each wraps around.
     granted: [AtomicU16; Scene::COUNT],
     /// Scenes in which the member's package is empty, as bits.
     unpacked: AtomicU8,
+}
+
+/// Members side by side.
+struct Chunk {
+    /// Whose place says anything, as bits: most say nothing, and a request need not wait for them.
+    told: [AtomicU64; CHUNK / 64],
+    places: Box<[Place]>,
+    rest: Box<[Rest]>,
+}
+
+impl Default for Chunk {
+    fn default() -> Self {
+        let neutral = MemberPrice::default();
+        let empty = || Place {
+            price: AtomicU64::new(word(neutral.additive, neutral.factor, false)),
+            spent: AtomicU64::new(neutral.spent),
+            stopped: AtomicU64::new(0),
+            tail: AtomicU64::new(0),
+        };
+        Self {
+            told: std::array::from_fn(|_| AtomicU64::new(0)),
+            places: (0..CHUNK).map(|_| empty()).collect(),
+            rest: (0..CHUNK).map(|_| Rest::default()).collect(),
+        }
+    }
+}
+
+impl Chunk {
+    fn is_told(&self, at: usize) -> bool {
+        self.told.get(at / 64).is_some_and(|bits| bits.load(Ordering::Relaxed) >> (at % 64) & 1 == 1)
+    }
+
+    /// Notes whether a place says anything, after it was written.
+    fn tell(&self, at: usize) {
+        let (Some(place), Some(bits)) = (self.places.get(at), self.told.get(at / 64)) else { return };
+        let masks = [&place.spent, &place.stopped, &place.tail];
+        let neutral = MemberPrice::default();
+        let is_neutral = place.price.load(Ordering::Relaxed) == word(neutral.additive, neutral.factor, false)
+            && masks.iter().all(|mask| mask.load(Ordering::Relaxed) == 0);
+        let mask = 1_u64 << (at % 64);
+        if is_neutral {
+            bits.fetch_and(!mask, Ordering::Relaxed);
+        } else {
+            bits.fetch_or(mask, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A price book that is held for a request.
@@ -38,7 +90,7 @@ pub type PriceGuard = Guard<Arc<PriceBook>>;
 /// The published prices.
 pub struct Prices {
     book: ArcSwap<PriceBook>,
-    chunks: Box<[OnceLock<Box<[Place]>>]>,
+    chunks: Box<[OnceLock<Box<Chunk>>]>,
     /// By scene index.
     stopped: [AtomicU64; Scene::COUNT],
     /// Programmes in which nothing is left but the share of the long tail.
@@ -72,7 +124,7 @@ impl Prices {
     #[must_use]
     #[inline]
     pub fn member(&self, slot: u32) -> MemberPrice {
-        let Some(place) = self.place(slot) else { return MemberPrice::default() };
+        let Some(place) = self.told(slot) else { return MemberPrice::default() };
         let [additive, factor] = halves(place.price.load(Ordering::Relaxed));
         MemberPrice {
             additive: f32::from_bits(additive),
@@ -82,28 +134,33 @@ impl Prices {
         }
     }
 
+    /// Brings the prices of members near, before they are read one by one.
+    pub fn touch(&self, slots: impl Iterator<Item = u32>) {
+        let price = |slot| self.told(slot).map_or(0, |place| place.price.load(Ordering::Relaxed));
+        std::hint::black_box(slots.fold(0, |seen, slot| seen ^ price(slot)));
+    }
+
     /// Publishes the prices of a member.
     pub fn set_member(&self, slot: u32, price: &MemberPrice) {
-        let Some(place) = self.place_unless(*price == MemberPrice::default(), slot) else { return };
         // What cannot be a price changes nothing rather than everything.
         let additive = if price.additive.is_finite() { price.additive } else { 0.0 };
         let factor = if price.factor.is_finite() && price.factor > 0.0 { price.factor } else { 1.0 };
-        place.spent.store(price.spent, Ordering::Relaxed);
-        place.price.store(word(additive, factor, price.must_serve), Ordering::Relaxed);
+        self.set_place(slot, *price == MemberPrice::default(), |place| {
+            place.spent.store(price.spent, Ordering::Relaxed);
+            place.price.store(word(additive, factor, price.must_serve), Ordering::Relaxed);
+        });
     }
 
     /// Programmes to whose long tail the member is known to belong, as bits. Who was never looked at belongs to none:
     /// what is kept for small members must not be open to all until somebody has looked.
     #[must_use]
     pub fn tail_of(&self, slot: u32) -> u64 {
-        self.place(slot).map_or(0, |place| place.tail.load(Ordering::Relaxed))
+        self.told(slot).map_or(0, |place| place.tail.load(Ordering::Relaxed))
     }
 
     /// Says to the long tail of which programmes a member belongs.
     pub fn set_tail(&self, slot: u32, programmes: u64) {
-        if let Some(place) = self.place_unless(programmes == 0, slot) {
-            place.tail.store(programmes, Ordering::Relaxed);
-        }
+        self.set_place(slot, programmes == 0, |place| place.tail.store(programmes, Ordering::Relaxed));
     }
 
     /// Programmes of which a member may have nothing more by scores, beside those that are spent: its cap or share may
@@ -112,15 +169,13 @@ impl Prices {
     #[inline]
     pub fn stopped_of(&self, slot: u32) -> u64 {
         let only = self.tail_only.load(Ordering::Relaxed);
-        self.place(slot)
+        self.told(slot)
             .map_or(only, |place| place.stopped.load(Ordering::Relaxed) | (only & !place.tail.load(Ordering::Relaxed)))
     }
 
     /// Says which programmes' cap or share of a member reports on their way may have spent.
     pub fn set_stopped_of(&self, slot: u32, programmes: u64) {
-        if let Some(place) = self.place_unless(programmes == 0, slot) {
-            place.stopped.store(programmes, Ordering::Relaxed);
-        }
+        self.set_place(slot, programmes == 0, |place| place.stopped.store(programmes, Ordering::Relaxed));
     }
 
     /// Says in which programmes nothing is left but the share of the long tail.
@@ -132,19 +187,20 @@ impl Prices {
     #[must_use]
     #[inline]
     pub fn unpacked(&self, slot: u32) -> u8 {
-        self.place(slot).map_or(0, |place| place.unpacked.load(Ordering::Relaxed))
+        self.rest(slot).map_or(0, |rest| rest.unpacked.load(Ordering::Relaxed))
     }
 
     /// Says in which scenes a member's package is empty.
     pub fn set_unpacked(&self, slot: u32, scenes: u8) {
-        if let Some(place) = self.place_unless(scenes == 0, slot) {
-            place.unpacked.store(scenes, Ordering::Relaxed);
+        let rest = if scenes == 0 { self.rest(slot) } else { self.rest_or_new(slot) };
+        if let Some(rest) = rest {
+            rest.unpacked.store(scenes, Ordering::Relaxed);
         }
     }
 
     /// Counts a slot that a slate gave a member that control follows.
     pub fn count_granted(&self, slot: u32, scene: Scene) {
-        if let Some(granted) = self.place(slot).and_then(|place| place.granted.get(scene.index())) {
+        if let Some(granted) = self.rest(slot).and_then(|rest| rest.granted.get(scene.index())) {
             granted.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -153,8 +209,8 @@ impl Prices {
     /// they are counted.
     #[must_use]
     pub fn granted(&self, slot: u32, scenes: u8) -> u16 {
-        let Some(place) = self.place_or_new(slot) else { return 0 };
-        let wanted = Scene::ALL.into_iter().zip(&place.granted).filter(|(scene, _)| scenes & scene.mask() != 0);
+        let Some(rest) = self.rest_or_new(slot) else { return 0 };
+        let wanted = Scene::ALL.into_iter().zip(&rest.granted).filter(|(scene, _)| scenes & scene.mask() != 0);
         wanted.fold(0, |sum, (_, granted)| sum.wrapping_add(granted.load(Ordering::Relaxed)))
     }
 
@@ -172,19 +228,34 @@ impl Prices {
         }
     }
 
-    /// Where something is written: who never had a place needs none for what is neutral.
-    fn place_unless(&self, is_neutral: bool, slot: u32) -> Option<&Place> {
-        if is_neutral { self.place(slot) } else { self.place_or_new(slot) }
+    /// Writes a member's place: who never had one needs none for what is neutral. Control's thread alone calls it.
+    fn set_place(&self, slot: u32, is_neutral: bool, write: impl FnOnce(&Place)) {
+        let Some((chunk, at)) = place_of(slot) else { return };
+        let Some(chunk) = self.chunks.get(chunk) else { return };
+        let chunk = if is_neutral { chunk.get() } else { Some(chunk.get_or_init(Box::default)) };
+        let Some(chunk) = chunk else { return };
+        if let Some(place) = chunk.places.get(at) {
+            write(place);
+        }
+        chunk.tell(at);
     }
 
-    fn place_or_new(&self, slot: u32) -> Option<&Place> {
+    /// The place of a member, if it says anything.
+    #[inline]
+    fn told(&self, slot: u32) -> Option<&Place> {
         let (chunk, at) = place_of(slot)?;
-        self.chunks.get(chunk)?.get_or_init(empty_chunk).get(at)
+        let chunk = self.chunks.get(chunk)?.get()?;
+        if chunk.is_told(at) { chunk.places.get(at) } else { None }
     }
 
-    fn place(&self, slot: u32) -> Option<&Place> {
+    fn rest(&self, slot: u32) -> Option<&Rest> {
         let (chunk, at) = place_of(slot)?;
-        self.chunks.get(chunk)?.get()?.get(at)
+        self.chunks.get(chunk)?.get()?.rest.get(at)
+    }
+
+    fn rest_or_new(&self, slot: u32) -> Option<&Rest> {
+        let (chunk, at) = place_of(slot)?;
+        self.chunks.get(chunk)?.get_or_init(Box::default).rest.get(at)
     }
 }
 
@@ -201,19 +272,6 @@ fn word(additive: f32, factor: f32, must_serve: bool) -> u64 {
 #[expect(clippy::cast_possible_truncation, reason = "takes the high and the low half")]
 fn halves(word: u64) -> [u32; 2] {
     [(word >> 32) as u32, word as u32]
-}
-
-fn empty_chunk() -> Box<[Place]> {
-    let neutral = MemberPrice::default();
-    let empty = || Place {
-        price: AtomicU64::new(word(neutral.additive, neutral.factor, false)),
-        spent: AtomicU64::new(neutral.spent),
-        stopped: AtomicU64::new(0),
-        tail: AtomicU64::new(0),
-        granted: std::array::from_fn(|_| AtomicU16::new(0)),
-        unpacked: AtomicU8::new(0),
-    };
-    (0..CHUNK).map(|_| empty()).collect()
 }
 
 #[cfg(test)]

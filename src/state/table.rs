@@ -2,6 +2,9 @@
 //!
 //! Each slot is a sequence lock made of atomics: the writer makes the version odd, writes the words, and makes it
 //! even; a reader that saw the version change reads again. No reader waits for more than one slot's writing.
+//!
+//! A slot takes two cache lines. What weights need of most merchants stands in the first: the memory is what a weight
+//! waits for.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -51,23 +54,32 @@ impl MerchantTable {
     #[inline]
     pub fn read_row(&self, slot: u32, scene: Scene, kind: TargetKind) -> MerchantRow {
         let Some(slot) = self.slot(slot) else { return MerchantRecord::UNREGISTERED.row(scene, kind) };
-        let (tilt, penalty) = (FIRST_TILT + scene.index(), FIRST_PENALTY + kind.index());
         slot.read(|words| {
             let word = |at: usize| words.get(at).map_or(0, load);
-            MerchantRow {
+            let mut row = MerchantRow {
                 is_registered: word(LABELS) & REGISTERED != 0,
                 trust: f32::from_bits(word(TRUST)),
-                labels: word(LABELS) & !REGISTERED,
-                penalty: f32::from_bits(word(penalty)),
-                tilt: f32::from_bits(word(tilt)),
+                labels: word(LABELS) & !(REGISTERED | IS_NEAR),
+                penalty: 1.0,
+                tilt: f32::from_bits(word(FIRST_TILT + scene.index())),
                 programmes: both(word(PROGRAMMES), word(PROGRAMMES + 1)),
-                held_out: both(word(HELD_OUT), word(HELD_OUT + 1)),
-                boosts: std::array::from_fn(|at| boost(word(FIRST_BOOST + at))),
+                held_out: 0,
+                boosts: [Boost::default(); MAX_BOOSTS],
+            };
+            let is_near = word(LABELS) & IS_NEAR != 0;
+            let boosts = if is_near { NEAR_BOOSTS } else { MAX_BOOSTS };
+            for (at, place) in row.boosts.iter_mut().enumerate().take(boosts) {
+                *place = boost(word(FIRST_BOOST + at));
             }
+            if !is_near {
+                row.penalty = f32::from_bits(word(FIRST_PENALTY + kind.index()));
+                row.held_out = both(word(HELD_OUT), word(HELD_OUT + 1));
+            }
+            row
         })
     }
 
-    /// Brings the records of slots near, before they are read one by one.
+    /// Brings the records of slots near, before they are read one by one: their first lines.
     pub fn touch(&self, slots: impl Iterator<Item = u32>) {
         let version = |slot| self.slot(slot).map_or(0, |slot| slot.version.load(Ordering::Relaxed));
         std::hint::black_box(slots.fold(0, |seen, slot| seen ^ version(slot)));
@@ -103,18 +115,24 @@ fn empty_chunk() -> Box<[Slot]> {
     (0..CHUNK).map(|_| Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) }).collect()
 }
 
-/// Where the words stand; what is not named here follows what is.
+/// Where the words stand. The version and the first fifteen are one cache line.
 const LABELS: usize = 0;
 const TRUST: usize = 1;
-const FIRST_PENALTY: usize = 6;
-const FIRST_TILT: usize = 10;
-const PROGRAMMES: usize = 16;
-const HELD_OUT: usize = 18;
-const FIRST_BOOST: usize = 20;
+const PROGRAMMES: usize = 2;
+const FIRST_TILT: usize = 4;
+const FIRST_BOOST: usize = FIRST_TILT + Scene::COUNT;
+const FIRST_LAYER: usize = FIRST_BOOST + MAX_BOOSTS;
+const AD_PRICE: usize = FIRST_LAYER + 3;
+const FIRST_PENALTY: usize = AD_PRICE + 1;
+const HELD_OUT: usize = FIRST_PENALTY + TargetKind::COUNT;
+/// Boosts of the first line.
+const NEAR_BOOSTS: usize = 15 - FIRST_BOOST;
 /// Bit beside the labels that says whether the merchant is registered.
 const REGISTERED: u32 = 1 << 31;
+/// Bit beside the labels that says that the first line is all that weights need: no penalty, no holdout, few boosts.
+const IS_NEAR: u32 = 1 << 30;
 
-const _: () = assert!(FIRST_BOOST + MAX_BOOSTS == WORDS, "a record fills its words");
+const _: () = assert!(HELD_OUT + 2 == WORDS, "a record fills its words");
 
 impl Slot {
     /// Reads words until none of them changed meanwhile.
@@ -152,17 +170,30 @@ fn boost(word: u32) -> Boost {
     Boost { bit, scenes, thousandths: u16::from_le_bytes([low, high]) }
 }
 
+/// Whether the first line is all that weights need.
+fn is_near(record: &MerchantRecord) -> bool {
+    let is_unpunished = record.penalty.iter().all(|factor| factor.to_bits() == 1.0_f32.to_bits());
+    let further = record.boosts.iter().skip(NEAR_BOOSTS);
+    is_unpunished && record.held_out == 0 && further.into_iter().all(|boost| *boost == Boost::default())
+}
+
 fn pack(record: &MerchantRecord) -> [u32; WORDS] {
     let registered = if record.is_registered { REGISTERED } else { 0 };
-    let floats = [record.trust].into_iter().chain(record.layers).chain([record.ad_price]);
-    let floats = floats.chain(record.penalty).chain(record.tilt).map(f32::to_bits);
-    let masks = halves(record.programmes).into_iter().chain(halves(record.held_out));
+    let near = if is_near(record) { IS_NEAR } else { 0 };
     let boosts = record.boosts.iter().map(|boost| {
         let [low, high] = boost.thousandths.to_le_bytes();
         u32::from_le_bytes([low, high, boost.bit, boost.scenes])
     });
+        let values = [record.labels & !(REGISTERED | IS_NEAR) | registered | near, record.trust.to_bits()]
+        .into_iter()
+        .chain(halves(record.programmes))
+        .chain(record.tilt.map(f32::to_bits))
+        .chain(boosts)
+        .chain(record.layers.map(f32::to_bits))
+        .chain([record.ad_price.to_bits()])
+        .chain(record.penalty.map(f32::to_bits))
+        .chain(halves(record.held_out));
     let mut words = [0; WORDS];
-    let values = [record.labels & !REGISTERED | registered].into_iter().chain(floats).chain(masks).chain(boosts);
     for (word, value) in words.iter_mut().zip(values) {
         *word = value;
     }
@@ -175,9 +206,9 @@ fn unpack(words: &[u32; WORDS]) -> MerchantRecord {
     MerchantRecord {
         is_registered: word(LABELS) & REGISTERED != 0,
         trust: float(TRUST),
-        layers: std::array::from_fn(|at| float(TRUST + 1 + at)),
-        ad_price: float(FIRST_PENALTY - 1),
-        labels: word(LABELS) & !REGISTERED,
+        layers: std::array::from_fn(|at| float(FIRST_LAYER + at)),
+        ad_price: float(AD_PRICE),
+        labels: word(LABELS) & !(REGISTERED | IS_NEAR),
         penalty: std::array::from_fn(|at| float(FIRST_PENALTY + at)),
         tilt: std::array::from_fn(|at| float(FIRST_TILT + at)),
         programmes: both(word(PROGRAMMES), word(PROGRAMMES + 1)),
@@ -190,7 +221,7 @@ fn unpack(words: &[u32; WORDS]) -> MerchantRecord {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::{CHUNK, MerchantTable};
+    use super::{CHUNK, MAX_BOOSTS, MerchantTable, NEAR_BOOSTS, is_near};
     use crate::domain::{Scene, TargetKind};
     use crate::traffic::{Boost, MerchantRecord};
 
@@ -218,6 +249,23 @@ mod tests {
         for (scene, kind) in Scene::ALL.into_iter().flat_map(|scene| TargetKind::ALL.map(|kind| (scene, kind))) {
             assert_eq!(table.read_row(far, scene, kind), record(0.5).row(scene, kind));
             assert_eq!(table.read_row(0, scene, kind), MerchantRecord::UNREGISTERED.row(scene, kind));
+        }
+        // What is all in the first line, and what one thing keeps from it.
+        let near = MerchantRecord { penalty: [1.0; 4], held_out: 0, boosts: [Boost::default(); MAX_BOOSTS], ..record(2.5) };
+        let mut fifth = near;
+        fifth.boosts[NEAR_BOOSTS - 1] = Boost::new(7, 1, 0.5);
+        let mut sixth = near;
+        sixth.boosts[NEAR_BOOSTS] = Boost::new(7, 1, 0.5);
+        let punished = MerchantRecord { penalty: [1.0, 1.0, 0.5, 1.0], ..near };
+        for (record, expected) in
+            [(near, true), (fifth, true), (sixth, false), (punished, false), (MerchantRecord { held_out: 1, ..near }, false)]
+        {
+            assert_eq!(is_near(&record), expected);
+            table.write(far, &record);
+            assert_eq!(table.read(far), record);
+            for kind in TargetKind::ALL {
+                assert_eq!(table.read_row(far, Scene::Mall, kind), record.row(Scene::Mall, kind));
+            }
         }
         assert_eq!(table.read(far + 1), MerchantRecord::UNREGISTERED, "never written, same chunk");
         assert_eq!(table.read(0), MerchantRecord::UNREGISTERED, "never written, no chunk");

@@ -1,6 +1,8 @@
 //! What a target brings to pricing: its factors, the budgets that an exposure of it counts against, and the lines
 //! that support programmes offer (DESIGN section 7, weights and prices).
 
+use arrayvec::ArrayVec;
+
 use super::bits::mask_of;
 use super::item::ItemClass;
 use super::price::{Bid, MemberPrice, Offer, ScenePrices, Support};
@@ -32,30 +34,89 @@ pub struct Lines {
     offer: Offer,
 }
 
-impl Lines {
-    /// A target that nothing is known of but its violations.
-    fn unregistered(member: u32, item: &ItemClass) -> Self {
-        // A violation against an item outlives its registration and that of its merchant.
-        let is_excluded = item.factor <= 0.0;
-        let excluded = if is_excluded { Label::Excluded.bit() | Label::Penalised.bit() } else { 0 };
+impl Default for Lines {
+    /// Nothing yet, for [`Lines::set`].
+    fn default() -> Self {
         Self {
             tilt: 1.0,
             penalty: 1.0,
-            item_factor: f64::from(item.factor),
-            labels: Label::Unknown.bit() | excluded,
+            item_factor: 1.0,
+            labels: 0,
             hard: 0,
             limited: 0,
-            is_excluded,
+            is_excluded: false,
             ceiling: f64::MAX,
-            offer: Offer { member, value: 1.0, ..Offer::default() },
+            offer: Offer { value: 1.0, ..Offer::default() },
         }
+    }
+}
+
+impl Lines {
+    /// Becomes what a target brings to pricing: one after the other, in one place, as a request has hundreds. `member`
+    /// is the slot of its merchant.
+    #[inline]
+    pub fn set(&mut self, rules: &SceneRules, member: u32, merchant: &MerchantRow, item: &ItemClass) {
+        self.tilt = 1.0;
+        self.hard = 0;
+        self.limited = 0;
+        self.is_excluded = false;
+        self.ceiling = f64::MAX;
+        self.item_factor = f64::from(item.factor);
+        self.offer.member = member;
+        self.offer.value = 1.0;
+        self.offer.hard = 0;
+        self.offer.supports.clear();
+        if !merchant.is_registered {
+            self.set_unregistered();
+            return;
+        }
+        self.penalty = f64::from(merchant.penalty);
+        let factor = self.penalty * self.item_factor;
+        let programmes = merchant.programmes & item.programmes & rules.open;
+        self.labels = merchant.labels | rules.labels_of(programmes);
+        if merchant.held_out & item.programmes & rules.open != 0 {
+            self.labels |= Label::Holdout.bit();
+        }
+        if factor <= 0.0 {
+            self.tilt = f64::from(merchant.tilt);
+            self.is_excluded = true;
+            self.labels |= Label::Excluded.bit() | Label::Penalised.bit();
+            return;
+        }
+        if factor < 1.0 {
+            self.labels |= Label::Penalised.bit();
+        }
+        let active = programmes & rules.in_scene;
+        self.hard = active & rules.hard;
+        if rules.kill_switch {
+            return;
+        }
+        self.limited = active & rules.limited;
+        self.ceiling = rules.ceiling;
+        self.offer.hard = self.hard;
+        self.tilt = f64::from(merchant.tilt);
+        if active & rules.lifting != 0 {
+            self.lift(rules, merchant, item, active);
+        }
+        self.offer.value = self.tilt * self.penalty * self.item_factor;
+    }
+
+    /// A target that nothing is known of but its violations.
+    fn set_unregistered(&mut self) {
+        self.penalty = 1.0;
+        // A violation against an item outlives its registration and that of its merchant.
+        self.is_excluded = self.item_factor <= 0.0;
+        let excluded = if self.is_excluded { Label::Excluded.bit() | Label::Penalised.bit() } else { 0 };
+        self.labels = Label::Unknown.bit() | excluded;
     }
 
     /// Its offer for a base score; none when excluded.
     #[must_use]
-    pub fn offer(mut self, base_score: f32) -> Option<Offer> {
-        self.offer.value *= f64::from(base_score);
-        Some(self.offer).filter(|_| !self.is_excluded)
+    pub fn offer(&self, base_score: f32) -> Option<Offer> {
+        if self.is_excluded {
+            return None;
+        }
+        Some(Offer { value: self.offer.value * f64::from(base_score), ..self.offer.clone() })
     }
 
     /// The price of its member as it holds for this target: what is punished is neither lifted for a guarantee as
@@ -140,71 +201,31 @@ fn charged_mask(charged: Option<u8>) -> u64 {
 
 /// What a target brings to pricing. `member` is the slot of its merchant.
 #[must_use]
-#[inline]
 pub fn lines(rules: &SceneRules, member: u32, merchant: &MerchantRow, item: &ItemClass) -> Lines {
-    if !merchant.is_registered {
-        return Lines::unregistered(member, item);
-    }
-    let penalty = f64::from(merchant.penalty);
-    let item_factor = f64::from(item.factor);
-    let factor = penalty * item_factor;
-    let programmes = merchant.programmes & item.programmes & rules.open;
-    let mut labels = merchant.labels | rules.labels_of(programmes);
-    if merchant.held_out & item.programmes & rules.open != 0 {
-        labels |= Label::Holdout.bit();
-    }
-    let mut lines = Lines {
-        tilt: 1.0,
-        penalty,
-        item_factor,
-        labels,
-        hard: 0,
-        limited: 0,
-        is_excluded: false,
-        ceiling: f64::MAX,
-        offer: Offer { member, value: 1.0, ..Offer::default() },
-    };
-    if factor <= 0.0 {
-        lines.tilt = f64::from(merchant.tilt);
-        lines.is_excluded = true;
-        lines.labels |= Label::Excluded.bit() | Label::Penalised.bit();
-        return lines;
-    }
-    if factor < 1.0 {
-        lines.labels |= Label::Penalised.bit();
-    }
-    let active = programmes & rules.in_scene;
-    lines.hard = active & rules.hard;
-    if rules.kill_switch {
-        return lines;
-    }
-    lines.limited = active & rules.limited;
-    lines.ceiling = rules.ceiling;
-    lines.offer.hard = lines.hard;
-    lines.tilt = f64::from(merchant.tilt);
-    if active & rules.lifting != 0 {
-        lines.lift(rules, merchant, item, active);
-    }
-    lines.offer.value = lines.tilt * penalty * item_factor;
+    let mut lines = Lines::default();
+    lines.set(rules, member, merchant, item);
     lines
 }
 
 impl Lines {
     /// What programmes add: to the tilt the largest of each stacking group, and a line for each support programme.
     fn lift(&mut self, rules: &SceneRules, merchant: &MerchantRow, item: &ItemClass, active: u64) {
-        let is_scaled = active & rules.modifiers != 0 || !item.uplift_factors.is_empty();
-        let mut boosts = [(0.0, Boost::default()); MAX_BOOSTS];
-        for (place, boost) in boosts.iter_mut().zip(merchant.boosts) {
-            if boost.thousandths == 0 {
-                break;
-            }
-            let scale = if is_scaled { rules.modified(boost.bit, active) * item.uplift_factor(boost.bit) } else { 1.0 };
-            *place = (boost.uplift() * scale, boost);
+        let boosts = merchant.boosts.iter().take_while(|boost| boost.thousandths != 0);
+        if active & rules.modifiers == 0 && item.uplift_factors.is_empty() {
+            self.stack(rules, active, boosts.map(|boost| (boost.uplift(), *boost)));
+            return;
         }
-        if is_scaled {
-            // Stable: equal ones stay in the order they were prepared in.
-            boosts.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        }
+        let scale = |boost: &Boost| rules.modified(boost.bit, active) * item.uplift_factor(boost.bit);
+        let mut boosts: ArrayVec<(f64, Boost), MAX_BOOSTS> =
+            boosts.map(|boost| (boost.uplift() * scale(boost), *boost)).collect();
+        // Stable: equal ones stay in the order they were prepared in.
+        boosts.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        self.stack(rules, active, boosts.into_iter());
+    }
+
+    /// Takes boosts, the largest of each kind first.
+    #[inline]
+    fn stack(&mut self, rules: &SceneRules, active: u64, boosts: impl Iterator<Item = (f64, Boost)>) {
         let mut tilt = 1.0;
         let mut groups = 0_u64;
         for (uplift, boost) in boosts {

@@ -3,6 +3,7 @@
 mod admin;
 mod allocate;
 mod closing;
+mod codec;
 mod conduct;
 mod explain;
 mod exposure;
@@ -26,6 +27,7 @@ mod validation;
 
 pub use admin::{Status, status_response};
 pub use allocate::{allocate_query, allocate_response, underserved_query, underserved_response};
+pub use codec::{Fast, ScoringCodec};
 pub use conduct::{decision, revocation, rights, violation};
 pub use explain::{explain_query, explain_response, rules_response};
 pub use exposure::{MAX_EXPOSURE_ROWS, exposure_rows};
