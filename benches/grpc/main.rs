@@ -1,5 +1,5 @@
-//! Out-of-process benchmark of the `trustflow` binary: server CPU per Score call against an echo server, durable
-//! import, start-up, and policies that change under load. Needs `h2load` (nghttp2-client) and `taskset` (util-linux), two cores and Linux.
+//! Out-of-process benchmark of the `trustflow` binary: every figure of docs/performance.md. Needs `h2load`
+//! (nghttp2-client) and `taskset` (util-linux), two cores and Linux; `redis-server` for one part.
 //!
 //! Client and server are separate processes on separate cores, so that only the server's CPU time is counted. Echo
 //! and trustflow take turns, so that a change of the machine hits both. See `args::USAGE` for the options.
@@ -8,8 +8,11 @@
 mod allocate;
 mod args;
 mod clock;
+mod compare;
 mod durable;
+mod durations;
 mod echo;
+mod frames;
 mod fresh;
 mod load;
 mod policy;
@@ -19,6 +22,7 @@ mod report;
 mod score;
 mod sink;
 mod site;
+mod usage;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,8 +30,9 @@ use std::process::ExitCode;
 use args::{Args, Part};
 use process::Cores;
 use report::Report;
-use score::Subject;
+use score::{Measured, Subject};
 use site::Site;
+use tokio::runtime::Runtime;
 
 /// The allocator of the binary under test: echo must not lose by a slower one.
 #[global_allocator]
@@ -59,43 +64,21 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
 
 fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut report = Report::default();
-    let mut measured = Vec::new();
-    report.table(score::TITLE, &score::HEAD);
-    report.table(allocate::TITLE, &allocate::HEAD);
-    report.table(durable::IMPORT_TITLE, &durable::IMPORT_HEAD);
-    report.table(durable::LOAD_TITLE, &durable::LOAD_HEAD);
-    report.table(durable::START_TITLE, &durable::START_HEAD);
-    report.table(policy::TITLE, &policy::HEAD);
+    let mut report = Report::new(args)?;
+    report.table(score::PART, score::TITLE, &score::HEAD);
+    report.table(allocate::PART, allocate::TITLE, &allocate::HEAD);
+    report.table(durable::IMPORT, durable::IMPORT_TITLE, &durable::IMPORT_HEAD);
+    report.table(durable::LOAD, durable::LOAD_TITLE, &durable::LOAD_HEAD);
+    report.table(durable::START, durable::START_TITLE, &durable::START_HEAD);
+    report.table(policy::PART, policy::TITLE, &policy::HEAD);
     if args.has(Part::Import) {
         durable::import_days(args, &runtime, &Site::new(args.echo_as_target)?, &mut report)?;
     }
-    let needs_data = [Part::Score, Part::Allocate, Part::Start, Part::Policy];
-    if needs_data.into_iter().any(|part| args.has(part)) {
-        for &merchants in &args.merchants {
-            let site = Site::new(args.echo_as_target)?;
-            durable::load(&runtime, &site, merchants, &mut report)?;
-            if args.has(Part::Start) {
-                durable::starts(&site, merchants, &mut report)?;
-            }
-            if args.has(Part::Policy) {
-                policy::run(args, &runtime, &site, merchants, &mut report)?;
-            }
-            if args.has(Part::Allocate) && !args.echo_as_target {
-                eprintln!("allocating with {merchants} merchants");
-                let server = site.start(Cores::One)?;
-                server.await_idle()?;
-                allocate::run(args, &Subject { server: &server, merchants, folder: site.path() }, &mut report)?;
-                server.stop()?;
-            }
-            if args.has(Part::Score) {
-                eprintln!("scoring with {merchants} merchants");
-                let server = site.start(Cores::One)?;
-                server.await_idle()?;
-                let subject = Subject { server: &server, merchants, folder: site.path() };
-                measured.extend(score::run(args, &runtime, &subject, &mut report)?);
-                server.stop()?;
-            }
+    let needs_rooms = [Part::Score, Part::Allocate, Part::Start, Part::Policy];
+    if needs_rooms.into_iter().any(|part| args.has(part)) {
+        let mut measured = Vec::new();
+        for merchants in args.populations() {
+            measured.extend(measure_population(args, &runtime, merchants, &mut report)?);
         }
         score::compare_populations(&measured, &mut report);
     }
@@ -103,6 +86,40 @@ fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         println!("\nThe echo server stood in for trustflow: ratios show noise, rates the client's own ceiling.");
     }
     report.print();
-    let failed = report.gates.iter().any(|gate| !gate.holds);
-    Ok(if args.gate && failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if args.gate && !report.holds() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The parts that need a population of live rooms, on one data folder.
+fn measure_population(
+    args: &Args,
+    runtime: &Runtime,
+    merchants: u32,
+    report: &mut Report,
+) -> Result<Vec<Measured>, Box<dyn Error>> {
+    let is_real = !args.echo_as_target;
+    let has_typical = |part| args.has(part) && args.is_typical(merchants) && is_real;
+    let site = Site::new(args.echo_as_target)?;
+    durable::load(runtime, &site, merchants, report)?;
+    if args.has(Part::Start) {
+        durable::starts(&site, merchants, report)?;
+    }
+    let mut measured = Vec::new();
+    if args.has(Part::Score) || args.has(Part::Allocate) {
+        let server = site.start(Cores::One)?;
+        server.await_idle()?;
+        let subject = Subject { server: &server, merchants, folder: site.path() };
+        if args.has(Part::Allocate) && is_real {
+            eprintln!("allocating with {merchants} merchants");
+            allocate::run(args, &subject, report)?;
+        }
+        if args.has(Part::Score) {
+            eprintln!("scoring with {merchants} merchants");
+            measured = score::run(args, runtime, &subject, report)?;
+        }
+        server.stop()?;
+    }
+    if has_typical(Part::Policy) {
+        policy::run(args, runtime, &site, merchants, report)?;
+    }
+    Ok(measured)
 }

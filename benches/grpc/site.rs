@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::process::{Cores, Process, Program};
+use crate::process::{Cores, Process, Program, Tuning};
 use crate::score;
 
 /// Removed with everything in it at the end.
@@ -30,11 +30,19 @@ impl Site {
 
     /// Starts the server under test on this folder.
     pub(crate) fn start(&self, cores: Cores) -> Result<Process, Box<dyn Error>> {
+        self.start_tuned(cores, &Tuning::default())
+    }
+
+    /// The same with other settings.
+    pub(crate) fn start_tuned(&self, cores: Cores, tuning: &Tuning) -> Result<Process, Box<dyn Error>> {
         let data = self.path().join("data");
         let program = match &self.stand_in {
             Some(answers) => Program::Echo(answers),
             None => Program::Trustflow(&data),
         };
-        Process::start(&program, cores, &self.path().join("server.log"))
+        // The flags are those of the real server.
+        let none = Tuning::default();
+        let tuning = if self.stand_in.is_some() { &none } else { tuning };
+        Process::start(&program, cores, tuning, &self.path().join("server.log"))
     }
 }
