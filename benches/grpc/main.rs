@@ -15,13 +15,18 @@ mod echo;
 mod frames;
 mod fresh;
 mod load;
+mod open_loop;
 mod policy;
 mod population;
 mod process;
+mod redis;
 mod report;
+mod scale;
 mod score;
+mod settings;
 mod sink;
 mod site;
+mod tail;
 mod usage;
 
 use std::error::Error;
@@ -50,6 +55,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
     match words.peek().map(String::as_str) {
         Some(echo::FLAG) => echo::run(words.skip(1)).map(|()| ExitCode::SUCCESS),
         Some(fresh::FLAG) => fresh::run(words.skip(1)).map(|()| ExitCode::SUCCESS),
+        Some(redis::FLAG) => redis::client(words.skip(1)).map(|()| ExitCode::SUCCESS),
         _ => {
             let words: Vec<String> = words.collect();
             // `cargo test --all-targets` runs every target, without this flag: nothing to test here.
@@ -71,16 +77,26 @@ fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     report.table(durable::LOAD, durable::LOAD_TITLE, &durable::LOAD_HEAD);
     report.table(durable::START, durable::START_TITLE, &durable::START_HEAD);
     report.table(policy::PART, policy::TITLE, &policy::HEAD);
+    report.table(tail::PART, tail::TITLE, &tail::HEAD);
+    report.table(scale::PART, scale::TITLE, &scale::HEAD);
+    report.table(scale::PART, scale::GROWTH_TITLE, &scale::GROWTH_HEAD);
+    report.table(redis::PART, redis::TITLE, &redis::HEAD);
+    report.table(settings::PART, settings::TITLE, &settings::HEAD);
+    report.table(settings::PART, settings::OPEN_TITLE, &settings::OPEN_HEAD);
     if args.has(Part::Import) {
         durable::import_days(args, &runtime, &Site::new(args.echo_as_target)?, &mut report)?;
     }
-    let needs_rooms = [Part::Score, Part::Allocate, Part::Start, Part::Policy];
-    if needs_rooms.into_iter().any(|part| args.has(part)) {
+    let on_every = [Part::Score, Part::Allocate, Part::Start].into_iter().any(|part| args.has(part));
+    let on_one = [Part::Policy, Part::Tail, Part::Redis, Part::Settings].into_iter().any(|part| args.has(part));
+    if on_every || on_one {
         let mut measured = Vec::new();
-        for merchants in args.populations() {
+        for merchants in args.populations().into_iter().filter(|&each| on_every || args.is_typical(each)) {
             measured.extend(measure_population(args, &runtime, merchants, &mut report)?);
         }
         score::compare_populations(&measured, &mut report);
+    }
+    if args.has(Part::Scale) && !args.echo_as_target {
+        scale::run(args, &runtime, &mut report)?;
     }
     if args.echo_as_target {
         println!("\nThe echo server stood in for trustflow: ratios show noise, rates the client's own ceiling.");
@@ -118,8 +134,18 @@ fn measure_population(
         }
         server.stop()?;
     }
+    if has_typical(Part::Redis) {
+        redis::run(args, &site, merchants, report)?;
+    }
+    if has_typical(Part::Settings) {
+        settings::run(args, runtime, &site, merchants, report)?;
+    }
     if has_typical(Part::Policy) {
         policy::run(args, runtime, &site, merchants, report)?;
+    }
+    // The last: it takes the clock of the data folder ahead.
+    if has_typical(Part::Tail) {
+        tail::run(args, runtime, &site, merchants, report)?;
     }
     Ok(measured)
 }

@@ -1,6 +1,7 @@
 //! A folder on disk with the data of one server under test.
 
 use std::error::Error;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -21,6 +22,13 @@ impl Site {
         let folder = tempfile::Builder::new().prefix("bench-grpc-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let stand_in = if echo_as_target { Some(score::typical_answers(folder.path())?) } else { None };
         Ok(Self { folder, stand_in })
+    }
+
+    /// Another folder with the same data, for a second server. The first must be stopped.
+    pub(crate) fn twin(&self) -> Result<Self, Box<dyn Error>> {
+        let twin = Self::new(false)?;
+        copy(&self.path().join("data"), &twin.path().join("data"))?;
+        Ok(twin)
     }
 
     /// Where files of the run may go.
@@ -45,4 +53,18 @@ impl Site {
         let tuning = if self.stand_in.is_some() { &none } else { tuning };
         Process::start(&program, cores, tuning, &self.path().join("server.log"))
     }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            fs::copy(&from, &to)?;
+        }
+    }
+    Ok(())
 }
