@@ -59,7 +59,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         _ => {
             let words: Vec<String> = words.collect();
             // `cargo test --all-targets` runs every target, without this flag: nothing to test here.
-            if words.iter().any(|word| word == "--bench") {
+            if words.iter().any(|word| word == "--bench") && !words.iter().any(|word| word == "--help") {
                 return measure(&Args::parse(words.into_iter())?);
             }
             println!("{}", args::USAGE);

@@ -140,20 +140,20 @@ impl Report {
             let line = json!({ "kind": "row", "title": title, "head": table.head, "cells": cells });
             let part = table.part;
             table.rows.push(cells);
-            self.write(part, line);
+            self.write(part, &line);
         }
     }
 
     /// Adds a bar.
     pub(crate) fn bar(&mut self, part: &'static str, bar: Bar) {
-        self.write(part, json!({ "kind": "bar", "cells": bar.cells() }));
+        self.write(part, &json!({ "kind": "bar", "cells": bar.cells() }));
         self.bars.push(bar);
     }
 
     /// Says that something was left out, and why.
     pub(crate) fn note(&mut self, part: &'static str, text: String) {
         eprintln!("!!!! {text}");
-        self.write(part, json!({ "kind": "note", "text": text }));
+        self.write(part, &json!({ "kind": "note", "text": text }));
         self.notes.push(text);
     }
 
@@ -181,11 +181,11 @@ impl Report {
         }
     }
 
-    fn write(&mut self, part: &'static str, line: Value) {
+    fn write(&mut self, part: &'static str, line: &Value) {
         let Some(out) = &mut self.out else { return };
         let mut fields: BTreeMap<&str, Value> = self.run.clone();
         fields.insert("part", json!(part));
-        if let Value::Object(line) = &line {
+        if let Value::Object(line) = line {
             fields.extend(line.iter().map(|(key, value)| (key.as_str(), value.clone())));
         }
         if let Err(error) = writeln!(out, "{}", json!(fields)) {

@@ -52,17 +52,17 @@ pub(crate) fn run(args: &Args, runtime: &Runtime, report: &mut Report) -> Result
     Ok(())
 }
 
-fn measure(args: &Args, runtime: &Runtime, size: Size, report: &mut Report) -> Result<Vec<Step>, Box<dyn Error>> {
+fn measure(args: &Args, runtime: &Runtime, population: Size, report: &mut Report) -> Result<Vec<Step>, Box<dyn Error>> {
     let site = Site::new(false)?;
     // Days are closed when they are measured.
     let tuning = Tuning::arguments(&["--close-days", "false"]);
-    let (day, merchants) = (yesterday(), size.merchants);
+    let (day, merchants) = (yesterday(), population.merchants);
     let mut steps = Steps { merchants, done: Vec::new(), report };
 
     let server = site.start_tuned(Cores::All, &tuning)?;
     let channel = runtime.block_on(connect(server.address))?;
-    steps.measure("import profiles", size.profiles(), &server, || {
-        runtime.block_on(import(&channel, profiles(size, day), size.profiles().into()))
+    steps.measure("import profiles", population.profiles(), &server, || {
+        runtime.block_on(import(&channel, profiles(population, day), population.profiles().into()))
     })?;
     steps.measure("import 2 days of 12 counters", 2 * merchants, &server, || {
         runtime.block_on(import(&channel, merchant_days(merchants, day, 2), (2 * merchants).into()))
@@ -73,10 +73,11 @@ fn measure(args: &Args, runtime: &Runtime, size: Size, report: &mut Report) -> R
     server.stop()?;
 
     let server = site.start_tuned(Cores::All, &tuning)?;
-    let resident = steps.add("restart", size.profiles(), server.start, server.whole_cpu()?, &server)?;
+    let resident = steps.add("restart", population.profiles(), server.start, server.whole_cpu()?, &server)?;
     if merchants >= FULL {
-        let what =
-            |text: &str| format!("{text} with {merchants} merchants, as many products, {} live rooms", size.live_rooms);
+        let what = |text: &str| {
+            format!("{text} with {merchants} merchants, as many products, {} live rooms", population.live_rooms)
+        };
         let seconds = server.start.as_secs_f64();
         let bar = Bar::at_most(what("start"), seconds, "s", START_BARS.0).goal(START_BARS.1);
         steps.report.bar(PART, bar);
@@ -85,9 +86,9 @@ fn measure(args: &Args, runtime: &Runtime, size: Size, report: &mut Report) -> R
     }
     server.await_idle()?;
     let calls = if args.quick { CALLS / 4 } else { CALLS };
-    fresh(server.address, calls / 4, TARGETS, size.live_rooms, 0)?;
+    fresh(server.address, calls / 4, TARGETS, population.live_rooms, 0)?;
     steps.measure("score 200 live rooms a call", calls, &server, || {
-        fresh(server.address, calls, TARGETS, size.live_rooms, 1).map(|_| ())
+        fresh(server.address, calls, TARGETS, population.live_rooms, 1).map(|_| ())
     })?;
     let channel = runtime.block_on(connect(server.address))?;
     steps.measure("close the second day", merchants, &server, || runtime.block_on(close_day(&channel, day)))?;
