@@ -164,9 +164,9 @@ impl Args {
         }
     }
 
-    /// Whether this is the population for parts that need only one.
-    pub(crate) fn is_typical(&self, merchants: u32) -> bool {
-        self.populations().into_iter().min_by_key(|each| each.abs_diff(1_000_000)) == Some(merchants)
+    /// The population for parts that need only one.
+    pub(crate) fn typical(&self) -> u32 {
+        self.populations().into_iter().min_by_key(|each| each.abs_diff(1_000_000)).unwrap_or(1_000_000)
     }
 
     /// Length of a step of `tail`.

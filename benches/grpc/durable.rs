@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use crate::args::Args;
 use crate::clock::{Stopwatch, yesterday};
 use crate::population::{Size, close_day, connect, day_of_facts, import, merchant_days, profiles};
-use crate::process::{Cores, Process};
+use crate::process::{Cores, Process, Tuning};
 use crate::report::{Bar, Report, Spread};
 use crate::site::Site;
 
@@ -34,11 +34,16 @@ fn per_second(items: u32, clock: Stopwatch) -> f64 {
     f64::from(items) / clock.elapsed().as_secs_f64()
 }
 
-/// Loads merchants, a live room each and a day of facts, then closes that day.
-pub(crate) fn load(runtime: &Runtime, site: &Site, merchants: u32, report: &mut Report) -> Result<(), Box<dyn Error>> {
+/// Loads merchants, a live room each and a day of facts, then closes that day. Answers a row of figures.
+pub(crate) fn load(
+    runtime: &Runtime,
+    site: &Site,
+    tuning: &Tuning,
+    merchants: u32,
+) -> Result<Vec<String>, Box<dyn Error>> {
     eprintln!("loading {merchants} merchants");
-    let server = site.start(Cores::All)?;
-    runtime.block_on(async {
+    let server = site.start_tuned(Cores::All, tuning)?;
+    let cells = runtime.block_on(async {
         let channel = connect(server.address).await?;
         let day = yesterday();
         let clock = Stopwatch::start();
@@ -50,17 +55,16 @@ pub(crate) fn load(runtime: &Runtime, site: &Site, merchants: u32, report: &mut 
         let clock = Stopwatch::start();
         close_day(&channel, day).await?;
         let close = clock.elapsed().as_secs_f64();
-        let cells = vec![
+        Ok::<_, Box<dyn Error>>(vec![
             merchants.to_string(),
             format!("{profiles_per_second:.0}"),
             format!("{days_per_second:.0}"),
             format!("{close:.2}"),
-        ];
-        report.row(LOAD_TITLE, cells);
-        Ok::<(), Box<dyn Error>>(())
+        ])
     })?;
     server.await_idle()?;
-    server.stop()
+    server.stop()?;
+    Ok(cells)
 }
 
 /// Imports merchant-days, each run those of other days.

@@ -33,7 +33,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use args::{Args, Part};
-use process::Cores;
+use process::{Cores, Tuning};
 use report::Report;
 use score::{Measured, Subject};
 use site::Site;
@@ -87,13 +87,16 @@ fn measure(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         durable::import_days(args, &runtime, &Site::new(args.echo_as_target)?, &mut report)?;
     }
     let on_every = [Part::Score, Part::Allocate, Part::Start].into_iter().any(|part| args.has(part));
-    let on_one = [Part::Policy, Part::Tail, Part::Redis, Part::Settings].into_iter().any(|part| args.has(part));
+    let on_one = [Part::Policy, Part::Redis, Part::Settings].into_iter().any(|part| args.has(part));
     if on_every || on_one {
         let mut measured = Vec::new();
-        for merchants in args.populations().into_iter().filter(|&each| on_every || args.is_typical(each)) {
+        for merchants in args.populations().into_iter().filter(|&each| on_every || args.typical() == each) {
             measured.extend(measure_population(args, &runtime, merchants, &mut report)?);
         }
         score::compare_populations(&measured, &mut report);
+    }
+    if args.has(Part::Tail) && !args.echo_as_target {
+        tail::run(args, &runtime, &mut report)?;
     }
     if args.has(Part::Scale) && !args.echo_as_target {
         scale::run(args, &runtime, &mut report)?;
@@ -113,9 +116,9 @@ fn measure_population(
     report: &mut Report,
 ) -> Result<Vec<Measured>, Box<dyn Error>> {
     let is_real = !args.echo_as_target;
-    let has_typical = |part| args.has(part) && args.is_typical(merchants) && is_real;
+    let has_typical = |part| args.has(part) && args.typical() == merchants && is_real;
     let site = Site::new(args.echo_as_target)?;
-    durable::load(runtime, &site, merchants, report)?;
+    report.row(durable::LOAD_TITLE, durable::load(runtime, &site, &Tuning::default(), merchants)?);
     if args.has(Part::Start) {
         durable::starts(&site, merchants, report)?;
     }
@@ -142,10 +145,6 @@ fn measure_population(
     }
     if has_typical(Part::Policy) {
         policy::run(args, runtime, &site, merchants, report)?;
-    }
-    // The last: it takes the clock of the data folder ahead.
-    if has_typical(Part::Tail) {
-        tail::run(args, runtime, &site, merchants, report)?;
     }
     Ok(measured)
 }

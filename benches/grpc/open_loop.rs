@@ -24,8 +24,11 @@ const BODIES: u32 = 512;
 const WRITE: usize = 64 * 1_024;
 /// How long the last answers may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-/// How often a connection without a window looks for a grant.
-const GRANT_POLL: Duration = Duration::from_micros(50);
+/// Calls in flight on a connection, below the 256 that the server takes by default. Calls that are due wait here then,
+/// and count as late.
+const IN_FLIGHT: i64 = 240;
+/// How often a connection that may not send looks whether it may.
+const SEND_POLL: Duration = Duration::from_micros(50);
 /// Bytes that an answer with data has at least: a refused call has none.
 const LEAST_ANSWER: u64 = 20;
 
@@ -74,6 +77,8 @@ struct Connection {
     schedule: Schedule,
     /// Bytes that may be sent.
     window: AtomicI64,
+    /// Calls that may be begun.
+    permits: AtomicI64,
 }
 
 /// When calls are meant to be sent, as times since the start.
@@ -112,8 +117,8 @@ impl Connection {
             .map(|_| framed(&score_request(random_live_rooms(rate.live_rooms, rate.targets, &mut random))))
             .collect::<Result<_, _>>()?;
         let schedule = Schedule::of(rate, number);
-        let (stream, window) = (Mutex::new(stream), AtomicI64::new(FIRST_WINDOW));
-        Ok((Self { stream, reader, bodies, schedule, window }, calls))
+        let (window, permits) = (AtomicI64::new(FIRST_WINDOW), AtomicI64::new(IN_FLIGHT));
+        Ok((Self { stream: Mutex::new(stream), reader, bodies, schedule, window, permits }, calls))
     }
 
     fn run(&self, calls: Calls, clock: Stopwatch) -> Result<Histogram<u64>, String> {
@@ -123,6 +128,7 @@ impl Connection {
             if received.is_err() {
                 // Nothing will be granted any more: the sender must not wait for it.
                 self.window.store(i64::MAX / 2, Ordering::Release);
+                self.permits.store(i64::MAX / 2, Ordering::Release);
                 let _ = self.reader.shutdown(Shutdown::Both);
             }
             let sent = sender.join().map_err(|_| "the sender panicked")?;
@@ -141,11 +147,12 @@ impl Connection {
                 thread::sleep(due.saturating_sub(now));
             }
             let length = i64::try_from(body.len())?;
-            while self.window.load(Ordering::Acquire) < length {
+            while self.window.load(Ordering::Acquire) < length || self.permits.load(Ordering::Acquire) < 1 {
                 self.write(&mut out)?;
-                thread::sleep(GRANT_POLL);
+                thread::sleep(SEND_POLL);
             }
             self.window.fetch_sub(length, Ordering::AcqRel);
+            self.permits.fetch_sub(1, Ordering::AcqRel);
             calls.call(body, &mut out)?;
             if out.len() >= WRITE {
                 self.write(&mut out)?;
@@ -168,6 +175,7 @@ impl Connection {
                 Event::Answered(stream_id) => {
                     let took = now.saturating_sub(self.schedule.due(stream_id / 2));
                     latencies.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+                    self.permits.fetch_add(1, Ordering::AcqRel);
                     answered += 1;
                 }
                 Event::Granted(more) => {

@@ -18,6 +18,7 @@ use trustflow::proto::{BatchUpsertLiveRoomsRequest, PolicyFile, RecordFactsReque
 
 use crate::args::Args;
 use crate::clock::{Stopwatch, yesterday};
+use crate::durable::load;
 use crate::durations::Durations;
 use crate::fresh;
 use crate::open_loop::{Rate, drive, latencies};
@@ -97,20 +98,17 @@ struct Tail {
     work: u64,
 }
 
-/// Runs the part on what `load` left. The clock of the server goes far ahead, for days to close.
-pub(crate) fn run(
-    args: &Args,
-    runtime: &Runtime,
-    site: &Site,
-    merchants: u32,
-    report: &mut Report,
-) -> Result<(), Box<dyn Error>> {
+/// Runs the part on a folder of its own: its clock is simulated and far ahead, for days to close.
+pub(crate) fn run(args: &Args, runtime: &Runtime, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let merchants = args.typical();
     let step = Duration::from_secs(args.step_seconds().into());
     let slice = step / ROUNDS;
     let closings = (slice.as_secs() / CLOSING_EVERY.as_secs() + 2) * u64::from(ROUNDS) * LOADS.len() as u64;
-    let today = yesterday().plus(1 + i32::try_from(closings)?);
-    let now = format!("{today}T12:00:00+08:00");
-    let server = site.start_tuned(Cores::All, &Tuning::arguments(&["--now", &now, "--close-days", "false"]))?;
+    let now = format!("{}T12:00:00+08:00", yesterday().plus(1 + i32::try_from(closings)?));
+    let tuning = Tuning::arguments(&["--now", &now, "--close-days", "false"]);
+    let site = Site::new(false)?;
+    load(runtime, &site, &tuning, merchants)?;
+    let server = site.start_tuned(Cores::All, &tuning)?;
     server.await_idle()?;
     let capacity = capacity(&server, merchants)?;
     eprintln!("tails with {merchants} merchants: {capacity:.0} calls/s at most");
