@@ -25,7 +25,7 @@ const OPENINGS: u32 = 50;
 const SERVER_FLAGS: [(&str, &[&str]); 6] = [
     ("none: the noise of this table", &[]),
     ("2 worker threads on one core", &["--worker-threads", "2"]),
-    ("4 streams of a connection at a time", &["--max-concurrent-streams", "4"]),
+    ("8 streams of a connection at a time", &["--max-concurrent-streams", "8"]),
     ("1,024 streams of a connection at a time", &["--max-concurrent-streams", "1024"]),
     ("control off", &["--control-ms", "0"]),
     ("control every 500 ms", &["--control-ms", "500"]),
