@@ -40,17 +40,22 @@ demo:
 load *args:
     ghz/run {{args}}
 
+# Measures everything and writes docs/performance.md: just bench, just bench --quick, just bench tail scale.
+bench *args:
+    cargo bench --profile dist --bench grpc -- --out target/performance.jsonl {{args}}
+    python3 -B benches/grpc/report.py target/performance.jsonl docs/performance.md
+
+# Measures the server over gRPC as it is shipped, without writing anything: just bench-grpc score --quick.
+bench-grpc *args:
+    cargo bench --profile dist --bench grpc -- {{args}}
+
 # Times the hot path in process.
-bench:
-    cargo bench --bench hot_path
+bench-hot-path *args:
+    cargo bench --bench hot_path {{args}}
 
 # Counts the instructions of the hot path and fails on growth above 5 %; needs valgrind and gungraun-runner.
 instructions *args:
     python3 -B benches/instruction_gate.py {{args}}
-
-# Measures the server over gRPC as it is shipped.
-bench-grpc *args:
-    cargo bench --profile dist --bench grpc {{args}}
 
 # Kills a writing server 200 times and looks for lost writes.
 crash-200:

@@ -13,8 +13,10 @@ use std::process::{Command, ExitCode, Stdio};
 use gungraun::{library_benchmark, library_benchmark_group};
 use population::{Population, Random, query};
 use prost::Message;
-use trustflow::engine::{ScoreColumns, score};
+use trustflow::domain::{Day, Scene, TargetKind};
+use trustflow::engine::{AllocateQuery, ScoreColumns, ScoreQuery, Slate, allocate, score};
 use trustflow::proto::{self, ScoreRequest, ScoreResponse};
+use trustflow::state::NodeAccounts;
 use trustflow::traffic::{Materialised, materialise};
 use trustflow::trust::MerchantView;
 use trustflow::wire::{ScoreLimits, score_query, score_response};
@@ -27,34 +29,91 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const MERCHANTS: u32 = 1_000;
 const TARGETS: usize = 200;
 
+/// Slots of a slate.
+const SLOTS: usize = 10;
+/// The instant at which slates are charged: of the day on which the population lives.
+const NOW: Day = Day(20_528);
+/// Slates before the one that is counted. After each, what it wanted is leased, as the server does beside it.
+const SLATES_BEFORE: i64 = 20;
+
 /// What a benchmark reads, made outside the count.
 struct Fixture {
     population: Population,
     ids: Vec<u64>,
+    /// What the caller ranks by, one per id.
+    base_scores: Vec<f32>,
+    /// Leases that slates are charged to.
+    accounts: NodeAccounts,
 }
 
 fn fixture(warm_up: impl Fn(&Fixture)) -> Fixture {
     let population = Population::new(MERCHANTS);
     let ids = population.live_rooms(TARGETS, &mut Random(1));
-    let made = Fixture { population, ids };
+    let mut random = Random(2);
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let base_scores = (0..TARGETS).map(|_| (1 + random.below(1_000)) as f32 / 1_000.0).collect();
+    let accounts = NodeAccounts::default();
+    accounts.begin(1);
+    let made = Fixture { population, ids, base_scores, accounts };
     // Once uncounted: first allocations and thread locals are not the hot path.
     warm_up(&made);
     made
 }
 
-fn scored(made: &Fixture) -> ScoreColumns {
+/// Weights of 200 live rooms, as `Score` without base scores.
+fn weights(made: &Fixture) -> ScoreColumns {
     score(made.population.hot(), &query(&made.ids))
 }
 
-fn score_fixture() -> Fixture {
-    fixture(|made| drop(black_box(scored(made))))
+#[library_benchmark]
+#[bench::rooms(fixture(|made| drop(black_box(weights(made)))))]
+fn score_200(made: Fixture) -> (Fixture, ScoreColumns) {
+    let columns = weights(black_box(&made));
+    (made, columns)
+}
+
+/// The same with base scores, each adjusted by the prices of its programmes.
+fn adjusted(made: &Fixture) -> ScoreColumns {
+    score(made.population.hot(), &ScoreQuery { base_scores: &made.base_scores, ..query(&made.ids) })
 }
 
 #[library_benchmark]
-#[bench::rooms(score_fixture())]
-fn score_200(made: Fixture) -> (Fixture, ScoreColumns) {
-    let columns = scored(black_box(&made));
+#[bench::rooms(fixture(|made| drop(black_box(adjusted(made)))))]
+fn score_adjusted_200(made: Fixture) -> (Fixture, ScoreColumns) {
+    let columns = adjusted(black_box(&made));
     (made, columns)
+}
+
+/// A slate of 10 out of 200 live rooms.
+fn slate(made: &Fixture) -> Slate {
+    let query = AllocateQuery {
+        scene: Scene::Live,
+        kind: TargetKind::LiveRoom,
+        target_ids: &made.ids,
+        merchant_ids: &[],
+        base_scores: &made.base_scores,
+        slots: SLOTS,
+        fill: false,
+    };
+    allocate(made.population.hot(), &made.accounts, NOW.start(), &query)
+}
+
+fn slate_fixture() -> Fixture {
+    fixture(|made| {
+        for turn in 0..SLATES_BEFORE {
+            drop(black_box(slate(made)));
+            let wanted = made.accounts.renewals(turn * 1_000, 10_000).renewals;
+            let grants: Vec<u64> = wanted.iter().map(|_| 1 << 40).collect();
+            made.accounts.granted(turn * 1_000, &wanted, &grants);
+        }
+    })
+}
+
+#[library_benchmark]
+#[bench::rooms(slate_fixture())]
+fn allocate_200(made: Fixture) -> (Fixture, Slate) {
+    let slate = slate(black_box(&made));
+    (made, slate)
 }
 
 /// A request as it arrives and the answer to it.
@@ -65,8 +124,8 @@ struct Messages {
 }
 
 fn messages() -> Messages {
-    let made = score_fixture();
-    let columns = scored(&made);
+    let made = fixture(|made| drop(black_box(weights(made))));
+    let columns = weights(&made);
     let request = ScoreRequest {
         request_id: "bench-0123456789".to_owned(),
         scene: proto::Scene::Live.into(),
@@ -115,7 +174,14 @@ fn materialise_no_facts(made: Fixture) -> (Fixture, Materialised) {
 
 library_benchmark_group!(
     name = hot_path,
-    benchmarks = [score_200, decode_and_encode_200, materialise_full_facts, materialise_no_facts]
+    benchmarks = [
+        score_200,
+        score_adjusted_200,
+        allocate_200,
+        decode_and_encode_200,
+        materialise_full_facts,
+        materialise_no_facts
+    ]
 );
 
 #[expect(clippy::exit, reason = "the macro ends the process when a count fails")]

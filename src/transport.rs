@@ -30,9 +30,9 @@ use tower::Service;
 use tracing::{debug, error, warn};
 
 /// Bytes of one call that a client may send ahead.
-const STREAM_WINDOW: u32 = 1 << 20;
+pub const STREAM_WINDOW: u32 = 1 << 20;
 /// Bytes of all calls of a connection that a client may send ahead.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+pub const CONNECTION_WINDOW: u32 = 4 << 20;
 /// After so long without a byte the system asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted, which mostly means too many open files.

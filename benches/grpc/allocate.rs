@@ -1,18 +1,16 @@
 //! Server CPU time of adjusted scores and of slates against plain Score, on one server in alternating runs.
 
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use prost::Message;
 use trustflow::proto::{AllocateRequest, ScoreRequest};
 
 use crate::args::Args;
 use crate::load::{ALLOCATE_PATH, SCORE_PATH, repeated_at};
-use crate::population::{Random, framed, random_live_rooms, score_request};
-use crate::report::{Gate, Report, Spread};
-use crate::score::Subject;
+use crate::population::{Random, random_live_rooms, score_request};
+use crate::report::{Bar, Report, Spread};
+use crate::score::{Subject, write_bodies};
 
 /// Candidates of a call.
 const TARGETS: usize = 200;
@@ -22,10 +20,11 @@ const SLOTS: u32 = 10;
 const CALLS: u32 = 16_000;
 /// Bodies of a mode, each sent its part of the calls.
 const BODIES: usize = 8;
-/// CPU against plain Score that the design allows, and aims at.
-const ADJUSTED_BAR: (f64, f64) = (1.5, 1.2);
-const SLATE_BAR: (f64, f64) = (3.0, 2.0);
+/// Gate and goal of CPU against plain Score.
+const ADJUSTED_BARS: (f64, f64) = (1.5, 1.2);
+const SLATE_BARS: (f64, f64) = (3.0, 2.0);
 
+pub(crate) const PART: &str = "allocate";
 pub(crate) const TITLE: &str = "Server CPU per call of 200 candidates, against Score without base scores";
 pub(crate) const HEAD: [&str; 5] =
     ["merchants", "mode", "us per call", "ratio of medians", "pair ratios min / median / max"];
@@ -49,6 +48,7 @@ pub(crate) fn run(args: &Args, subject: &Subject<'_>, report: &mut Report) -> Re
         })
         .collect();
     let plain = requests.iter().map(|request| ScoreRequest { base_scores: Vec::new(), ..request.clone() });
+    let plain: Vec<ScoreRequest> = plain.collect();
     let slates = requests.iter().map(|request| AllocateRequest {
         request_id: request.request_id.clone(),
         scene: request.scene,
@@ -58,10 +58,12 @@ pub(crate) fn run(args: &Args, subject: &Subject<'_>, report: &mut Report) -> Re
         slots: SLOTS,
         ..AllocateRequest::default()
     });
+    let slates: Vec<AllocateRequest> = slates.collect();
+    let write = |name: &str, requests: &[ScoreRequest]| write_bodies(subject.folder, name, requests);
     let modes = [
-        Mode { name: "weights", path: SCORE_PATH, bodies: write(subject, "weights", plain)? },
-        Mode { name: "adjusted", path: SCORE_PATH, bodies: write(subject, "adjusted", requests.iter().cloned())? },
-        Mode { name: "slate", path: ALLOCATE_PATH, bodies: write(subject, "slate", slates)? },
+        Mode { name: "weights", path: SCORE_PATH, bodies: write("weights", &plain)? },
+        Mode { name: "adjusted", path: SCORE_PATH, bodies: write("adjusted", &requests)? },
+        Mode { name: "slate", path: ALLOCATE_PATH, bodies: write_bodies(subject.folder, "slate", &slates)? },
     ];
     let calls = if args.quick { CALLS / 4 } else { CALLS };
     // Once uncounted: leases are fetched, caches filled.
@@ -81,36 +83,21 @@ pub(crate) fn run(args: &Args, subject: &Subject<'_>, report: &mut Report) -> Re
     }
     let [plain, adjusted, slate] = micros;
     row(subject, "weights", &plain, &plain, report);
-    for (name, figures, bar) in [("adjusted", &adjusted, ADJUSTED_BAR), ("slate", &slate, SLATE_BAR)] {
+    for (name, figures, bar) in [("adjusted", &adjusted, ADJUSTED_BARS), ("slate", &slate, SLATE_BARS)] {
         let ratio = row(subject, name, figures, &plain, report);
         let what = format!("CPU of {name}, {TARGETS} candidates, against Score, {} merchants", subject.merchants);
-        report.gates.push(Gate::at_most(what.clone(), ratio, bar.0, "x"));
-        report.aims.push(Gate::at_most(what, ratio, bar.1, "x"));
+        report.bar(PART, Bar::at_most(what, ratio, "x", bar.0).goal(bar.1));
     }
     Ok(())
-}
-
-fn write(
-    subject: &Subject<'_>,
-    name: &str,
-    requests: impl Iterator<Item = impl Message>,
-) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let mut bodies = Vec::new();
-    for (number, request) in requests.enumerate() {
-        let file = subject.folder.join(format!("{name}-{number}.body"));
-        fs::write(&file, framed(&request)?)?;
-        bodies.push(file);
-    }
-    Ok(bodies)
 }
 
 /// Microseconds of the server's CPU per call.
 fn measure(subject: &Subject<'_>, mode: &Mode, calls: u32) -> Result<f64, Box<dyn Error>> {
     let (mut cpu, mut sent) = (Duration::ZERO, 0_u32);
     for body in &mode.bodies {
-        let before = subject.server.cpu()?;
+        let before = subject.server.usage()?;
         let part = repeated_at(subject.server.address, mode.path, body, calls / u32::try_from(BODIES)?)?;
-        cpu += subject.server.cpu()?.saturating_sub(before);
+        cpu += subject.server.usage()?.since(&before).requests;
         // A refused call is answered with 200 and no data.
         if part.answer_bytes < u64::from(part.calls) * 20 {
             return Err(format!("{}: the answers are empty", mode.name).into());
@@ -131,7 +118,7 @@ fn row(subject: &Subject<'_>, name: &str, figures: &[f64], plain: &[f64], report
             name.to_owned(),
             format!("{:.2}", of.median),
             format!("{:.3}", of.median / against.median),
-            format!("{:.3} / {:.3} / {:.3}", pairs.min, pairs.median, pairs.max),
+            pairs.text(3),
         ],
     );
     pairs.median

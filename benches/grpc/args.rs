@@ -1,34 +1,60 @@
 //! What the benchmark was asked to do.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 /// Help text.
 pub(crate) const USAGE: &str = "\
-cargo bench --profile dist --bench grpc -- [OPTIONS] [score] [allocate] [import] [start] [policy]
+cargo bench --profile dist --bench grpc -- [OPTIONS] [PART...]
 
-Without names all five run.
+Without names all parts run.
   score               server CPU per Score call against the echo server
   allocate            server CPU of adjusted scores and of slates against plain Score
   import              durable merchant-days a second of ProfileService.Import
-  start               time from spawn to `listening`, and resident memory, on the loaded data folder
+  start               time from spawn to `listening`, and memory, on the loaded data folder
   policy              200 publishes and some simulations beside 1,000 Score calls a second: tail, time, consistency
+  tail                open loop at 30 % and 60 % of capacity: quiet, beside writes, publishes and closings
+  scale               import, restart, score, close a day, publish, at three sizes up to 3 M merchants
+  redis               CPU of MGET of as many keys in Redis, on the same core
+  settings            one setting of the runtime or the transport changed at a time, against the default
 
-  --quick             fewer calls, 10,000 merchants only
-  --merchants N       population instead of 10,000 and 1,000,000; may be repeated
+  --quick             fewer calls, 10,000 merchants only, 20 s per step of `tail`
+  --merchants N       population instead of 10,000, 1,000,000 and 3,000,000 (`scale`: 30,000, 300,000 and 3,000,000);
+                      may be repeated. Parts that need one population take the one nearest to a million
   --runs N            alternating runs of each server (5)
   --load WHAT         h2load (8 bodies, repeated), fresh (random ids in every call), or both (both)
+  --step SECONDS      length of a step of `tail` (300)
+  --against FILE      another build of trustflow that `settings` compares with this one
   --self              the echo server stands in for trustflow: states the noise floor and the client's own ceiling
-  --ratio X           CPU ratio that the gate allows (1.4)
+  --out FILE          appends all figures as JSON lines, for benches/grpc/report.py
   --gate              exit with failure when a gate does not hold";
 
 /// A part of the benchmark.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Score,
     Allocate,
     Import,
     Start,
     Policy,
+    Tail,
+    Scale,
+    Redis,
+    Settings,
+}
+
+impl Part {
+    const ALL: [(&'static str, Self); 9] = [
+        ("score", Self::Score),
+        ("allocate", Self::Allocate),
+        ("import", Self::Import),
+        ("start", Self::Start),
+        ("policy", Self::Policy),
+        ("tail", Self::Tail),
+        ("scale", Self::Scale),
+        ("redis", Self::Redis),
+        ("settings", Self::Settings),
+    ];
 }
 
 /// How calls are driven.
@@ -54,11 +80,13 @@ impl Load {
 pub(crate) struct Args {
     pub(crate) parts: Vec<Part>,
     pub(crate) quick: bool,
-    pub(crate) merchants: Vec<u32>,
+    merchants: Vec<u32>,
     pub(crate) runs: usize,
     pub(crate) loads: Vec<Load>,
+    step_seconds: Option<u32>,
+    pub(crate) against: Option<PathBuf>,
     pub(crate) echo_as_target: bool,
-    pub(crate) ratio: f64,
+    pub(crate) out: Option<PathBuf>,
     pub(crate) gate: bool,
 }
 
@@ -71,18 +99,15 @@ impl Args {
             merchants: Vec::new(),
             runs: 5,
             loads: vec![Load::Repeated, Load::Fresh],
+            step_seconds: None,
+            against: None,
             echo_as_target: false,
-            ratio: 1.4,
+            out: None,
             gate: false,
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n\n{USAGE}"));
             match word.as_str() {
-                "score" => args.parts.push(Part::Score),
-                "allocate" => args.parts.push(Part::Allocate),
-                "import" => args.parts.push(Part::Import),
-                "start" => args.parts.push(Part::Start),
-                "policy" => args.parts.push(Part::Policy),
                 "--quick" => args.quick = true,
                 "--merchants" => args.merchants.push(value()?.replace('_', "").parse()?),
                 "--runs" => args.runs = value()?.parse()?,
@@ -94,21 +119,24 @@ impl Args {
                         other => return Err(format!("no load is called {other}\n\n{USAGE}").into()),
                     }
                 }
+                "--step" => args.step_seconds = Some(value()?.parse()?),
+                "--against" => args.against = Some(value()?.into()),
                 "--self" => args.echo_as_target = true,
-                "--ratio" => args.ratio = value()?.parse()?,
+                "--out" => args.out = Some(value()?.into()),
                 "--gate" => args.gate = true,
-                "--bench" => {}
-                other => return Err(format!("unknown argument {other}\n\n{USAGE}").into()),
+                // The first is cargo's; the second separates its arguments from ours, and is easily given twice.
+                "--bench" | "--" => {}
+                name => match Part::ALL.into_iter().find(|(part, _)| *part == name) {
+                    Some((_, part)) => args.parts.push(part),
+                    None => return Err(format!("unknown argument {name}\n\n{USAGE}").into()),
+                },
             }
         }
-        if args.runs == 0 || args.merchants.contains(&0) {
-            return Err("--runs and --merchants are at least 1".into());
+        if args.runs == 0 || args.merchants.iter().any(|&merchants| merchants < 10) || args.step_seconds == Some(0) {
+            return Err("--runs and --step are at least 1, --merchants at least 10".into());
         }
         if args.parts.is_empty() {
-            args.parts = vec![Part::Score, Part::Allocate, Part::Import, Part::Start, Part::Policy];
-        }
-        if args.merchants.is_empty() {
-            args.merchants = if args.quick { vec![10_000] } else { vec![10_000, 1_000_000] };
+            args.parts = Part::ALL.map(|(_, part)| part).into();
         }
         Ok(args)
     }
@@ -116,5 +144,33 @@ impl Args {
     /// Whether a part was asked for.
     pub(crate) fn has(&self, part: Part) -> bool {
         self.parts.contains(&part)
+    }
+
+    /// Populations of one live room per merchant.
+    pub(crate) fn populations(&self) -> Vec<u32> {
+        match (self.merchants.is_empty(), self.quick) {
+            (false, _) => self.merchants.clone(),
+            (true, true) => vec![10_000],
+            (true, false) => vec![10_000, 1_000_000, 3_000_000],
+        }
+    }
+
+    /// Populations with products, a tenth of them with live rooms.
+    pub(crate) fn scales(&self) -> Vec<u32> {
+        match (self.merchants.is_empty(), self.quick) {
+            (false, _) => self.merchants.clone(),
+            (true, true) => vec![3_000, 30_000],
+            (true, false) => vec![30_000, 300_000, 3_000_000],
+        }
+    }
+
+    /// The population for parts that need only one.
+    pub(crate) fn typical(&self) -> u32 {
+        self.populations().into_iter().min_by_key(|each| each.abs_diff(1_000_000)).unwrap_or(1_000_000)
+    }
+
+    /// Length of a step of `tail`.
+    pub(crate) fn step_seconds(&self) -> u32 {
+        self.step_seconds.unwrap_or(if self.quick { 20 } else { 300 })
     }
 }

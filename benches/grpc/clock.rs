@@ -27,3 +27,9 @@ pub(crate) fn yesterday() -> Day {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)).day().plus(-1)
 }
+
+/// The time of a run, by which later runs of a part replace earlier ones.
+#[expect(clippy::disallowed_methods, reason = "a report says when it was made")]
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

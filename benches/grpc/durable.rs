@@ -6,40 +6,48 @@ use tokio::runtime::Runtime;
 
 use crate::args::Args;
 use crate::clock::{Stopwatch, yesterday};
-use crate::population::{close_day, connect, day_of_facts, import, merchant_days, profiles};
-use crate::process::{Cores, Process};
-use crate::report::{Gate, Report, Spread};
+use crate::population::{Size, close_day, connect, day_of_facts, import, merchant_days, profiles};
+use crate::process::{Cores, Process, Tuning};
+use crate::report::{Bar, Report, Spread};
 use crate::site::Site;
 
 /// Merchants and days of one import: 200,000 merchant-days.
 const IMPORT_MERCHANTS: u32 = 10_000;
 const IMPORT_DAYS: i32 = 20;
-/// Merchant-days a second that must be durable.
-const IMPORT_GATE: f64 = 200e3;
+/// Gate and goal of thousands of durable merchant-days a second.
+const IMPORT_BARS: (f64, f64) = (200.0, 400.0);
 /// Starts of the same folder.
 const STARTS: usize = 3;
 
+pub(crate) const LOAD: &str = "load";
+pub(crate) const IMPORT: &str = "import";
+pub(crate) const START: &str = "start";
 pub(crate) const LOAD_TITLE: &str = "Loading the population";
 pub(crate) const LOAD_HEAD: [&str; 4] = ["merchants", "profiles/s", "days of 6 counters/s", "CloseDay s"];
 pub(crate) const IMPORT_TITLE: &str = "Durable Import of merchant-days of 12 counters";
 pub(crate) const IMPORT_HEAD: [&str; 3] = ["merchants x days", "runs", "merchant-days/s min / median / max"];
 pub(crate) const START_TITLE: &str = "Start on the loaded data folder";
-pub(crate) const START_HEAD: [&str; 3] =
-    ["merchants + live rooms", "spawn to listening s min / median / max", "resident MiB after start"];
+pub(crate) const START_HEAD: [&str; 4] =
+    ["merchants + live rooms", "spawn to listening s min / median / max", "resident MiB", "peak MiB"];
 
 fn per_second(items: u32, clock: Stopwatch) -> f64 {
     f64::from(items) / clock.elapsed().as_secs_f64()
 }
 
-/// Loads merchants, a live room each and a day of facts, then closes that day.
-pub(crate) fn load(runtime: &Runtime, site: &Site, merchants: u32, report: &mut Report) -> Result<(), Box<dyn Error>> {
+/// Loads merchants, a live room each and a day of facts, then closes that day. Answers a row of figures.
+pub(crate) fn load(
+    runtime: &Runtime,
+    site: &Site,
+    tuning: &Tuning,
+    merchants: u32,
+) -> Result<Vec<String>, Box<dyn Error>> {
     eprintln!("loading {merchants} merchants");
-    let server = site.start(Cores::All)?;
-    runtime.block_on(async {
+    let server = site.start_tuned(Cores::All, tuning)?;
+    let cells = runtime.block_on(async {
         let channel = connect(server.address).await?;
         let day = yesterday();
         let clock = Stopwatch::start();
-        import(&channel, profiles(merchants, day), 2 * u64::from(merchants)).await?;
+        import(&channel, profiles(Size::rooms(merchants), day), 2 * u64::from(merchants)).await?;
         let profiles_per_second = per_second(merchants * 2, clock);
         let clock = Stopwatch::start();
         import(&channel, day_of_facts(merchants, day), u64::from(merchants)).await?;
@@ -47,17 +55,16 @@ pub(crate) fn load(runtime: &Runtime, site: &Site, merchants: u32, report: &mut 
         let clock = Stopwatch::start();
         close_day(&channel, day).await?;
         let close = clock.elapsed().as_secs_f64();
-        let cells = vec![
+        Ok::<_, Box<dyn Error>>(vec![
             merchants.to_string(),
             format!("{profiles_per_second:.0}"),
             format!("{days_per_second:.0}"),
             format!("{close:.2}"),
-        ];
-        report.row(LOAD_TITLE, cells);
-        Ok::<(), Box<dyn Error>>(())
+        ])
     })?;
     server.await_idle()?;
-    server.stop()
+    server.stop()?;
+    Ok(cells)
 }
 
 /// Imports merchant-days, each run those of other days.
@@ -73,7 +80,7 @@ pub(crate) fn import_days(
     let rates = runtime.block_on(async {
         let channel = connect(server.address).await?;
         let mut last = yesterday();
-        import(&channel, profiles(IMPORT_MERCHANTS, last), 2 * u64::from(IMPORT_MERCHANTS)).await?;
+        import(&channel, profiles(Size::rooms(IMPORT_MERCHANTS), last), 2 * u64::from(IMPORT_MERCHANTS)).await?;
         let rows = IMPORT_MERCHANTS * IMPORT_DAYS.unsigned_abs();
         let mut rates = Vec::new();
         for _ in 0..runs {
@@ -87,27 +94,22 @@ pub(crate) fn import_days(
         Ok::<_, Box<dyn Error>>(Spread::of(rates))
     })?;
     server.stop()?;
-    report.row(
-        IMPORT_TITLE,
-        vec![
-            format!("{IMPORT_MERCHANTS} x {IMPORT_DAYS}"),
-            runs.to_string(),
-            format!("{:.0} / {:.0} / {:.0}", rates.min, rates.median, rates.max),
-        ],
-    );
+    report.row(IMPORT_TITLE, vec![format!("{IMPORT_MERCHANTS} x {IMPORT_DAYS}"), runs.to_string(), rates.text(0)]);
     let what = "durable merchant-days of 12 counters".to_owned();
-    report.gates.push(Gate::at_least(what, rates.median / 1e3, IMPORT_GATE / 1e3, "k/s"));
+    report.bar(IMPORT, Bar::at_least(what, rates.median / 1e3, "k/s", IMPORT_BARS.0).goal(IMPORT_BARS.1));
     Ok(())
 }
 
 /// Starts the server several times on what `load` left.
 pub(crate) fn starts(site: &Site, merchants: u32, report: &mut Report) -> Result<(), Box<dyn Error>> {
     eprintln!("starting on {merchants} merchants");
-    let (mut seconds, mut resident_mib) = (Vec::new(), Vec::new());
+    let (mut seconds, mut resident_mib, mut peak_mib) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let server: Process = site.start(Cores::All)?;
         seconds.push(server.start.as_secs_f64());
-        resident_mib.push(f64::from(server.resident_mib()?));
+        let (resident, peak) = server.memory_mib()?;
+        resident_mib.push(f64::from(resident));
+        peak_mib.push(f64::from(peak));
         server.stop()?;
     }
     let seconds = Spread::of(seconds);
@@ -115,8 +117,9 @@ pub(crate) fn starts(site: &Site, merchants: u32, report: &mut Report) -> Result
         START_TITLE,
         vec![
             format!("{merchants} + {merchants}"),
-            format!("{:.2} / {:.2} / {:.2}", seconds.min, seconds.median, seconds.max),
+            seconds.text(2),
             format!("{:.0}", Spread::of(resident_mib).median),
+            format!("{:.0}", Spread::of(peak_mib).median),
         ],
     );
     Ok(())

@@ -1,15 +1,18 @@
 //! The yardstick: a tonic server that decodes a `ScoreRequest` with prost and encodes a prebuilt `ScoreResponse`.
 //!
-//! It is this executable, run again with `--echo FILE...`; each file holds one encoded answer, chosen by the number
-//! of targets asked for. The answer is encoded anew for every call, but never cloned.
+//! It has the windows, the streams and the workers of the server under test, and is this executable, run again with
+//! `--echo FILE...`; each file holds one encoded answer, chosen by the number of targets asked for. The answer is
+//! encoded anew for every call, but never cloned.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Ready, ready};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use prost::Message;
+use tokio::runtime::{Builder, Runtime};
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic::codegen::{BoxFuture, Service, http};
@@ -18,33 +21,81 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_prost::{ProstCodec, ProstDecoder};
+use trustflow::config::Settings;
 use trustflow::proto::{ScoreRequest, ScoreResponse};
+use trustflow::transport::{CONNECTION_WINDOW, STREAM_WINDOW};
 
 use crate::sink::Sink;
 
 /// The first argument that turns the executable into the echo server.
 pub(crate) const FLAG: &str = "--echo";
 
-/// The transport settings of the server under test.
-fn transport(builder: Server) -> Server {
-    builder.tcp_nodelay(true).max_concurrent_streams(1024)
+/// What may differ from the server under test, as `KEY=VALUE` before the files. Nothing does by default.
+struct Changes {
+    server: Server,
+    nodelay: bool,
+    /// Worker threads; none serves on the thread that accepts connections as well.
+    workers: Option<usize>,
+}
+
+impl Changes {
+    fn none() -> Self {
+        let server = Server::builder()
+            .max_concurrent_streams(Settings::default().max_concurrent_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        Self { server, nodelay: true, workers: Some(1) }
+    }
+
+    fn change(mut self, key: &str, value: &str) -> Result<Self, Box<dyn Error>> {
+        match key {
+            "nodelay" => self.nodelay = value.parse()?,
+            "workers" => self.workers = Some(value.parse()?),
+            "runtime" if value == "current-thread" => self.workers = None,
+            "windows" => {
+                let bytes: u32 = value.parse()?;
+                self.server = self.server.initial_stream_window_size(bytes).initial_connection_window_size(bytes);
+            }
+            "adaptive-windows" => self.server = self.server.http2_adaptive_window(Some(value.parse()?)),
+            "frame" => self.server = self.server.max_frame_size(Some(value.parse()?)),
+            "streams" => self.server = self.server.max_concurrent_streams(Some(value.parse()?)),
+            "keepalive-s" => {
+                let interval = Duration::from_secs(value.parse()?);
+                self.server = self.server.http2_keepalive_interval(Some(interval));
+            }
+            "age-ms" => self.server = self.server.max_connection_age(Duration::from_millis(value.parse()?)),
+            _ => return Err(format!("the echo server has no setting {key}={value}").into()),
+        }
+        Ok(self)
+    }
+
+    fn runtime(&self) -> std::io::Result<Runtime> {
+        match self.workers {
+            Some(workers) => Builder::new_multi_thread().worker_threads(workers).enable_all().build(),
+            None => Builder::new_current_thread().enable_all().build(),
+        }
+    }
 }
 
 /// Runs until it is killed.
-pub(crate) fn run(files: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
-    let mut answers = Vec::new();
-    for file in files {
-        answers.push(ScoreResponse::decode(std::fs::read(file)?.as_slice())?);
+pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let (mut answers, mut changes) = (Vec::new(), Changes::none());
+    for word in words {
+        match word.split_once('=') {
+            Some((key, value)) => changes = changes.change(key, value)?,
+            None => answers.push(ScoreResponse::decode(std::fs::read(word)?.as_slice())?),
+        }
     }
     // One allocation that lives as long as the process: a call borrows its answer.
     let echo = Echo { answers: Box::leak(answers.into_boxed_slice()) };
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(serve(echo))
+    changes.runtime()?.block_on(serve(echo, changes))
 }
 
-async fn serve(echo: Echo) -> Result<(), Box<dyn Error>> {
-    let incoming = TcpIncoming::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?.with_nodelay(Some(true));
+async fn serve(echo: Echo, changes: Changes) -> Result<(), Box<dyn Error>> {
+    let incoming = TcpIncoming::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?.with_nodelay(Some(changes.nodelay));
     println!("listening grpc={} http=none", incoming.local_addr()?);
-    transport(Server::builder()).add_service(echo).add_service(Sink).serve_with_incoming(incoming).await?;
+    let mut server = changes.server;
+    server.add_service(echo).add_service(Sink).serve_with_incoming(incoming).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::fresh;
 use crate::process::{CLIENT_CORE, pinned};
+use crate::redis;
 
 /// The method that is measured.
 pub(crate) const SCORE_PATH: &str = "/trustflow.v1.ScoringService/Score";
@@ -70,15 +71,29 @@ pub(crate) fn fresh(
     address: SocketAddr,
     calls: u32,
     targets: usize,
-    merchants: u32,
+    live_rooms: u32,
     seed: u64,
 ) -> Result<Sent, Box<dyn Error>> {
-    let mut command = pinned(CLIENT_CORE, &std::env::current_exe()?);
-    command.args([fresh::FLAG, &address.to_string(), &calls.to_string()]);
-    command.args([targets.to_string(), merchants.to_string(), seed.to_string()]);
-    let text = output(&mut command)?;
+    let text = again(fresh::FLAG, address, [&calls, &targets, &live_rooms, &seed])?;
     let (calls, answer_bytes) = text.trim().split_once(' ').ok_or("the load client printed no summary")?;
     Ok(Sent { calls: calls.parse()?, answer_bytes: answer_bytes.parse()? })
+}
+
+/// The same for MGET of random keys.
+pub(crate) fn redis(
+    address: SocketAddr,
+    calls: u32,
+    targets: usize,
+    keys: u32,
+    seed: u64,
+) -> Result<(), Box<dyn Error>> {
+    again(redis::FLAG, address, [&calls, &targets, &keys, &seed]).map(|_| ())
+}
+
+fn again(flag: &str, address: SocketAddr, numbers: [&dyn ToString; 4]) -> Result<String, Box<dyn Error>> {
+    let mut command = pinned(CLIENT_CORE, &std::env::current_exe()?);
+    command.args([flag, &address.to_string()]).args(numbers.map(ToString::to_string));
+    output(&mut command)
 }
 
 fn output(command: &mut Command) -> Result<String, Box<dyn Error>> {

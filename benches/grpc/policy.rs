@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,9 +17,10 @@ use trustflow::proto::{PolicyFile, PublishPolicyRequest, ScoreRequest, ScoreResp
 
 use crate::args::Args;
 use crate::clock::Stopwatch;
+use crate::durations::Durations;
 use crate::population::{Random, connect, random_live_rooms, score_request};
 use crate::process::{Cores, Process};
-use crate::report::{Gate, Report, Spread};
+use crate::report::{Bar, Report, Spread};
 use crate::site::Site;
 
 /// Targets of a call.
@@ -32,13 +31,16 @@ const BODIES: usize = 16;
 const RATE: u64 = 1_000;
 /// One phase.
 const PHASE: Duration = Duration::from_secs(8);
-/// How much longer the tail of Score may be beside publishing.
-const TAIL_GATE: f64 = 1.5;
-/// Seconds a million records may take.
-const RESCORE_GATE: f64 = 2.0;
+/// Gate and goal of how much longer the tail of Score is beside publishing.
+const TAIL_BARS: (f64, f64) = (1.5, 1.2);
+/// Of the seconds that a million records take.
+const RESCORE_BARS: (f64, f64) = (2.0, 1.0);
+/// Publishes without any load: what a million records take by themselves.
+const QUIET_PUBLISHES: usize = 4;
 /// Seconds a simulation of a million merchants may take.
 const SIMULATE_GATE: f64 = 4.0;
 
+pub(crate) const PART: &str = "policy";
 pub(crate) const TITLE: &str = "Policies changing under load (Score of 200 at 1,000/s)";
 pub(crate) const HEAD: [&str; 6] = [
     "merchants",
@@ -50,7 +52,7 @@ pub(crate) const HEAD: [&str; 6] = [
 ];
 
 /// The shipped policy in two variants: other tilts, and another time to keep answers.
-fn variants() -> [Vec<PolicyFile>; 2] {
+pub(crate) fn variants() -> [Vec<PolicyFile>; 2] {
     [("cache_ttl_ms = 1001", "[65, 1.00]"), ("cache_ttl_ms = 1002", "[65, 1.03]")].map(|(ttl, tilt)| {
         let files = trustflow::policy::embedded().files.into_iter();
         files
@@ -69,6 +71,13 @@ type Expected = HashMap<(u64, usize), ScoreResponse>;
 fn comparable(mut answer: ScoreResponse) -> ScoreResponse {
     answer.revision = 0;
     answer
+}
+
+/// What came of one phase.
+struct Phase {
+    durations: Durations,
+    /// Answers that are of no version.
+    wrong: u64,
 }
 
 /// Counts of one phase.
@@ -111,6 +120,15 @@ async fn measure(args: &Args, server: &Process, merchants: u32, report: &mut Rep
             expected.insert((version, at), comparable(answer));
         }
     }
+    let mut alone = Vec::new();
+    for files in variants.iter().cycle().take(QUIET_PUBLISHES) {
+        let clock = Stopwatch::start();
+        publish(&channel, files).await?;
+        alone.push(clock.elapsed().as_secs_f64());
+    }
+    let alone = Spread::of(alone);
+    let cells = ["without load", "-", &QUIET_PUBLISHES.to_string(), &alone.text(2), "-"].map(str::to_owned);
+    report.row(TITLE, [merchants.to_string()].into_iter().chain(cells).collect());
     let load = Load { channel: channel.clone(), bodies: bodies.into(), expected: Arc::new(expected) };
     let publishes = if args.quick { 10 } else { 200 };
     let mut ratios = Vec::new();
@@ -137,17 +155,14 @@ async fn measure(args: &Args, server: &Process, merchants: u32, report: &mut Rep
         done += seconds.len();
         took.extend(seconds);
         wrong += quiet.wrong + busy.wrong;
-        ratios.push(busy.quantile(0.99) / quiet.quantile(0.99));
+        ratios.push(busy.durations.quantile(0.99) / quiet.durations.quantile(0.99));
         quiet_tails.push(quiet);
         busy_tails.push(busy);
     }
     let spread = Spread::of(took.clone());
-    let rows = [
-        ("quiet", &quiet_tails, String::from("-")),
-        ("publishing", &busy_tails, format!("{:.2} / {:.2} / {:.2}", spread.min, spread.median, spread.max)),
-    ];
+    let rows = [("quiet", &quiet_tails, String::from("-")), ("publishing", &busy_tails, spread.text(2))];
     for (name, phases, seconds) in rows {
-        let all = Tail::sum(phases);
+        let all = Durations::sum(phases.iter().map(|phase| &phase.durations));
         let count = if name == "quiet" { 0 } else { took.len() };
         let mixed = phases.iter().map(|phase| phase.wrong).sum::<u64>();
         let cells = [merchants.to_string(), name.to_owned(), all.text(), count.to_string(), seconds, mixed.to_string()];
@@ -156,12 +171,19 @@ async fn measure(args: &Args, server: &Process, merchants: u32, report: &mut Rep
     let simulated = simulate(&load, server, merchants, &variants, report).await?;
     let million = 1e6 / f64::from(merchants);
     let what = |text: &str| format!("{text}, {merchants} merchants");
-    report.gates.push(Gate::at_most(what("Score p99 publishing / quiet"), Spread::of(ratios).median, TAIL_GATE, "x"));
-    report.gates.push(Gate::at_most(what("answers of no version"), f64::from(u32::try_from(wrong)?), 0.0, "answers"));
+    let tail = Spread::of(ratios).median;
+    let bar =
+        Bar::at_most(what("server-side p99 of Score at 1,000/s, publishing against quiet"), tail, "x", TAIL_BARS.0);
+    report.bar(PART, bar.goal(TAIL_BARS.1));
+    let wrong = f64::from(u32::try_from(wrong)?);
+    report.bar(PART, Bar::at_most(what("answers that are of no version"), wrong, "answers", 0.0));
     if merchants >= 100_000 {
-        let per_million = spread.median * million;
-        report.gates.push(Gate::at_most(what("publish of 1 M merchants under load"), per_million, RESCORE_GATE, "s"));
-        report.gates.push(Gate::at_most(what("simulation of 1 M merchants"), simulated * million, SIMULATE_GATE, "s"));
+        let (alone, busy, simulated) = (alone.median * million, spread.median * million, simulated * million);
+        let bar = Bar::at_most(what("re-scoring of 1 M merchants"), alone, "s", RESCORE_BARS.0);
+        report.bar(PART, bar.goal(RESCORE_BARS.1));
+        let bar = Bar::at_most(what("re-scoring of 1 M merchants beside 1,000 calls/s"), busy, "s", RESCORE_BARS.0);
+        report.bar(PART, bar.goal(RESCORE_BARS.1));
+        report.bar(PART, Bar::at_most(what("simulation of 1 M merchants"), simulated, "s", SIMULATE_GATE));
     }
     Ok(())
 }
@@ -190,14 +212,20 @@ async fn simulate(
     };
     let (busy, seconds) = tokio::join!(load.until(server, &stop), rounds);
     let (busy, spread) = (busy?, Spread::of(seconds?));
-    let text = format!("{:.2} / {:.2} / {:.2}", spread.min, spread.median, spread.max);
-    let cells =
-        [merchants.to_string(), "simulating".to_owned(), busy.text(), "-".to_owned(), text, busy.wrong.to_string()];
+    let text = spread.text(2);
+    let cells = [
+        merchants.to_string(),
+        "simulating".to_owned(),
+        busy.durations.text(),
+        "-".to_owned(),
+        text,
+        busy.wrong.to_string(),
+    ];
     report.row(TITLE, cells.into());
     Ok(spread.median)
 }
 
-async fn publish(channel: &Channel, files: &[PolicyFile]) -> Result<u64, Box<dyn Error>> {
+pub(crate) async fn publish(channel: &Channel, files: &[PolicyFile]) -> Result<u64, Box<dyn Error>> {
     let mut client = PolicyServiceClient::new(channel.clone());
     let request = PublishPolicyRequest { files: files.to_vec(), ..PublishPolicyRequest::default() };
     Ok(client.publish_policy(request).await?.into_inner().version)
@@ -212,7 +240,7 @@ struct Load {
 
 impl Load {
     /// Calls for some time.
-    async fn phase(&self, server: &Process, time: Duration) -> Result<Tail, Box<dyn Error>> {
+    async fn phase(&self, server: &Process, time: Duration) -> Result<Phase, Box<dyn Error>> {
         let stop = AtomicBool::new(false);
         let wait = async {
             tokio::time::sleep(time).await;
@@ -222,8 +250,8 @@ impl Load {
     }
 
     /// Calls until told to stop: one every so often, whether or not earlier ones were answered.
-    async fn until(&self, server: &Process, stop: &AtomicBool) -> Result<Tail, Box<dyn Error>> {
-        let before = scrape(server)?;
+    async fn until(&self, server: &Process, stop: &AtomicBool) -> Result<Phase, Box<dyn Error>> {
+        let before = Durations::of_score(server)?;
         let counts = Arc::new(Counts::default());
         let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / RATE));
         let calls = Arc::new(Mutex::new(tokio::task::JoinSet::new()));
@@ -255,72 +283,7 @@ impl Load {
         if failed > 0 {
             return Err(format!("{failed} calls failed").into());
         }
-        let tail = scrape(server)?.since(&before);
-        Ok(Tail { wrong: counts.wrong.load(Ordering::Relaxed), ..tail })
+        let durations = Durations::of_score(server)?.since(&before);
+        Ok(Phase { durations, wrong: counts.wrong.load(Ordering::Relaxed) })
     }
-}
-
-/// The server's histogram of Score's durations: upper bounds in seconds and counts up to them.
-#[derive(Clone, Debug, Default)]
-struct Tail {
-    buckets: Vec<(f64, f64)>,
-    wrong: u64,
-}
-
-impl Tail {
-    fn since(&self, before: &Self) -> Self {
-        // A method that was not called yet has no buckets; later they are always the same.
-        let earlier = before.buckets.iter().map(|(_, count)| *count).chain(std::iter::repeat(0.0));
-        let buckets = self.buckets.iter().zip(earlier).map(|((bound, count), was)| (*bound, count - was)).collect();
-        Self { buckets, wrong: 0 }
-    }
-
-    fn sum(all: &[Self]) -> Self {
-        let mut sum = all.first().cloned().unwrap_or_default();
-        for other in all.iter().skip(1) {
-            for ((_, count), (_, more)) in sum.buckets.iter_mut().zip(&other.buckets) {
-                *count += more;
-            }
-        }
-        sum
-    }
-
-    /// A quantile in seconds, between the bounds of its bucket as if calls were spread evenly in it.
-    fn quantile(&self, share: f64) -> f64 {
-        let total = self.buckets.last().map_or(0.0, |(_, count)| *count);
-        let wanted = total * share;
-        let (mut low, mut below) = (0.0, 0.0);
-        for (bound, count) in &self.buckets {
-            if *count >= wanted && *count > below {
-                let high = if bound.is_finite() { *bound } else { low * 2.0 };
-                return low + (high - low) * (wanted - below) / (count - below);
-            }
-            (low, below) = (*bound, *count);
-        }
-        low
-    }
-
-    fn text(&self) -> String {
-        let micros = |share| self.quantile(share) * 1e6;
-        format!("{:.0} / {:.0} / {:.0}", micros(0.5), micros(0.99), micros(0.999))
-    }
-}
-
-/// Reads the histogram of Score from the server's metrics.
-fn scrape(server: &Process) -> Result<Tail, Box<dyn Error>> {
-    let mut stream = TcpStream::connect(server.http)?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: bench\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let mut buckets = Vec::new();
-    for line in text.lines().filter(|line| line.starts_with("trustflow_grpc_duration_seconds_bucket")) {
-        if !line.contains("Score\"") || !line.contains("ScoringService/Score\"") {
-            continue;
-        }
-        let bound = line.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()).ok_or("a bucket without le")?;
-        let count = line.rsplit(' ').next().ok_or("a bucket without a count")?;
-        buckets.push((if bound == "+Inf" { f64::INFINITY } else { bound.parse()? }, count.parse()?));
-    }
-    buckets.sort_by(|(a, _): &(f64, f64), (b, _)| a.total_cmp(b));
-    Ok(Tail { buckets, wrong: 0 })
 }

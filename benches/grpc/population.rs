@@ -10,7 +10,8 @@ use tonic::transport::{Channel, Endpoint};
 use trustflow::domain::Day;
 use trustflow::proto::profile_service_client::ProfileServiceClient;
 use trustflow::proto::{
-    CloseDayRequest, FactColumns, ImportRequest, LiveRoom, Merchant, MerchantKind, Scene, ScoreRequest, TargetKind,
+    CloseDayRequest, DayFacts, FactColumns, ImportRequest, LiveRoom, Merchant, MerchantKind, Product, Scene,
+    ScoreRequest, TargetKind,
 };
 
 /// Rows or profiles of one chunk.
@@ -57,6 +58,31 @@ impl Random {
     }
 }
 
+/// How much there is of each kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) merchants: u32,
+    pub(crate) products: u32,
+    pub(crate) live_rooms: u32,
+}
+
+impl Size {
+    /// A live room per merchant: what Score is measured on.
+    pub(crate) fn rooms(merchants: u32) -> Self {
+        Self { merchants, products: 0, live_rooms: merchants }
+    }
+
+    /// A product per merchant, and a tenth of them live: what a platform looks like.
+    pub(crate) fn platform(merchants: u32) -> Self {
+        Self { merchants, products: merchants, live_rooms: merchants / 10 }
+    }
+
+    /// Profiles of all kinds.
+    pub(crate) fn profiles(self) -> u32 {
+        self.merchants + self.products + self.live_rooms
+    }
+}
+
 fn merchant_id(index: u32) -> u64 {
     1_000_000 + u64::from(index)
 }
@@ -65,9 +91,13 @@ fn live_room_id(index: u32) -> u64 {
     9_000_000_000 + 7 * u64::from(index)
 }
 
+fn product_id(index: u32) -> u64 {
+    5_000_000_000 + 3 * u64::from(index)
+}
+
 /// Ids of random live rooms of a population.
-pub(crate) fn random_live_rooms(merchants: u32, targets: usize, random: &mut Random) -> Vec<u64> {
-    (0..targets).map(|_| live_room_id(random.below(merchants))).collect()
+pub(crate) fn random_live_rooms(live_rooms: u32, targets: usize, random: &mut Random) -> Vec<u64> {
+    (0..targets).map(|_| live_room_id(random.below(live_rooms))).collect()
 }
 
 /// The call that is measured.
@@ -111,10 +141,25 @@ fn merchant(index: u32, today: Day) -> Merchant {
     }
 }
 
-fn live_room(index: u32) -> LiveRoom {
+fn product(index: u32, merchants: u32, today: Day) -> Product {
+    let mut random = Random::new(u64::from(index) ^ (1 << 40));
+    let main = CATEGORIES.iter().cycle().skip(usize::try_from(random.below(8)).unwrap_or_default());
+    let age_days = i32::try_from(random.below(500)).unwrap_or_default();
+    Product {
+        product_id: product_id(index),
+        name: format!("product {index}"),
+        merchant_id: merchant_id(index % merchants),
+        categories: main.take(1).map(|&category| category.to_owned()).collect(),
+        listed_at: Some(Timestamp { seconds: today.plus(-age_days).start().0 / 1_000, nanos: 0 }),
+        ..Product::default()
+    }
+}
+
+/// A live room; `spread` merchants lie between the owners of two of them.
+pub(crate) fn live_room(index: u32, spread: u32) -> LiveRoom {
     LiveRoom {
         live_room_id: live_room_id(index),
-        merchant_id: merchant_id(index),
+        merchant_id: merchant_id(index * spread),
         anchor: format!("anchor {index}"),
         ..LiveRoom::default()
     }
@@ -164,17 +209,23 @@ fn numbered(import_id: String, chunks: impl Iterator<Item = ImportRequest>) -> i
     (1..).zip(chunks).map(move |(sequence, chunk)| ImportRequest { import_id: import_id.clone(), sequence, ..chunk })
 }
 
-/// Merchants and their live rooms, without facts.
-pub(crate) fn profiles(merchants: u32, today: Day) -> impl Iterator<Item = ImportRequest> {
-    let chunks = ranges(merchants).flat_map(move |range| {
-        let owners = range.clone().map(|index| merchant(index, today)).collect();
-        let rooms = range.map(live_room).collect();
-        [
-            ImportRequest { merchants: owners, ..ImportRequest::default() },
-            ImportRequest { live_rooms: rooms, ..ImportRequest::default() },
-        ]
+/// Merchants and their items, without facts.
+pub(crate) fn profiles(size: Size, today: Day) -> impl Iterator<Item = ImportRequest> {
+    let Size { merchants, products, live_rooms } = size;
+    let spread = merchants / live_rooms.max(1);
+    let owners = ranges(merchants).map(move |range| ImportRequest {
+        merchants: range.map(|index| merchant(index, today)).collect(),
+        ..ImportRequest::default()
     });
-    numbered(format!("profiles-{merchants}"), chunks)
+    let products = ranges(products).map(move |range| ImportRequest {
+        products: range.map(|index| product(index, merchants, today)).collect(),
+        ..ImportRequest::default()
+    });
+    let rooms = ranges(live_rooms).map(move |range| ImportRequest {
+        live_rooms: range.map(|index| live_room(index, spread)).collect(),
+        ..ImportRequest::default()
+    });
+    numbered(format!("profiles-{merchants}"), owners.chain(products).chain(rooms))
 }
 
 /// One day of every merchant, with the few counters of the `score` population.
@@ -184,6 +235,18 @@ pub(crate) fn day_of_facts(merchants: u32, day: Day) -> impl Iterator<Item = Imp
         ..ImportRequest::default()
     });
     numbered(format!("facts-{merchants}-{day}"), chunks)
+}
+
+/// The same for one merchant, as `RecordFacts` takes it; `seed` makes the values.
+pub(crate) fn one_day(index: u32, day: Day, seed: u64) -> DayFacts {
+    let values = counter_values(&mut Random::new(seed));
+    let counters = COUNTERS.iter().zip(values).take(POPULATION_COUNTERS);
+    DayFacts {
+        merchant_id: merchant_id(index),
+        date: day.to_string(),
+        counters: counters.map(|(&name, value)| (name.to_owned(), value)).collect(),
+        ..DayFacts::default()
+    }
 }
 
 /// Merchant-days of 12 counters over the `days` days up to `last`.

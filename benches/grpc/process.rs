@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 use crate::echo;
+use crate::usage::{self, Usage};
 
 /// Where servers run when they are measured.
 pub(crate) const SERVER_CORE: &str = "0";
@@ -39,6 +40,24 @@ pub(crate) enum Program<'a> {
     Echo(&'a [PathBuf]),
 }
 
+/// How a start differs from the usual one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tuning {
+    /// More arguments: flags of `serve`, or settings of the echo server.
+    pub(crate) arguments: Vec<String>,
+    /// More environment.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Another build of the program under test.
+    pub(crate) executable: Option<PathBuf>,
+}
+
+impl Tuning {
+    /// One with more arguments.
+    pub(crate) fn arguments(arguments: &[&str]) -> Self {
+        Self { arguments: arguments.iter().map(|&word| word.to_owned()).collect(), ..Self::default() }
+    }
+}
+
 /// A running server.
 pub(crate) struct Process {
     child: Child,
@@ -53,10 +72,16 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a server and waits until it is ready. Its standard error goes to `log`.
-    pub(crate) fn start(program: &Program<'_>, cores: Cores, log: &Path) -> Result<Self, Box<dyn Error>> {
-        let executable = match program {
-            Program::Trustflow(_) => PathBuf::from(env!("CARGO_BIN_EXE_trustflow")),
-            Program::Echo(_) => std::env::current_exe()?,
+    pub(crate) fn start(
+        program: &Program<'_>,
+        cores: Cores,
+        tuning: &Tuning,
+        log: &Path,
+    ) -> Result<Self, Box<dyn Error>> {
+        let executable = match (program, &tuning.executable) {
+            (Program::Echo(_), _) => std::env::current_exe()?,
+            (Program::Trustflow(_), Some(other)) => other.clone(),
+            (Program::Trustflow(_), None) => PathBuf::from(env!("CARGO_BIN_EXE_trustflow")),
         };
         let mut command = match cores {
             Cores::One => pinned(SERVER_CORE, &executable),
@@ -66,14 +91,17 @@ impl Process {
             Program::Trustflow(data) => {
                 command.arg("serve").arg("--data").arg(data);
                 command.args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--insecure"]);
-                if cores == Cores::One {
+                // One worker per core is the default: on one core it is stated, unless it is what is tried.
+                if cores == Cores::One && !tuning.arguments.iter().any(|word| word == "--worker-threads") {
                     command.args(["--worker-threads", "1"]);
                 }
+                command.args(&tuning.arguments);
             }
             Program::Echo(answers) => {
-                command.arg(echo::FLAG).args(*answers);
+                command.arg(echo::FLAG).args(&tuning.arguments).args(*answers);
             }
         }
+        command.envs(tuning.environment.iter().map(|(key, value)| (key, value)));
         let stderr = File::options().create(true).append(true).open(log)?;
         let clock = Stopwatch::start();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
@@ -88,37 +116,30 @@ impl Process {
         Err(format!("{} printed no `listening` line ({status}){}", executable.display(), tail(log)).into())
     }
 
-    /// CPU time used so far by all threads, user and system. Threads that have ended are left out.
-    pub(crate) fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let mut nanos = 0_u64;
-        for task in tasks.map_err(|error| format!("the server is gone: {error}{}", tail(&self.log)))? {
-            // A thread may end while the folder is read.
-            let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-            let running = text.split_whitespace().next().ok_or("empty schedstat")?;
-            nanos += running.parse::<u64>()?;
-        }
-        if nanos == 0 {
-            return Err("the kernel keeps no schedstat, or the server is gone".into());
-        }
-        Ok(Duration::from_nanos(nanos))
+    /// CPU time used so far, by thread.
+    pub(crate) fn usage(&self) -> Result<Usage, Box<dyn Error>> {
+        Usage::of(self.child.id()).map_err(|error| format!("{error}{}", tail(&self.log)).into())
     }
 
-    /// Resident memory in MiB.
-    pub(crate) fn resident_mib(&self) -> Result<u32, Box<dyn Error>> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let kib: u32 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib / 1024)
+    /// CPU time of all threads since the start.
+    pub(crate) fn whole_cpu(&self) -> Result<Duration, Box<dyn Error>> {
+        usage::whole_life(self.child.id())
     }
 
-    /// Waits until background work (compaction, closing of a day) has ended: below 2 % of a core for one second.
+    /// Resident memory now, and the most there was, in MiB.
+    pub(crate) fn memory_mib(&self) -> Result<(u32, u32), Box<dyn Error>> {
+        usage::memory_mib(self.child.id())
+    }
+
+    /// Waits until what a load or a start left behind (compaction, closing of a day) has ended: below 2 % of a core
+    /// for one second. Control never ends and is not waited for.
     pub(crate) fn await_idle(&self) -> Result<(), Box<dyn Error>> {
         let clock = Stopwatch::start();
         while clock.elapsed() < IDLE_LIMIT {
-            let before = self.cpu()?;
+            let before = self.usage()?;
             thread::sleep(Duration::from_secs(1));
-            if self.cpu()?.saturating_sub(before) < Duration::from_millis(20) {
+            let used = self.usage()?.since(&before);
+            if used.requests + used.others < Duration::from_millis(20) {
                 return Ok(());
             }
         }

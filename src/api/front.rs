@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use hyper::body::Incoming;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::codegen::http::{Request, Response};
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::Status;
 
 use tower::Service;
 

@@ -184,7 +184,7 @@ fn pack(record: &MerchantRecord) -> [u32; WORDS] {
         let [low, high] = boost.thousandths.to_le_bytes();
         u32::from_le_bytes([low, high, boost.bit, boost.scenes])
     });
-        let values = [record.labels & !(REGISTERED | IS_NEAR) | registered | near, record.trust.to_bits()]
+    let values = [record.labels & !(REGISTERED | IS_NEAR) | registered | near, record.trust.to_bits()]
         .into_iter()
         .chain(halves(record.programmes))
         .chain(record.tilt.map(f32::to_bits))
@@ -251,15 +251,20 @@ mod tests {
             assert_eq!(table.read_row(0, scene, kind), MerchantRecord::UNREGISTERED.row(scene, kind));
         }
         // What is all in the first line, and what one thing keeps from it.
-        let near = MerchantRecord { penalty: [1.0; 4], held_out: 0, boosts: [Boost::default(); MAX_BOOSTS], ..record(2.5) };
+        let near =
+            MerchantRecord { penalty: [1.0; 4], held_out: 0, boosts: [Boost::default(); MAX_BOOSTS], ..record(2.5) };
         let mut fifth = near;
         fifth.boosts[NEAR_BOOSTS - 1] = Boost::new(7, 1, 0.5);
         let mut sixth = near;
         sixth.boosts[NEAR_BOOSTS] = Boost::new(7, 1, 0.5);
         let punished = MerchantRecord { penalty: [1.0, 1.0, 0.5, 1.0], ..near };
-        for (record, expected) in
-            [(near, true), (fifth, true), (sixth, false), (punished, false), (MerchantRecord { held_out: 1, ..near }, false)]
-        {
+        for (record, expected) in [
+            (near, true),
+            (fifth, true),
+            (sixth, false),
+            (punished, false),
+            (MerchantRecord { held_out: 1, ..near }, false),
+        ] {
             assert_eq!(is_near(&record), expected);
             table.write(far, &record);
             assert_eq!(table.read(far), record);
