@@ -12,8 +12,10 @@ use crate::config::LogFormat;
 
 pub use control::ControlMetrics;
 
+/// Close together where a Score ends, so that a tail that grows by a tenth shows.
 const DURATION_BUCKETS: &[f64] = &[
-    5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 5.0,
+    2e-6, 5e-6, 7e-6, 1e-5, 1.3e-5, 1.6e-5, 2e-5, 2.5e-5, 3e-5, 4e-5, 5e-5, 6e-5, 8e-5, 1e-4, 1.3e-4, 1.6e-4, 2e-4,
+    2.5e-4, 3e-4, 4e-4, 5e-4, 7e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 5.0,
 ];
 const COUNT_BUCKETS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 

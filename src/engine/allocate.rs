@@ -120,7 +120,7 @@ impl Field {
             if let (Some(witness), Some(planned)) = (&mut witness, &planned) {
                 witness.add(&lines, (planned, &row, class), slot, *base_score);
             }
-            field.members.push(member_price(hot, &rules, &lines, slot, 0));
+            field.members.push(member_price(hot, &rules, &lines, slot));
             field.hard.push(lines.hard);
             field.offers.push(lines.offer(*base_score));
             field.unknown += usize::from(!row.is_registered);

@@ -140,27 +140,34 @@ pub(super) fn touch_prices(hot: &Hot, rules: &SceneRules, located: &[ItemRecord]
     }
 }
 
-/// The price of a target's member, read only if something is limited or promised there. `stopped` holds programmes that
-/// are spent beside what prices say.
+/// The price of a target's member, read only if something is limited or promised there.
 #[inline]
-pub(super) fn member_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32, stopped: u64) -> MemberPrice {
+pub(super) fn member_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32) -> MemberPrice {
+    if lines.limited == 0 {
+        return MemberPrice::default();
+    }
+    packed(hot, rules, lines, slot, hot.prices().member(slot))
+}
+
+/// The price of a target's member where scores steer: what reports on their way may have spent counts as spent, of the
+/// member and, in `stopped`, of all.
+#[inline]
+pub(super) fn score_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32, stopped: u64) -> MemberPrice {
     if lines.limited == 0 {
         return MemberPrice { spent: stopped, ..MemberPrice::default() };
     }
-    let prices = hot.prices();
-    let mut price = lines.member_price(prices.member(slot));
-    price.spent |= stopped;
-    if lines.limited & rules.packages != 0 && prices.unpacked(slot) & rules.scene != 0 {
+    let (mut price, own) = hot.prices().scored(slot);
+    price.spent |= stopped | own;
+    packed(hot, rules, lines, slot, price)
+}
+
+/// A member's price for one target, packages included.
+fn packed(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32, price: MemberPrice) -> MemberPrice {
+    let mut price = lines.member_price(price);
+    if lines.limited & rules.packages != 0 && hot.prices().unpacked(slot) & rules.scene != 0 {
         price.spent |= rules.packages;
     }
     price
-}
-
-/// The price of a target's member where scores steer: what reports on their way may have spent is stopped as well.
-#[inline]
-pub(super) fn score_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u32, stopped: u64) -> MemberPrice {
-    let own = if lines.limited == 0 { 0 } else { hot.prices().stopped_of(slot) };
-    member_price(hot, rules, lines, slot, stopped | own)
 }
 
 /// Targets in the world that serves.

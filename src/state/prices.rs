@@ -29,6 +29,18 @@ struct Place {
     tail: AtomicU64,
 }
 
+impl Place {
+    fn price(&self) -> MemberPrice {
+        let [additive, factor] = halves(self.price.load(Ordering::Relaxed));
+        MemberPrice {
+            additive: f32::from_bits(additive),
+            factor: f32::from_bits(factor & !MUST_SERVE),
+            spent: self.spent.load(Ordering::Relaxed),
+            must_serve: factor & MUST_SERVE != 0,
+        }
+    }
+}
+
 /// What few requests read of a member.
 #[derive(Default)]
 struct Rest {
@@ -124,14 +136,18 @@ impl Prices {
     #[must_use]
     #[inline]
     pub fn member(&self, slot: u32) -> MemberPrice {
-        let Some(place) = self.told(slot) else { return MemberPrice::default() };
-        let [additive, factor] = halves(place.price.load(Ordering::Relaxed));
-        MemberPrice {
-            additive: f32::from_bits(additive),
-            factor: f32::from_bits(factor & !MUST_SERVE),
-            spent: place.spent.load(Ordering::Relaxed),
-            must_serve: factor & MUST_SERVE != 0,
-        }
+        self.told(slot).map_or_else(MemberPrice::default, Place::price)
+    }
+
+    /// The prices of a member, and the programmes of which it may have nothing more by scores, beside those that are
+    /// spent: its cap or share may be, or only the part of the long tail is left and it is not known to belong there.
+    #[must_use]
+    #[inline]
+    pub fn scored(&self, slot: u32) -> (MemberPrice, u64) {
+        let only = self.tail_only.load(Ordering::Relaxed);
+        let Some(place) = self.told(slot) else { return (MemberPrice::default(), only) };
+        let not_in_tail = only & !place.tail.load(Ordering::Relaxed);
+        (place.price(), place.stopped.load(Ordering::Relaxed) | not_in_tail)
     }
 
     /// Brings the prices of members near, before they are read one by one.
@@ -161,16 +177,6 @@ impl Prices {
     /// Says to the long tail of which programmes a member belongs.
     pub fn set_tail(&self, slot: u32, programmes: u64) {
         self.set_place(slot, programmes == 0, |place| place.tail.store(programmes, Ordering::Relaxed));
-    }
-
-    /// Programmes of which a member may have nothing more by scores, beside those that are spent: its cap or share may
-    /// be, or only the part of the long tail is left and it is not known to belong there.
-    #[must_use]
-    #[inline]
-    pub fn stopped_of(&self, slot: u32) -> u64 {
-        let only = self.tail_only.load(Ordering::Relaxed);
-        self.told(slot)
-            .map_or(only, |place| place.stopped.load(Ordering::Relaxed) | (only & !place.tail.load(Ordering::Relaxed)))
     }
 
     /// Says which programmes' cap or share of a member reports on their way may have spent.
@@ -298,14 +304,14 @@ mod tests {
     fn only_who_is_known_to_be_in_the_tail_has_its_share() {
         let prices = Prices::default();
         prices.set_tail_only(0b101);
-        assert_eq!((prices.tail_of(7), prices.stopped_of(7)), (0, 0b101), "never looked at");
+        assert_eq!((prices.tail_of(7), prices.scored(7).1), (0, 0b101), "never looked at");
         prices.set_tail(7, 0b001);
-        assert_eq!(prices.stopped_of(7), 0b100);
-        assert_eq!(prices.stopped_of(8), 0b101, "a place beside it");
+        assert_eq!(prices.scored(7).1, 0b100);
+        assert_eq!(prices.scored(8).1, 0b101, "a place beside it");
         prices.set_stopped_of(7, 0b010);
-        assert_eq!(prices.stopped_of(7), 0b110);
+        assert_eq!(prices.scored(7).1, 0b110);
         prices.set_tail_only(0);
-        assert_eq!((prices.stopped_of(7), prices.stopped_of(8)), (0b010, 0));
+        assert_eq!((prices.scored(7).1, prices.scored(8).1), (0b010, 0));
     }
 
     #[test]
