@@ -10,20 +10,13 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 const MIN_PART: u32 = 256;
 /// A tenth of what a request gets where both want the processor: less would let a busy server never finish.
 const NICENESS: i32 = 10;
-/// The least share there is, for making records: of a busy server it still takes a hundredth, and a million records
-/// are a matter of seconds.
-const BULK_NICENESS: i32 = 19;
 /// Records that are made before a thread asks whether somebody waits: some 50 µs.
 const TURN: u32 = 16;
 
 /// Lets a request that wakes up go first. It cannot be taken back, and so it is for threads that do nothing else.
 pub fn yield_to_requests() {
-    be_nice(NICENESS);
-}
-
-fn be_nice(niceness: i32) {
     // Where the system does not allow it the work is done all the same.
-    let _ = rustix::process::setpriority_process(None, niceness);
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 /// Lets whoever waits for this core go on, every few of many things done. However nice a thread is, the scheduler lets it
@@ -38,7 +31,7 @@ pub(super) fn give_way(done: u32) {
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let build =
-        || ThreadPoolBuilder::new().thread_name(|_| "records".into()).start_handler(|_| be_nice(BULK_NICENESS)).build();
+        || ThreadPoolBuilder::new().thread_name(|_| "records".into()).start_handler(|_| yield_to_requests()).build();
     POOL.get_or_init(|| build().ok()).as_ref()
 }
 

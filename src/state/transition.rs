@@ -319,7 +319,9 @@ impl State {
             due
         });
         // A change that only one of the worlds has coming makes the record again, which does no harm.
-        made.into_iter().for_each(|(at, slot)| self.due.insert(at, Due::Merchant(slot)));
+        for (at, slot) in made {
+            self.due.insert(at, Due::Merchant(slot));
+        }
     }
 
     /// Makes a merchant's record in the world being built; answers when it changes by itself. `before` as for

@@ -37,17 +37,15 @@ impl Check {
                 Step::Not => Node::Not(Box::new(pop(&mut stack))),
                 Step::And => {
                     let (second, first) = (pop(&mut stack), pop(&mut stack));
-                    joined(first, second, Node::All, |node| match node {
-                        Node::All(parts) => Ok(parts),
-                        other => Err(other),
-                    })
+                    let mut parts = conjuncts(first);
+                    parts.extend(conjuncts(second));
+                    Node::All(parts)
                 }
                 Step::Or => {
                     let (second, first) = (pop(&mut stack), pop(&mut stack));
-                    joined(first, second, Node::Any, |node| match node {
-                        Node::Any(parts) => Ok(parts),
-                        other => Err(other),
-                    })
+                    let mut parts = disjuncts(first);
+                    parts.extend(disjuncts(second));
+                    Node::Any(parts)
                 }
             };
             stack.push(node);
@@ -64,16 +62,14 @@ impl Check {
     }
 }
 
-/// Two parts as one list, where each may be such a list already.
-fn joined(
-    first: Node,
-    second: Node,
-    list: impl Fn(Vec<Node>) -> Node,
-    parts: impl Fn(Node) -> Result<Vec<Node>, Node>,
-) -> Node {
-    let mut all = parts(first).unwrap_or_else(|single| vec![single]);
-    all.extend(parts(second).unwrap_or_else(|single| vec![single]));
-    list(all)
+/// What `&&` joins in a part.
+fn conjuncts(node: Node) -> Vec<Node> {
+    if let Node::All(parts) = node { parts } else { vec![node] }
+}
+
+/// What `||` joins in a part.
+fn disjuncts(node: Node) -> Vec<Node> {
+    if let Node::Any(parts) = node { parts } else { vec![node] }
 }
 
 impl Node {
@@ -105,9 +101,8 @@ impl Node {
         match self {
             Self::Always | Self::Never => 0,
             Self::Test(Test::Flag(FlagColumn::ShipsGoods { no_logistics })) => no_logistics.len().saturating_add(1),
-            Self::Test(Test::Flag(_)) => 1,
             Self::Test(Test::Number(NumberColumn::DaysSinceEnrolment(_) | NumberColumn::EnrolmentDay(_), ..)) => 4,
-            Self::Test(Test::Number(..)) => 1,
+            Self::Test(Test::Flag(_) | Test::Number(..)) => 1,
             Self::Test(Test::Ratio(..)) => 2,
             Self::Test(Test::Member(..)) => 3,
             Self::Test(Test::Text(_, texts)) => texts.len().saturating_add(1),

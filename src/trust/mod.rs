@@ -1,6 +1,7 @@
 //! Facts → layers → trust score, with its explanation (DESIGN section 6). No I/O, no clock, no protobuf.
 //!
-//! Read in this order: `signal` (what is declared), `facts` (window sums), `score` (how it becomes a score).
+//! Read in this order: `signal` (what is declared), `facts` (window sums), `formula` and `score` (how they become a
+//! score).
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod check;
