@@ -70,7 +70,8 @@ fn rescore(bencher: Bencher, merchants: u32) {
         let mut text = policy::embedded();
         // Another text is another version, whatever it says.
         version.set(version.get() + 1);
-        text.files.iter_mut().for_each(|(_, content)| content.push_str(&format!("# {}\n", version.get())));
+        let remark = format!("# {}\n", version.get());
+        text.files.iter_mut().for_each(|(_, content)| content.push_str(&remark));
         population.borrow_mut().apply(Body::PublishPolicy(text.into()));
     };
     bencher
