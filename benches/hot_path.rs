@@ -5,13 +5,16 @@
 
 mod population;
 
+use std::cell::{Cell, RefCell};
 use std::sync::LazyLock;
 
+use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use population::{Population, Random, query};
 use prost::Message;
-use trustflow::domain::{AccountKey, Day, MerchantId, ReservationId, Scene, Scope, TargetKind, Timestamp};
+use trustflow::domain::{AccountKey, Body, Day, MerchantId, ReservationId, Scene, Scope, TargetKind, Timestamp};
 use trustflow::engine::{AllocateQuery, ScoreQuery, allocate, score};
+use trustflow::policy;
 use trustflow::proto::{self, ScoreRequest, ScoreResponse};
 use trustflow::state::{NodeAccounts, NodeLedger};
 use trustflow::traffic::control::{
@@ -55,6 +58,26 @@ fn materialised(bencher: Bencher, view: MerchantView<'_>) {
     let (policy, disabled) = (SMALL.state().policy(), SMALL.state().disabled());
     let mut rows = Vec::new();
     bencher.bench_local(|| materialise(&policy.rules(disabled), black_box(&view), &mut rows));
+}
+
+/// A policy is published: every merchant's record and every item's class is made anew. With `RAYON_NUM_THREADS=1` the
+/// time is that of one core, and so items per second are merchants per second of CPU.
+#[divan::bench(args = [20_000, 1_000_000], sample_count = 3, sample_size = 1)]
+fn rescore(bencher: Bencher, merchants: u32) {
+    let population = RefCell::new(Population::new(merchants));
+    let version = Cell::new(0);
+    let publish = || {
+        let mut text = policy::embedded();
+        // Another text is another version, whatever it says.
+        version.set(version.get() + 1);
+        let remark = format!("# {}\n", version.get());
+        text.files.iter_mut().for_each(|(_, content)| content.push_str(&remark));
+        population.borrow_mut().apply(Body::PublishPolicy(text.into()));
+    };
+    bencher
+        .counter(ItemsCount::new(merchants))
+        .with_inputs(publish)
+        .bench_local_values(|()| population.borrow_mut().build_world());
 }
 
 #[divan::bench]

@@ -16,6 +16,8 @@ const TODAY: Day = Day(20_528);
 const CHUNK: u32 = 5_000;
 /// Days of facts of the first merchant; the last has none, all others one row.
 const FULL_DAYS: u8 = 28;
+/// Rows or records of one step of a new world, as in the server.
+const SLICE: usize = 2_000;
 const RIGHTS: [&str; 5] = [
     "fake_one_compensates_ten",
     "seven_day_no_reason",
@@ -92,15 +94,27 @@ impl Population {
         (0..count).map(|_| live_room_id(random.below(self.merchants))).collect()
     }
 
-    fn transit(&mut self, body: Body) {
-        self.apply(body);
+    /// Builds the world that was begun last, and makes it current.
+    ///
+    /// # Panics
+    /// When the state machine refuses it.
+    pub(crate) fn build_world(&mut self) {
         let began = self.revision;
         self.state.start_transition(&Nothing);
-        while !self.state.advance_transition(usize::MAX, &Nothing).expect("there is nothing to read") {}
+        while !self.state.advance_transition(SLICE, &Nothing).expect("there is nothing to read") {}
         self.apply(Body::Activate { began });
     }
 
-    fn apply(&mut self, body: Body) {
+    fn transit(&mut self, body: Body) {
+        self.apply(body);
+        self.build_world();
+    }
+
+    /// Applies a command that must be taken.
+    ///
+    /// # Panics
+    /// When the state machine refuses it.
+    pub(crate) fn apply(&mut self, body: Body) {
         self.revision += 1;
         let command = Command { stamp: TODAY.start(), node: 1, semantics: SEMANTICS, request: None, body };
         let outcome = self.state.apply(self.revision, &command, &Nothing).expect("there is nothing to read").outcome;

@@ -7,7 +7,7 @@ use super::error::WriteError;
 use crate::clock::Stopwatch;
 use crate::domain::{Body, Outcome, PolicyPublish, PolicyState, PolicyText, Rejection, RequestKey, Timestamp};
 use crate::policy::{self, Policy, Problem};
-use crate::state::{Applied, State};
+use crate::state::{Applied, State, behind_requests};
 use crate::telemetry;
 
 /// What was last read from where the server was told to take its policy from.
@@ -30,7 +30,7 @@ impl Engine {
     /// Everything that is wrong, at once.
     pub fn judge(&self, text: &PolicyText) -> Result<Policy, Vec<Problem>> {
         let mut dictionary = self.read(State::dictionary);
-        policy::compile(text, 0, &mut dictionary)
+        behind_requests(|| policy::compile(text, 0, &mut dictionary))
     }
 
     /// Judges a text unless it is a version already: what was accepted once stays publishable.

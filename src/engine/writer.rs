@@ -391,6 +391,9 @@ impl Writer {
                 }
             };
         }
+        if self.state.read().has_retired_worlds() {
+            self.state.write().free_retired_worlds();
+        }
         if self.state.read().has_stale_windows() {
             let (revision, rows) = {
                 let mut state = self.state.write();

@@ -18,10 +18,10 @@ use super::spanned::Spanned;
 use super::stages::{ranking, stages};
 use super::{check_size, rules, signals::signals, text_hash};
 use crate::domain::{PolicyText, Scene};
-use crate::traffic::{Holdout, ProviderRanking, Stage, WeightRules};
+use crate::traffic::{Holdout, ProviderRanking, Recipe, Stage, WeightRules};
 use crate::trust::consumer_rights::Right;
 use crate::trust::governance::{Violations, WaiverRule};
-use crate::trust::{Curve, ScoreModel, Tier};
+use crate::trust::{Curve, Formulas, ScoreModel, Tier};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -233,12 +233,14 @@ impl<'a> Work<'a, '_> {
         let programmes = programmes(&paths, (&scope, ceiling, &reach), &mut layout, self.names, &mut self.problems);
         let waiver_counters = self.waiver_counters(violations.waiver.as_ref(), &counters);
         let (layout, item_layout) = layout.build(first_sale);
+        let recipe = Recipe::new(&compiled, &stages, &programmes);
         Some(Policy {
             layout_fingerprint: fingerprint(&layout),
             item_layout_fingerprint: fingerprint(&item_layout),
             counters: counters.into_defs(),
             model: ScoreModel {
                 layout,
+                formulas: Formulas::new(&compiled),
                 signals: compiled,
                 layer_weights: frame.layer_weights,
                 layer_priors: frame.layer_priors,
@@ -252,6 +254,7 @@ impl<'a> Work<'a, '_> {
             provider_ranking,
             holdout: frame.holdout,
             weight_rules: WeightRules::new(ceiling, &programmes),
+            recipe,
             programmes,
             cache_ttl_ms: frame.cache_ttl_ms,
             waiver_counters,

@@ -1,9 +1,9 @@
 //! A compiled policy, and the dictionary of names it shares with the policies before and after it.
 
 use crate::domain::{CounterId, DAY_MS, Timestamp};
-use crate::traffic::{Holdout, Programme, ProviderRanking, Rules, Stage, WeightRules};
+use crate::traffic::{Holdout, Programme, ProviderRanking, Recipe, Rules, Stage, WeightRules};
 use crate::trust::validation::ValidationRules;
-use crate::trust::{Curve, FactsLayout, Input, ScoreModel, SignalKind, SumId, Tier};
+use crate::trust::{Curve, FactsLayout, Formulas, Input, ScoreModel, SignalKind, SumId, Tier};
 
 /// Names that keep their numbers from version to version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,6 +121,8 @@ pub struct Policy {
     pub holdout: Option<Holdout>,
     /// The programmes, by id.
     pub programmes: Vec<Programme>,
+    /// How records are made: of signals, stages and programmes.
+    pub recipe: Recipe,
     /// What all weights share.
     pub weight_rules: WeightRules,
     /// How long a caller may keep an answer.
@@ -144,6 +146,7 @@ impl Policy {
             disabled,
             stages: &self.stages,
             programmes: &self.programmes,
+            recipe: &self.recipe,
             holdout: self.holdout.as_ref(),
         }
     }
@@ -196,6 +199,7 @@ impl Policy {
             model: ScoreModel {
                 layout,
                 signals: Vec::new(),
+                formulas: Formulas::default(),
                 layer_weights: [0.25, 0.25, 0.5],
                 layer_priors: [0.5; 3],
                 tiers: vec![Tier {
@@ -210,6 +214,7 @@ impl Policy {
                 violations: crate::trust::governance::Violations::default(),
             },
             programmes: Vec::new(),
+            recipe: Recipe::default(),
             weight_rules: WeightRules::new(10.0, &[]),
             cache_ttl_ms: 1_000,
             waiver_counters: None,

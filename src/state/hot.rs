@@ -238,8 +238,9 @@ impl Hot {
         self.index(item.kind).remove(item.id);
     }
 
-    pub(super) fn set_world(&self, world: World) {
-        self.world.store(Arc::new(world));
+    /// Makes a world current; answers the one that was.
+    pub(super) fn set_world(&self, world: World) -> Arc<World> {
+        self.world.swap(Arc::new(world))
     }
 
     pub(super) fn publish(&self, revision: u64) {

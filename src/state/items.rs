@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
-use super::parallel::in_parallel;
+use super::parallel::{give_way, in_parallel};
 use super::rows::{Row, WindowsRow};
 use super::state::{Due, State};
 use super::transition::Transition;
@@ -30,7 +30,7 @@ impl State {
             .extend(self.transition.as_ref().map(|building| (building.side, self.class_in_transition(building, item))));
         self.hot.set_item(item, slot, &classes);
         if let Some(at) = self.next_item_change(item) {
-            self.due.insert((at, Due::Item(item)));
+            self.due.insert(at, Due::Item(item));
         }
     }
 
@@ -99,13 +99,16 @@ impl State {
         let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         let state = &*self;
         let found = in_parallel(0..count, |part| {
-            let items = part.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
+            let items = part.inspect(|at| give_way(*at));
+            let items = items.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
             let class = |item| state.class_in_transition(transition, item);
             items.map(|item| (item, class(item), state.next_change_under(&transition.policy, item))).collect()
         });
         for (item, class, next_change) in found {
             self.hot.set_class(item, transition.side, class);
-            self.due.extend(next_change.map(|at| (at, Due::Item(item))));
+            if let Some(at) = next_change {
+                self.due.insert(at, Due::Item(item));
+            }
         }
     }
 

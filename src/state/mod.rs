@@ -1,5 +1,6 @@
 //! The deterministic state machine: profiles, facts, materialised records; `apply` is the sole mutator.
 
+mod agenda;
 mod allocation;
 mod audience;
 mod changes;
@@ -7,6 +8,7 @@ mod classes;
 mod conduct;
 mod exposures;
 mod flips;
+mod forks;
 mod guarantees;
 mod history;
 mod hot;
@@ -27,6 +29,7 @@ mod recording;
 mod reports;
 mod requests;
 mod restore;
+mod retired;
 mod rows;
 #[expect(clippy::module_inception, reason = "the state of the room `state`")]
 mod state;
@@ -44,7 +47,7 @@ pub use ledgers::{
     KEPT_GUARANTEE_DAYS, LedgerMeta, LedgerRow, PackageRow, ProgrammeRow, WalletRow,
 };
 pub use node::{Balance, Charged, NodeAccounts, NodeLedger, ProgrammeLeases, RenewalTurn, Reservations};
-pub use parallel::yield_to_requests;
+pub use parallel::{behind_requests, yield_to_requests};
 pub use prices::{PriceGuard, Prices};
 pub use programmes::Placed;
 pub use providers::ProviderRanks;

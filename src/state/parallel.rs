@@ -10,11 +10,21 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 const MIN_PART: u32 = 256;
 /// A tenth of what a request gets where both want the processor: less would let a busy server never finish.
 const NICENESS: i32 = 10;
+/// Records that are made before a thread asks whether somebody waits: some 50 µs.
+const TURN: u32 = 16;
 
 /// Lets a request that wakes up go first. It cannot be taken back, and so it is for threads that do nothing else.
 pub fn yield_to_requests() {
     // Where the system does not allow it the work is done all the same.
     let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+/// Lets whoever waits for this core go on, every few of many things done. However nice a thread is, the scheduler lets it
+/// finish its turn of some milliseconds before a request that wakes up: so it gives its turn back early.
+pub(super) fn give_way(done: u32) {
+    if done.is_multiple_of(TURN) {
+        std::thread::yield_now();
+    }
 }
 
 /// Threads that stay: one that has just been started is not yet known to be nice, and takes its first turn.
@@ -39,6 +49,22 @@ pub(super) fn in_parallel<T: Send>(slots: Range<u32>, work: impl Fn(Range<u32>) 
     };
     let part = |part: u32| work(border(part)..border(part + 1));
     pool.install(|| (0..parts).into_par_iter().flat_map_iter(part).collect())
+}
+
+/// Does a piece of work on one of these threads, and waits for it: what would take milliseconds of a core from requests.
+/// Not for work that waits for the state's lock.
+pub fn behind_requests<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match pool() {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// Frees something large on one of these threads, some time.
+pub(super) fn free_later(large: impl Send + 'static) {
+    if let Some(pool) = pool() {
+        pool.spawn(move || drop(large));
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::parallel::behind_requests;
 use super::rows::{KillSwitch, PendingPolicy, PolicyRow, PolicySwitch, TransitionRow};
 use super::state::State;
 use crate::domain::{PolicyOutcome, PolicyPublish, PolicyState, PolicyText, Rejection, Timestamp};
@@ -200,7 +201,9 @@ impl State {
     /// Compiles a text that was judged before it was logged, and gives its names their numbers.
     fn accept(&mut self, version: u64, text: &PolicyText) -> Result<Arc<Policy>, Rejection> {
         let mut dictionary = self.dictionary();
-        let policy = policy::accept(text, version, &mut dictionary).map_err(|error| rejection(version, error))?;
+        // The writer waits for it: what it holds no request needs.
+        let policy = behind_requests(|| policy::accept(text, version, &mut dictionary));
+        let policy = policy.map_err(|error| rejection(version, error))?;
         self.set_dictionary(dictionary);
         Ok(Arc::new(policy))
     }

@@ -225,7 +225,7 @@ impl Restore {
         }
         let meta = &state.meta;
         state.disabled = super::transition::disabled_signals(&state.policy, &meta.unseen_at_close);
-        state.hot.set_world(World {
+        let _ = state.hot.set_world(World {
             policy: state.policy.clone(),
             facts_day: state.facts_day(),
             disabled: state.disabled.clone(),

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::agenda::Agenda;
+pub(super) use super::agenda::Due;
 use super::changes::Changes;
 use super::flips::Flips;
 use super::history::{History, HistoryError};
-use super::hot::{Hot, NOTHING_CLOSED};
+use super::hot::{Hot, NOTHING_CLOSED, World};
 use super::ledgers::Ledgers;
 use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
@@ -18,9 +20,7 @@ use crate::domain::{
     Rejection, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
-use crate::traffic::{
-    Materialised, MerchantRecord, materialise, next_window_boundary, open_programmes, opening_programmes,
-};
+use crate::traffic::{Made, MerchantRecord, make_record, next_window_boundary, open_programmes, opening_programmes};
 use crate::trust::{MerchantFacts, MerchantView, SignalRow};
 
 /// Semantics from which on a text that was published before keeps its version.
@@ -43,13 +43,6 @@ pub struct MerchantEntry {
     pub violations: Vec<Violation>,
     /// Scenes in which something is left of its packages, as bits by scene index.
     pub packages: u8,
-}
-
-/// Whose record changes at an instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Due {
-    Merchant(u32),
-    Item(ItemId),
 }
 
 /// What applying a command came to, and since when reads see it.
@@ -79,7 +72,7 @@ pub struct State {
     pub(super) item_facts: HashMap<ItemId, MerchantFacts, foldhash::fast::FixedState>,
     pub(super) requests: Requests,
     pub(super) imports: Imports,
-    pub(super) due: BTreeSet<(Timestamp, Due)>,
+    pub(super) due: Agenda,
     /// When the next programme opens or closes.
     pub(super) next_window: Option<Timestamp>,
     pub(super) dirty: BTreeSet<Due>,
@@ -87,6 +80,8 @@ pub struct State {
     pub(super) transition: Option<Transition>,
     /// The version that waits for its time, compiled.
     pub(super) pending_policy: Option<Arc<Policy>>,
+    /// Worlds that served, while some request may still read them.
+    pub(super) retired: Vec<Arc<World>>,
     /// Merchants whose stored sums are of an earlier day.
     pub(super) stale_windows: Vec<u32>,
     pub(super) scratch: Vec<SignalRow>,
@@ -112,12 +107,13 @@ impl Default for State {
             item_facts: HashMap::default(),
             requests: Requests::default(),
             imports: Imports::default(),
-            due: BTreeSet::new(),
+            due: Agenda::default(),
             next_window: None,
             dirty: BTreeSet::new(),
             changes: Changes::default(),
             transition: None,
             pending_policy: None,
+            retired: Vec::new(),
             stale_windows: Vec::new(),
             scratch: Vec::new(),
             flips: Flips::default(),
@@ -232,14 +228,7 @@ impl State {
     /// The next instant at which a record or the policy changes by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due
-            .first()
-            .map(|(at, _)| *at)
-            .into_iter()
-            .chain(self.next_window)
-            .chain(self.policy_due())
-            .chain(self.package_due())
-            .min()
+        self.due.first().into_iter().chain(self.next_window).chain(self.policy_due()).chain(self.package_due()).min()
     }
 
     /// Marks the data folder as running on simulated time.
@@ -348,10 +337,7 @@ impl State {
     fn move_time(&mut self, stamp: Timestamp) {
         self.meta.now = self.meta.now.max(stamp);
         let now = self.meta.now;
-        while let Some((at, due)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
-            self.due.remove(&(at, due));
-            self.dirty.insert(due);
-        }
+        self.dirty.extend(self.due.take_due(now));
         if self.next_window.is_some_and(|at| at <= now) {
             self.open_windows();
         }
@@ -402,15 +388,15 @@ impl State {
         self.flips.count(before, record.programmes);
         world.table.write(slot, &record);
         if let Some(at) = made.and_then(|made| made.next_change) {
-            self.due.insert((at, Due::Merchant(slot)));
+            self.due.insert(at, Due::Merchant(slot));
         }
         self.refresh_in_transition(slot, before);
     }
 
     /// A merchant's record under the current policy and day, made afresh; none if it is not registered.
-    fn materialised(&mut self, slot: u32) -> Option<Materialised> {
+    fn materialised(&mut self, slot: u32) -> Option<Made> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let made = self.view(slot).map(|view| materialise(&self.policy.rules(&self.disabled), &view, &mut scratch));
+        let made = self.view(slot).map(|view| make_record(&self.policy.rules(&self.disabled), &view, &mut scratch));
         self.scratch = scratch;
         made
     }

@@ -15,14 +15,14 @@ use super::classes::ItemClasses;
 use super::flips::Flips;
 use super::history::{History, HistoryError, HistoryRows};
 use super::hot::{NOTHING_CLOSED, Side, World};
-use super::parallel::in_parallel;
+use super::parallel::{free_later, give_way, in_parallel};
 use super::recording::anchors;
 use super::rows::TransitionRow;
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, DayFacts, FactKey, FactRow, ItemId, ItemKind, Rejection, Subject, Timestamp};
+use crate::domain::{Day, DayFacts, FactKey, ItemId, ItemKind, Rejection, Subject, Timestamp};
 use crate::policy::Policy;
-use crate::traffic::{MerchantRecord, materialise, open_programmes};
+use crate::traffic::{MerchantRecord, make_record, open_programmes};
 use crate::trust::{FirstSale, MerchantFacts, MerchantView, SignalRow, merge_ranges};
 
 /// A world being built.
@@ -45,9 +45,9 @@ pub struct Transition {
     /// Sums of items that differ from the current ones.
     pub(super) item_facts: HashMap<ItemId, MerchantFacts, foldhash::fast::FixedState>,
     /// Sums that differ from the current ones: all of them when the layout does.
-    forked: HashMap<u32, MerchantFacts, foldhash::fast::FixedState>,
+    pub(super) forked: HashMap<u32, MerchantFacts, foldhash::fast::FixedState>,
     /// Merchants whose anchored windows are summed once all rows are read.
-    reanchor: BTreeSet<u32>,
+    pub(super) reanchor: BTreeSet<u32>,
     /// How memberships differ from the current ones, of the merchants scored so far.
     flips: Mutex<Flips>,
     phase: Phase,
@@ -56,6 +56,8 @@ pub struct Transition {
 enum Phase {
     /// The command that began it is not stored yet.
     Waiting,
+    /// Laying out sums anew, from this slot on, before rows are read.
+    Forking(u32, Mutex<HistoryRows>),
     /// Rows of days that enter or leave some window. Never locked: the mutex only makes it shareable.
     Reading(Mutex<HistoryRows>),
     /// Windows that begin with a day of a merchant's life.
@@ -98,8 +100,8 @@ impl Transition {
         matches!(self.phase, Phase::Waiting)
     }
 
-    fn is_reading(&self) -> bool {
-        matches!(self.phase, Phase::Waiting | Phase::Reading(_))
+    pub(super) fn is_reading(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Forking(..) | Phase::Reading(_))
     }
 }
 
@@ -164,29 +166,19 @@ impl State {
         let mut days = layout.days_to_read(&policy.model.layout, from, transition.facts_day);
         days.extend(item_layout.days_to_read(&policy.item_layout, from, transition.facts_day));
         let days = merge_ranges(days);
-        transition.phase = Phase::Reading(Mutex::new(history.rows(days)));
-        if policy.layout_fingerprint != transition.policy.layout_fingerprint {
-            for slot in 0..self.slots() {
-                self.fork(slot);
-            }
-        }
+        let rows = Mutex::new(history.rows(days));
+        let differs = policy.layout_fingerprint != transition.policy.layout_fingerprint;
+        transition.phase = if differs { Phase::Forking(0, rows) } else { Phase::Reading(rows) };
         self.fork_items();
-    }
-
-    /// Gives every item its own sums where the layouts differ.
-    fn fork_items(&mut self) {
-        let Some(mut transition) = self.transition.take() else { return };
-        let differs = transition.policy.item_layout_fingerprint != self.policy.item_layout_fingerprint;
-        if differs && !transition.policy.item_layout.sums().is_empty() {
-            for item in self.item_facts.keys() {
-                self.forked_item(&mut transition, *item);
-            }
-        }
-        self.transition = Some(transition);
     }
 
     fn slots(&self) -> u32 {
         u32::try_from(self.merchants.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The slot after so many from one on.
+    fn after(&self, first: u32, budget: usize) -> u32 {
+        first.saturating_add(u32::try_from(budget).unwrap_or(u32::MAX)).min(self.slots())
     }
 
     /// Does up to `budget` rows or records of work. Answers whether the transition is ready.
@@ -209,6 +201,17 @@ impl State {
     ) -> Result<(), HistoryError> {
         match &mut transition.phase {
             Phase::Waiting | Phase::Ready => {}
+            Phase::Forking(next, _) => {
+                let first = *next;
+                let last = self.after(first, budget);
+                *next = last;
+                self.fork_slots(transition, first..last);
+                if last >= self.slots()
+                    && let Phase::Forking(_, rows) = std::mem::replace(&mut transition.phase, Phase::Waiting)
+                {
+                    transition.phase = Phase::Reading(rows);
+                }
+            }
             Phase::Reading(rows) => {
                 let batch: Vec<(FactKey, DayFacts)> = rows.get_mut().take(budget).collect::<Result<_, _>>()?;
                 if batch.is_empty() {
@@ -229,7 +232,7 @@ impl State {
             }
             Phase::Scoring(next) => {
                 let first = *next;
-                let last = first.saturating_add(u32::try_from(budget).unwrap_or(u32::MAX)).min(self.slots());
+                let last = self.after(first, budget);
                 self.score_slots(transition, first..last);
                 transition.phase =
                     if last < self.slots() { Phase::Scoring(last) } else { Phase::Classifying(ItemKind::LiveRoom, 0) };
@@ -304,18 +307,21 @@ impl State {
     /// Makes records in the world being built, on every core: they do not look at each other.
     fn score_slots(&mut self, transition: &Transition, slots: Range<u32>) {
         let state = &*self;
-        let made: Vec<(Timestamp, Due)> = in_parallel(slots, |slots| {
+        let made: Vec<(Timestamp, u32)> = in_parallel(slots, |slots| {
             let (mut scratch, mut flips) = (Vec::new(), Flips::default());
             let due = |slot| {
+                give_way(slot);
                 let before = state.current_programmes(slot);
-                Some((state.score_slot(transition, slot, before, &mut scratch, &mut flips)?, Due::Merchant(slot)))
+                Some((state.score_slot(transition, slot, before, &mut scratch, &mut flips)?, slot))
             };
             let due = slots.filter_map(due).collect();
             transition.flips.lock().merge(&flips);
             due
         });
         // A change that only one of the worlds has coming makes the record again, which does no harm.
-        self.due.extend(made);
+        for (at, slot) in made {
+            self.due.insert(at, Due::Merchant(slot));
+        }
     }
 
     /// Makes a merchant's record in the world being built; answers when it changes by itself. `before` as for
@@ -329,7 +335,7 @@ impl State {
         flips: &mut Flips,
     ) -> Option<Timestamp> {
         let view = self.view_in(transition, slot)?;
-        let made = materialise(&transition.policy.rules(&transition.disabled), &view, scratch);
+        let made = make_record(&transition.policy.rules(&transition.disabled), &view, scratch);
         self.note_in(transition, slot, before, &made.record, flips);
         made.next_change
     }
@@ -340,68 +346,15 @@ impl State {
         let flips = &mut *transition.flips.lock();
         let next_change = self.score_slot(transition, slot, before, &mut scratch, flips);
         self.scratch = scratch;
-        self.due.extend(next_change.map(|at| (at, Due::Merchant(slot))));
+        if let Some(at) = next_change {
+            self.due.insert(at, Due::Merchant(slot));
+        }
     }
 
     fn view_in<'a>(&'a self, transition: &'a Transition, slot: u32) -> Option<MerchantView<'a>> {
         let view = self.view_with(slot, &self.meta.next_provider_ranks)?;
         let facts = transition.forked.get(&slot).unwrap_or(view.facts);
         Some(MerchantView { facts, facts_day: transition.facts_day, ..view })
-    }
-
-    /// Gives a merchant its own sums in the world being built, before the current ones change.
-    pub(super) fn fork(&mut self, slot: u32) {
-        let Some(mut transition) = self.transition.take() else { return };
-        let (from, to) = (&self.policy.model.layout, &transition.policy.model.layout);
-        if let Some(entry) = self.entry(slot) {
-            transition
-                .forked
-                .entry(slot)
-                .or_insert_with(|| if from == to { entry.facts.clone() } else { entry.facts.laid_out(from, to) });
-        }
-        self.transition = Some(transition);
-    }
-
-    /// The part of recording a row that concerns the world being built.
-    pub(super) fn write_in_transition(
-        &mut self,
-        slot: u32,
-        row: &FactRow,
-        before: &DayFacts,
-        history: &dyn History,
-    ) -> Result<(), HistoryError> {
-        let Some(mut transition) = self.transition.take() else { return Ok(()) };
-        let written = self.write_forked(&mut transition, slot, row, before, history);
-        self.transition = Some(transition);
-        written
-    }
-
-    fn write_forked(
-        &self,
-        transition: &mut Transition,
-        slot: u32,
-        row: &FactRow,
-        before: &DayFacts,
-        history: &dyn History,
-    ) -> Result<(), HistoryError> {
-        let is_reading = transition.is_reading();
-        let Some(mut facts) = transition.forked.remove(&slot) else { return Ok(()) };
-        let anchors = anchors(self.entry(slot).and_then(|entry| entry.profile.as_ref()), &facts);
-        let layout = &transition.policy.model.layout;
-        let change = facts.write_row(layout, &anchors, transition.facts_day, row.day, before, &row.facts);
-        let settled = match change {
-            FirstSale::Unchanged => Ok(()),
-            FirstSale::Moved if is_reading => {
-                transition.reanchor.insert(slot);
-                Ok(())
-            }
-            FirstSale::Moved | FirstSale::Lost => {
-                transition.reanchor.insert(slot);
-                self.settle_first_sale(slot, layout, &mut facts, transition.facts_day, change, history)
-            }
-        };
-        transition.forked.insert(slot, facts);
-        settled
     }
 
     pub(super) fn sum_anchored_in_transition(&mut self, slot: u32, history: &dyn History) -> Result<(), HistoryError> {
@@ -442,11 +395,13 @@ impl State {
         while !self.advance_transition(usize::from(u16::MAX), history)? {}
         let Some(transition) = self.transition.take() else { return Ok(Ok(())) };
         let row = self.meta.transition.take();
+        let mut former = Vec::with_capacity(transition.forked.len());
         for (slot, facts) in transition.forked {
             if let Some(entry) = self.entry_mut(slot) {
-                entry.facts = facts;
+                former.push(std::mem::replace(&mut entry.facts, facts));
             }
         }
+        free_later(former);
         if transition.policy.item_layout_fingerprint != self.policy.item_layout_fingerprint {
             self.item_facts.clear();
         }
@@ -467,7 +422,7 @@ impl State {
         }
         self.meta.provider_ranks = std::mem::take(&mut self.meta.next_provider_ranks);
         self.meta.next_provider_ranks = self.ranked_providers();
-        self.hot.set_world(World {
+        let retired = self.hot.set_world(World {
             policy: transition.policy,
             facts_day: transition.facts_day,
             disabled: transition.disabled,
@@ -477,6 +432,7 @@ impl State {
             open: AtomicU64::new(open_programmes(&self.policy.programmes, self.meta.now)),
             opening: AtomicU64::new(0),
         });
+        self.retire(retired);
         self.open_windows();
         self.retire_programmes();
         Ok(Ok(()))

@@ -6,7 +6,7 @@ use super::holdout::Holdout;
 use super::limits::SCENE_PACKAGE;
 use super::window::ProgrammeWindow;
 use crate::domain::{Scene, TargetKind, Timestamp};
-use crate::trust::{Curve, ItemView, MerchantView, Predicate, Seen, TrustView};
+use crate::trust::{Curve, ItemView, Predicate, Seen};
 
 /// How a programme takes part in a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,52 +239,8 @@ impl Programme {
             .map_or(1.0, |case| case.factor)
     }
 
-    /// Whether a merchant is in it, and with what uplift.
-    #[must_use]
-    pub fn eligibility(&self, view: &MerchantView, trust: &TrustView, global: Option<&Holdout>) -> Eligibility {
-        let seen = Seen::merchant(view, Some(trust));
-        if !self.eligibility.holds(&seen) {
-            return Eligibility::default();
-        }
-        let id = view.merchant.id;
-        let holds_out = |holdout: &Holdout| holdout.holds_out(id);
-        Eligibility {
-            is_met: true,
-            is_held_out: global.is_some_and(holds_out) || self.holdout.as_ref().is_some_and(holds_out),
-            uplift: self.uplift_of(&seen, trust),
-            scenes: self.scenes_of(&seen),
-        }
-    }
-
-    fn uplift_of(&self, seen: &Seen, trust: &TrustView) -> f64 {
-        match &self.uplift {
-            Uplift::Constant(uplift) => *uplift,
-            Uplift::ByTrust(curve) => curve.at(trust.trust.score),
-            Uplift::Cases(cases) => cases.iter().find(|(case, _)| case.holds(seen)).map_or(0.0, |(_, uplift)| *uplift),
-        }
-    }
-
-    fn scenes_of(&self, seen: &Seen) -> u8 {
-        let refused = |scene: Scene| {
-            self.scene_conditions.iter().any(|condition| {
-                condition.scenes.get(scene.index()).copied().unwrap_or(false) && !condition.when.holds(seen)
-            })
-        };
-        let works = Scene::ALL.into_iter().filter(|scene| self.works_in(*scene) && !refused(*scene));
-        works.fold(0, |scenes, scene| scenes | scene.mask())
-    }
-
-    /// The labels of a member that depend on the merchant.
-    #[must_use]
-    pub fn conditional_labels_of(&self, seen: &Seen) -> u32 {
-        let held = self.conditional_labels.iter().filter(|(condition, _)| condition.holds(seen));
-        held.fold(0, |labels, (_, more)| labels | more)
-    }
-
-    /// The next instant after state time at which a merchant's membership can change by itself. Windows are not part
-    /// of membership.
-    #[must_use]
-    pub fn next_change(&self, seen: &Seen) -> Option<Timestamp> {
+    /// Everything it asks of merchants.
+    pub(super) fn predicates(&self) -> impl Iterator<Item = &Predicate> {
         let cases: &[(Predicate, f64)] = match &self.uplift {
             Uplift::Cases(cases) => cases,
             Uplift::Constant(_) | Uplift::ByTrust(_) => &[],
@@ -293,8 +249,6 @@ impl Programme {
             .chain(cases.iter().map(|(case, _)| case))
             .chain(self.conditional_labels.iter().map(|(condition, _)| condition))
             .chain(self.scene_conditions.iter().map(|condition| &condition.when))
-            .filter_map(|predicate| predicate.next_change(seen))
-            .min()
     }
 
     /// The next instant after state time at which an item's part in it can change by itself.

@@ -2,9 +2,10 @@
 
 use super::holdout::Holdout;
 use super::programme::{Eligibility, Programme, ProgrammeKind};
-use super::stage::{Stage, next_stage_change, stage_of};
+use super::recipe::Recipe;
+use super::stage::Stage;
 use super::weight::Label;
-use crate::domain::{Day, MerchantKind, Scene, TargetKind, Timestamp};
+use crate::domain::{MerchantKind, Scene, TargetKind, Timestamp};
 use crate::trust::{
     Layer, MerchantView, ScoreModel, Seen, SignalRow, Trust, TrustView, consumer_rights, governance, score,
 };
@@ -139,6 +140,8 @@ pub struct Rules<'a> {
     pub stages: &'a [Stage],
     /// The programmes, by id.
     pub programmes: &'a [Programme],
+    /// How signals, stages and programmes are asked.
+    pub recipe: &'a Recipe,
     /// Merchants kept out of all programmes.
     pub holdout: Option<&'a Holdout>,
 }
@@ -158,18 +161,45 @@ pub struct Materialised {
     pub next_change: Option<Timestamp>,
 }
 
-/// Makes a merchant's record. `rows` is left with one row per signal. The explanation calls this too.
+/// A merchant's record and when it can change by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Made {
+    /// The record.
+    pub record: MerchantRecord,
+    /// When the record can change by itself, if ever.
+    pub next_change: Option<Timestamp>,
+}
+
+/// Makes a merchant's record and keeps nothing of what led to it; `rows` is only room to work in.
+#[must_use]
+pub fn make_record(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>) -> Made {
+    work_out(rules, view, rows, |_| ()).0
+}
+
+/// Makes a merchant's record, and tells what led to it. `rows` is left with one row per signal. The explanation calls
+/// this: the record comes from the same lines as that of [`make_record`].
 #[must_use]
 pub fn materialise(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>) -> Materialised {
-    let Rules { model, disabled, stages, programmes, holdout } = *rules;
+    let mut programmes = Vec::with_capacity(rules.programmes.len());
+    let (Made { record, next_change }, trust, stage) = work_out(rules, view, rows, |member| programmes.push(member));
+    Materialised { record, trust, stage: stage.to_owned(), programmes, next_change }
+}
+
+/// The record, the trust score and the stage; `tell` hears of each programme in policy order.
+fn work_out<'a>(
+    rules: &Rules<'a>,
+    view: &MerchantView,
+    rows: &mut Vec<SignalRow>,
+    mut tell: impl FnMut(Eligibility),
+) -> (Made, Trust, &'a str) {
+    let Rules { model, disabled, stages, programmes, recipe, holdout } = *rules;
     let trust = score(model, view, disabled, rows);
     let tier = model.tiers.get(trust.tier);
     let tier_id = tier.map_or("", |tier| &tier.id);
     let unstaged = TrustView { trust: &trust, signals: rows, tier: tier_id, stage: "" };
-    let stage = stage_of(stages, view, &unstaged);
+    let stage = recipe.stage(stages, &Seen::merchant(view, Some(&unstaged)));
     let found = TrustView { stage, ..unstaged };
     let seen = Seen::merchant(view, Some(&found));
-    let members: Vec<Eligibility> = programmes.iter().map(|p| p.eligibility(view, &found, holdout)).collect();
 
     let mut record = MerchantRecord {
         is_registered: true,
@@ -179,49 +209,61 @@ pub fn materialise(rules: &Rules, view: &MerchantView, rows: &mut Vec<SignalRow>
         labels: kind_label(view.merchant.kind),
         penalty: TargetKind::ALL.map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
         tilt: Scene::ALL.map(|scene| to_f32(model.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(trust.score)))),
-        boosts: boosts(programmes, &members, view.facts_day),
         ..MerchantRecord::UNREGISTERED
     };
-    for (programme, member) in programmes.iter().zip(&members).filter(|(_, member)| member.is_met) {
+    let mut boosts = Boosts::default();
+    let known = (view.merchant.id, trust.score);
+    for (programme, entry) in programmes.iter().zip(recipe.entries()) {
+        let member = entry.eligibility(programme, known, &seen, holdout);
+        tell(member);
         if member.is_held_out {
             record.held_out |= programme.mask();
-        } else {
+        } else if member.is_met {
             record.programmes |= programme.mask();
-            record.labels |= programme.conditional_labels_of(&seen);
+            record.labels |= entry.labels(&seen);
+            // Windows open and close without making records again, and so only what was over on the facts day is left
+            // out.
+            if programme.lifts() && !programme.window.is_over(view.facts_day) {
+                let boost = Boost::new(programme.bit, member.scenes, member.uplift);
+                boosts.add(boost, programme.kind == ProgrammeKind::Support);
+            }
         }
     }
-    let next_change = programmes
-        .iter()
-        .filter_map(|programme| programme.next_change(&seen))
-        .chain(next_stage_change(stages, &seen))
-        .chain(model.signals.iter().filter_map(|signal| signal.applies.next_change(&seen)))
-        .chain(consumer_rights::next_change(&model.rights, view.rights, view.now))
-        .chain(governance::next_change(view.violations, view.now))
-        .min();
-    let stage = stage.to_owned();
-    Materialised { record, trust, stage, programmes: members, next_change }
+    record.boosts = boosts.list;
+    let next_change = [
+        recipe.next_change(&seen),
+        consumer_rights::next_change(&model.rights, view.rights, view.now),
+        governance::next_change(view.violations, view.now),
+    ];
+    (Made { record, next_change: next_change.into_iter().flatten().min() }, trust, stage)
 }
 
-/// What lifts a merchant, in the order of the record. Windows open and close without making records again, and so only
-/// what was over on the facts day is left out.
-fn boosts(programmes: &[Programme], members: &[Eligibility], facts_day: Day) -> [Boost; MAX_BOOSTS] {
-    let lifting = |programme: &Programme| programme.lifts() && !programme.window.is_over(facts_day);
-    let mut found: Vec<(bool, Boost)> = programmes
-        .iter()
-        .zip(members)
-        .filter(|(programme, member)| member.is_member() && lifting(programme))
-        .map(|(programme, member)| {
-            let boost = Boost::new(programme.bit, member.scenes, member.uplift);
-            (programme.kind == ProgrammeKind::Support, boost)
-        })
-        .filter(|(_, boost)| boost.is_some())
-        .collect();
-    found.sort_by_key(|(is_support, boost)| (*is_support, std::cmp::Reverse(boost.thousandths)));
-    let mut boosts = [Boost::default(); MAX_BOOSTS];
-    for (place, (_, boost)) in boosts.iter_mut().zip(found) {
-        *place = boost;
+/// What lifts a merchant, in the order of the record, as far as there is room.
+#[derive(Default)]
+struct Boosts {
+    list: [Boost; MAX_BOOSTS],
+    supports: [bool; MAX_BOOSTS],
+    count: usize,
+}
+
+impl Boosts {
+    /// Puts one behind all that come before it: tilts first, of each kind the largest first, of equals the earlier.
+    fn add(&mut self, boost: Boost, is_support: bool) {
+        if !boost.is_some() {
+            return;
+        }
+        let rank = |boost: &Boost, is_support: bool| (is_support, std::cmp::Reverse(boost.thousandths));
+        let placed = self.list.iter().zip(self.supports).take(self.count);
+        let at = placed.filter(|(other, other_is)| rank(other, *other_is) <= rank(&boost, is_support)).count();
+        let (Some(list), Some(supports)) = (self.list.get_mut(at..), self.supports.get_mut(at..)) else { return };
+        // Each moves on by one; the last falls off, where there is no room.
+        let (mut boost, mut is_support) = (boost, is_support);
+        for (place, place_is) in list.iter_mut().zip(supports) {
+            std::mem::swap(place, &mut boost);
+            std::mem::swap(place_is, &mut is_support);
+        }
+        self.count = MAX_BOOSTS.min(self.count.saturating_add(1));
     }
-    boosts
 }
 
 fn kind_label(kind: MerchantKind) -> u32 {
@@ -236,4 +278,30 @@ fn kind_label(kind: MerchantKind) -> u32 {
 #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
 fn to_f32(value: f64) -> f32 {
     value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Boost, Boosts, MAX_BOOSTS};
+    use proptest::prelude::*;
+    use std::cmp::Reverse;
+
+    proptest! {
+        #[test]
+        fn tilts_come_first_then_the_largest_then_the_earlier(
+            found in prop::collection::vec((any::<bool>(), 0_u16..6), 0..40),
+        ) {
+            let mut boosts = Boosts::default();
+            let mut sorted: Vec<(bool, Boost)> = Vec::new();
+            for (bit, (is_support, thousandths)) in (0_u8..).zip(found) {
+                let boost = Boost { bit, scenes: 1, thousandths };
+                boosts.add(boost, is_support);
+                sorted.extend(boost.is_some().then_some((is_support, boost)));
+            }
+            sorted.sort_by_key(|(is_support, boost)| (*is_support, Reverse(boost.thousandths)));
+            let mut expected: Vec<Boost> = sorted.into_iter().map(|(_, boost)| boost).collect();
+            expected.resize(MAX_BOOSTS, Boost::default());
+            prop_assert_eq!(boosts.list.to_vec(), expected);
+        }
+    }
 }

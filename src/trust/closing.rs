@@ -4,8 +4,9 @@
 
 use super::columns::{FlagColumn, ListColumn, NumberColumn};
 use super::consumer_rights::Right;
+use super::formula::{LastCondition, Prior, total};
 use super::predicate::{Comparison, Test, TypedResult};
-use super::score::{ScoreModel, SignalRow, SignalState, evaluate, smooth, total};
+use super::score::{ScoreModel, SignalRow, SignalState};
 use super::signal::{Derived, Input, Layer, Signal, SignalKind};
 use super::view::{MerchantView, Seen};
 use super::window::LevelId;
@@ -202,26 +203,26 @@ impl Ground<'_> {
             SignalKind::Mean { numerator, denominator, scale } => {
                 let (n, d) = (total(view, numerator), total(view, denominator));
                 if bound.wants_less() {
-                    let after = |more| smooth(signal, scale * n, d + count_to_f64(more));
+                    let after = |more| Prior::of(signal).smooth(scale * n, d + count_to_f64(more));
                     let more = smallest(|more| bound.holds(after(more)))?;
                     let withheld = withheld(&row, d, numerator);
                     return Some(Closing::Observations { more, whole: denominator.clone(), part: vec![], withheld });
                 }
-                let reaches = |more| bound.holds(smooth(signal, scale * (n + count_to_f64(more)), d));
+                let reaches = |more| bound.holds(Prior::of(signal).smooth(scale * (n + count_to_f64(more)), d));
                 let by = smallest(|more| d > 0.0 && bound.wants_more() && reaches(more))?;
                 Some(Closing::More { by, of: numerator.clone() })
             }
             SignalKind::Level { level, scale } => {
-                Self::level(*level, bound, &|value| smooth(signal, scale * count_to_f64(value), 1.0))
+                Self::level(*level, bound, &|value| Prior::of(signal).smooth(scale * count_to_f64(value), 1.0))
             }
             SignalKind::Growth { current, previous } => {
                 let now = count_to_f64(view.facts.sum(*current));
                 let before = count_to_f64(view.facts.sum(*previous));
-                let after = |more| smooth(signal, now + count_to_f64(more), before);
+                let after = |more| Prior::of(signal).smooth(now + count_to_f64(more), before);
                 let by = smallest(|more| bound.wants_more() && bound.holds(after(more)))?;
                 Some(Closing::More { by, of: vec![Input::Sum(*current)] })
             }
-            SignalKind::Derived(derived) => self.derived(signal, *derived, bound),
+            SignalKind::Derived(derived) => self.derived(index, *derived, bound),
             SignalKind::Composite { .. } => None,
         }
     }
@@ -240,7 +241,7 @@ impl Ground<'_> {
         let after = |more: u64| {
             let more = count_to_f64(more);
             let (n, d) = (if raises { n + more } else { n }, d + more);
-            bound.holds(smooth(signal, n.min(d), d))
+            bound.holds(Prior::of(signal).smooth(n.min(d), d))
         };
         let withheld = withheld(row, d, numerator);
         // What is withheld holds the prior in place: once it is sent the figure may be there already.
@@ -285,9 +286,14 @@ impl Ground<'_> {
         Some(Closing::Level { level, to })
     }
 
-    fn derived(&self, signal: &Signal, derived: Derived, bound: Bound) -> Option<Closing> {
+    fn derived(&self, index: u16, derived: Derived, bound: Bound) -> Option<Closing> {
         let view = self.seen.merchant?;
-        let reaches = |view: &MerchantView| bound.holds(evaluate(self.model, signal, view, false, &[]).smoothed);
+        let formulas = &self.model.formulas;
+        let formula = formulas.list().get(usize::from(index))?;
+        let reaches = |view: &MerchantView| {
+            let row = formulas.evaluate(formula, (self.model, view), &[], &mut LastCondition::default());
+            bound.holds(row.smoothed)
+        };
         match derived {
             Derived::ViolationPoints => {
                 // After the longest decay nothing is left, and no day after it differs.

@@ -98,6 +98,11 @@ pub enum FlagColumn {
 }
 
 impl NumberColumn {
+    /// Whether it counts days from one that [`Self::first_day`] answers.
+    pub(super) fn counts_days(&self) -> bool {
+        matches!(self, Self::DaysSinceOpening | Self::DaysSinceFirstSale | Self::DaysSinceEnrolment(_) | Self::ItemAge)
+    }
+
     /// The day that a count of days counts from.
     pub(super) fn first_day(&self, seen: &Seen) -> Option<Day> {
         match self {

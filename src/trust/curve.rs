@@ -79,18 +79,23 @@ impl Curve {
     /// The curve's value at `x`.
     #[must_use]
     pub fn at(&self, x: f64) -> f64 {
-        let mut before: Option<(f64, f64)> = None;
-        for &(px, py) in &self.points {
-            if x <= px {
-                return match before {
-                    None => py,
-                    Some((bx, by)) => by + (py - by) * ((x - bx) / (px - bx)),
-                };
-            }
-            before = Some((px, py));
-        }
-        before.map_or(0.0, |(_, y)| y)
+        value_at(&self.points, x)
     }
+}
+
+/// The value at `x` of the curve through these points.
+pub(super) fn value_at(points: &[(f64, f64)], x: f64) -> f64 {
+    let mut before: Option<(f64, f64)> = None;
+    for &(px, py) in points {
+        if x <= px {
+            return match before {
+                None => py,
+                Some((bx, by)) => by + (py - by) * ((x - bx) / (px - bx)),
+            };
+        }
+        before = Some((px, py));
+    }
+    before.map_or(0.0, |(_, y)| y)
 }
 
 #[cfg(test)]

@@ -149,7 +149,13 @@ impl FactsLayout {
     /// Whether one of this layout's sums means the same under `older`.
     fn shares_with(&self, older: &Self, sum: &(CounterId, Window)) -> bool {
         let is_anchored_to_sale = matches!(sum.1.span, Span::From(Anchor::FirstSale, _));
-        older.sums.contains(sum) && (self.first_sale == older.first_sale || !is_anchored_to_sale)
+        older.position(sum).is_some() && (self.first_sale == older.first_sale || !is_anchored_to_sale)
+    }
+
+    /// Where a sum stands, among the few of its counter.
+    fn position(&self, sum: &(CounterId, Window)) -> Option<usize> {
+        let places = self.sums_of(sum.0).iter().map(|id| usize::from(id.0));
+        places.into_iter().find(|place| self.sums.get(*place) == Some(sum))
     }
 
     /// The counter whose first positive day anchors windows.
@@ -390,7 +396,7 @@ impl MerchantFacts {
         let mut facts = Self::empty(to);
         facts.first_sale = self.first_sale.filter(|_| from.first_sale == to.first_sale);
         for (index, sum) in to.sums.iter().enumerate().filter(|(_, sum)| to.shares_with(from, sum)) {
-            let Some(old) = from.sums.iter().position(|other| other == sum) else { continue };
+            let Some(old) = from.position(sum) else { continue };
             if let (Some(to), Some(from)) = (facts.sums.get_mut(index), self.sums.get(old)) {
                 *to = *from;
             }
@@ -399,7 +405,7 @@ impl MerchantFacts {
             }
         }
         for (index, level) in to.levels.iter().enumerate() {
-            let Some(old) = from.levels.iter().position(|other| other == level) else { continue };
+            let Some(old) = from.level_of(*level).map(|id| usize::from(id.0)) else { continue };
             if let (Some(to), Some(from)) = (facts.levels.get_mut(index), self.levels.get(old)) {
                 *to = *from;
             }

@@ -146,6 +146,12 @@ impl Predicate {
         self.steps.is_empty()
     }
 
+    /// Whether another holds for the same, because it says the same.
+    pub(super) fn says_as(&self, other: &Self) -> bool {
+        let tests = self.conditions.iter().map(|condition| &condition.test);
+        self.steps == other.steps && tests.eq(other.conditions.iter().map(|condition| &condition.test))
+    }
+
     /// Adds another expression that has to hold as well.
     pub fn and(&mut self, other: Self) {
         if other.is_always() {
@@ -229,6 +235,21 @@ impl Predicate {
 }
 
 impl Test {
+    /// Whether it is met.
+    pub(super) fn holds(&self, seen: &Seen) -> bool {
+        match self {
+            Self::Number(column, comparison, constant) => {
+                column.value(seen).is_some_and(|value| comparison.holds(value, *constant))
+            }
+            Self::Ratio(above, below, comparison, constant) => {
+                ratio(above, below, seen).is_some_and(|value| comparison.holds(value, *constant))
+            }
+            Self::Text(column, texts) => column.value(seen).is_some_and(|value| texts.iter().any(|text| text == value)),
+            Self::Member(column, entry) => column.contains(seen, entry),
+            Self::Flag(column) => column.value(seen),
+        }
+    }
+
     /// The number that is compared; none if it is not known, or if no number is.
     fn value(&self, seen: &Seen) -> Option<f64> {
         match self {
@@ -252,14 +273,7 @@ impl Test {
 
 impl Condition {
     fn holds(&self, seen: &Seen) -> bool {
-        match &self.test {
-            Test::Number(_, comparison, constant) | Test::Ratio(_, _, comparison, constant) => {
-                self.test.value(seen).is_some_and(|value| comparison.holds(value, *constant))
-            }
-            Test::Text(column, texts) => column.value(seen).is_some_and(|value| texts.iter().any(|text| text == value)),
-            Test::Member(column, entry) => column.contains(seen, entry),
-            Test::Flag(column) => column.value(seen),
-        }
+        self.test.holds(seen)
     }
 
     fn found(&self, seen: &Seen) -> String {
@@ -281,8 +295,7 @@ impl Condition {
         let candidates = match &self.test {
             Test::Number(column, _, constant) => {
                 let first = column.first_day(seen)?;
-                // The count of days passes a constant c on day floor(c) and on the one after it.
-                let days = i32::try_from(float_to_i64(libm::floor(*constant))?).ok()?;
+                let days = day_count(*constant)?;
                 [Some(first.plus(days)), Some(first.plus(days.saturating_add(1)))]
             }
             // An enrolment that lies ahead begins on its day. Rights change when they are held, wherever they are read.
@@ -299,6 +312,11 @@ impl Condition {
 fn ratio(above: &NumberColumn, below: &NumberColumn, seen: &Seen) -> Option<f64> {
     let (above, below) = (above.value(seen)?, below.value(seen)?);
     (below > 0.0).then(|| above / below)
+}
+
+/// The count of days passes a constant c on day floor(c) and on the one after it: the first of the two.
+pub(super) fn day_count(constant: f64) -> Option<i32> {
+    i32::try_from(float_to_i64(libm::floor(constant))?).ok()
 }
 
 /// A whole number that fits, as an integer.

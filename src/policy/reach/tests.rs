@@ -13,10 +13,10 @@ use crate::policy::layout::LayoutBuilder;
 use crate::policy::lower::lower;
 use crate::policy::problem::{Problems, Report};
 use crate::policy::schema::CounterFile;
-use crate::traffic::{ProgrammeWindow, Stage, stage_of};
+use crate::traffic::{ProgrammeWindow, Stage};
 use crate::trust::{
-    Anchors, Curve, Dimension, FactsLayout, Layer, LayerScore, MerchantFacts, MerchantView, Predicate, ProviderView,
-    Seen, Signal, SignalKind, SignalRow, SignalState, Tier, Trust, TrustView,
+    Anchors, Check, Clocks, Curve, Dimension, FactsLayout, Layer, LayerScore, MerchantFacts, MerchantView, Predicate,
+    ProviderView, Seen, Signal, SignalKind, SignalRow, SignalState, Tier, Trust, TrustView,
 };
 use proptest::prelude::*;
 
@@ -167,8 +167,14 @@ impl Someone {
             effective_weight: 0.0,
         });
         let unstaged = TrustView { trust: &trust, signals: &rows, tier: &ground.tiers[tier].id, stage: "" };
-        let stage = stage_of(stages, &view, &unstaged);
-        predicate.holds(&Seen::merchant(&view, Some(&TrustView { stage, ..unstaged })))
+        let unstaged_seen = Seen::merchant(&view, Some(&unstaged));
+        let stage = stages.iter().find(|stage| stage.when.holds(&unstaged_seen)).map_or("", |stage| &stage.id);
+        let trust = TrustView { stage, ..unstaged };
+        let seen = Seen::merchant(&view, Some(&trust));
+        let holds = predicate.holds(&seen);
+        assert_eq!(Check::new(predicate).holds(&seen), holds, "what is left out does not matter: {predicate:?}");
+        assert_eq!(Clocks::new([predicate]).next_change(&seen), predicate.next_change(&seen), "{predicate:?}");
+        holds
     }
 }
 

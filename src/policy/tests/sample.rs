@@ -5,7 +5,7 @@ use crate::domain::{
     Violation,
 };
 use crate::policy::{Dictionary, Policy, compile, embedded};
-use crate::traffic::{ItemClass, Materialised, Weight, materialise, open_programmes, weigh};
+use crate::traffic::{ItemClass, Made, Materialised, Weight, make_record, materialise, open_programmes, weigh};
 use crate::trust::{Anchors, MerchantFacts, MerchantView, SignalRow, Trust};
 
 /// The policy the program carries.
@@ -126,6 +126,8 @@ impl Sample {
     pub(super) fn record(&self, policy: &Policy) -> (Materialised, Vec<SignalRow>) {
         let mut rows = Vec::new();
         let made = self.view(policy, |view| materialise(&policy.rules(&[]), view, &mut rows));
+        let alone = self.view(policy, |view| make_record(&policy.rules(&[]), view, &mut Vec::new()));
+        assert_eq!(alone, Made { record: made.record, next_change: made.next_change }, "told or not, it is the same");
         (made, rows)
     }
 
