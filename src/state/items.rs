@@ -121,7 +121,7 @@ impl State {
             facts_day: self.facts_day(),
             layout: self.policy.item_layout_fingerprint,
             last_stored: None,
-            facts: self.item_facts.get(&item)?.to_parts(),
+            facts: self.item_facts.get(&item)?.clone(),
         };
         Some(Row::Windows(Subject::Item(item), row))
     }

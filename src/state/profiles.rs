@@ -32,10 +32,10 @@ impl State {
         let key = profile.key();
         self.changes.profiles.insert(key);
         match profile {
-            Profile::Merchant(merchant) => self.put_merchant(merchant, history)?,
+            Profile::Merchant(merchant) => self.put_merchant(*merchant, history)?,
             Profile::Provider(provider) => {
                 self.touch_merchants_of(provider.id);
-                self.providers.insert(provider.id, provider);
+                self.providers.insert(provider.id, *provider);
             }
             item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
                 if let ProfileKey::Item(id) = key {

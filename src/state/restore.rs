@@ -15,7 +15,7 @@ use super::state::{Due, State};
 use super::table::MerchantTable;
 use crate::domain::{Day, ItemId, MerchantId, Profile, Rejection, RequestKey, Subject};
 use crate::policy::text_hash;
-use crate::trust::{DayRange, FactsLayout, MerchantFacts};
+use crate::trust::{DayRange, FactsLayout};
 
 /// Collects rows and makes the state of them.
 #[derive(Default)]
@@ -154,10 +154,10 @@ impl Restore {
                 state.registered.insert(merchant.id, slot);
                 state.serve(slot, None, merchant.service_provider);
                 if let Some(entry) = state.entry_mut(slot) {
-                    entry.profile = Some(merchant);
+                    entry.profile = Some(*merchant);
                 }
             }
-            Profile::Provider(provider) => drop(state.providers.insert(provider.id, provider)),
+            Profile::Provider(provider) => drop(state.providers.insert(provider.id, *provider)),
             item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
                 if let crate::domain::ProfileKey::Item(id) = item.key() {
                     state.items_mut(id.kind).insert(id.id, item);
@@ -170,7 +170,7 @@ impl Restore {
         let facts_day = self.state.facts_day();
         let policy = self.state.policy.clone();
         let same_layout = row.layout == policy.layout_fingerprint;
-        let facts = MerchantFacts::from_parts(&policy.model.layout, row.facts).filter(|_| same_layout);
+        let facts = Some(row.facts).filter(|facts| same_layout && facts.fits(&policy.model.layout));
         let Some(entry) = self.state.entry_mut(slot) else { return };
         entry.last_stored = row.last_stored;
         match facts {
@@ -187,7 +187,7 @@ impl Restore {
     fn item_windows(&mut self, item: ItemId, row: WindowsRow) {
         let policy = self.state.policy.clone();
         let same_layout = row.layout == policy.item_layout_fingerprint;
-        let facts = MerchantFacts::from_parts(&policy.item_layout, row.facts).filter(|_| same_layout);
+        let facts = Some(row.facts).filter(|facts| same_layout && facts.fits(&policy.item_layout));
         let summed_to = facts.as_ref().map(|_| row.facts_day);
         if let Some(facts) = facts {
             self.state.item_facts.insert(item, facts);

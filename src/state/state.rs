@@ -468,9 +468,9 @@ impl State {
     #[must_use]
     pub fn profile(&self, key: ProfileKey) -> Option<Profile> {
         match key {
-            ProfileKey::Merchant(id) => self.merchant(id)?.profile.clone().map(Profile::Merchant),
+            ProfileKey::Merchant(id) => self.merchant(id)?.profile.clone().map(Profile::from),
             ProfileKey::Item(item) => self.items(item.kind).get(&item.id).cloned(),
-            ProfileKey::Provider(id) => self.providers.get(&id).cloned().map(Profile::Provider),
+            ProfileKey::Provider(id) => self.providers.get(&id).cloned().map(Profile::from),
         }
     }
 }

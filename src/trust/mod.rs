@@ -3,6 +3,7 @@
 //! Read in this order: `signal` (what is declared), `facts` (window sums), `score` (how it becomes a score).
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod cells;
 mod closing;
 mod columns;
 pub mod consumer_rights;
