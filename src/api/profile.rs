@@ -14,7 +14,7 @@ use crate::state::Applied;
 use crate::wire::{self, Fields, ImportReport, ProfileMessage, payload_hash, request_key};
 
 /// Chunks of one import that are on their way at a time.
-const CHUNKS_IN_FLIGHT: usize = 4;
+const CHUNKS_IN_FLIGHT: usize = 8;
 
 /// Feeds the state.
 pub struct ProfileApi {

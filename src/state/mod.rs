@@ -34,6 +34,7 @@ mod switches;
 mod table;
 mod transition;
 mod upkeep;
+mod words;
 
 pub use audience::{HoursRow, MemberRow, RecentRow};
 pub use classes::ItemClasses;
@@ -57,3 +58,4 @@ pub use rows::{
 pub use state::{Applied, MerchantEntry, State};
 pub use table::{MAX_SLOTS, MerchantTable};
 pub use transition::{Transition, disabled_signals};
+pub use words::WordPool;

@@ -8,13 +8,17 @@ use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
 use super::hot::{NOTHING_CLOSED, Side, World};
 use super::ledgers::LedgerRow;
+use super::parallel::in_parallel;
 use super::recording::anchors;
 use super::reports::ReportRow;
 use super::rows::{RequestRow, Row, WindowsRow};
 use super::state::{Due, State};
 use super::table::MerchantTable;
-use crate::domain::{Day, ItemId, MerchantId, Profile, Rejection, RequestKey, Subject};
+use crate::domain::{
+    Day, ItemId, ItemKind, MerchantId, Profile, ProfileKey, Rejection, RequestKey, Subject, Timestamp,
+};
 use crate::policy::text_hash;
+use crate::traffic::materialise;
 use crate::trust::{DayRange, FactsLayout};
 
 /// Collects rows and makes the state of them.
@@ -23,6 +27,12 @@ pub struct Restore {
     state: State,
     requests: Vec<(RequestKey, RequestRow)>,
     reports: Vec<(u128, ReportRow)>,
+    /// Slots of the merchants that are registered.
+    registered: Vec<(MerchantId, u32)>,
+    /// Items by kind. A map that is made of all of them at once is packed full.
+    items: [Vec<(u64, Profile)>; 3],
+    /// Sums of merchants that are not registered.
+    strangers: Vec<(MerchantId, WindowsRow)>,
     /// Merchants whose sums are of another day, by that day.
     behind: BTreeMap<Day, Vec<u32>>,
     /// Merchants whose sums are of another layout.
@@ -52,7 +62,7 @@ pub enum RestoreError {
 }
 
 impl Restore {
-    /// Takes one row. Meta and policies come before all others.
+    /// Takes one row. Meta and policies come before all others, then come profiles.
     ///
     /// # Errors
     /// When the stored policy does not compile.
@@ -70,10 +80,10 @@ impl Restore {
                 state.policies.insert(policy.version, policy);
             }
             Row::Profile(_, Some(profile)) => self.profile(profile),
-            Row::Windows(Subject::Merchant(id), row) => {
-                let slot = state.slot_of(id);
-                self.windows(slot, row);
-            }
+            Row::Windows(Subject::Merchant(id), row) => match state.hot.merchant_slot(id) {
+                Some(slot) => self.windows(slot, row),
+                None => self.strangers.push((id, row)),
+            },
             Row::Windows(Subject::Item(item), row) => self.item_windows(item, row),
             Row::Rights(id, rights) => {
                 let slot = state.slot_of(id);
@@ -151,7 +161,7 @@ impl Restore {
         match profile {
             Profile::Merchant(merchant) => {
                 let slot = state.slot_of(merchant.id);
-                state.registered.insert(merchant.id, slot);
+                self.registered.push((merchant.id, slot));
                 state.serve(slot, None, merchant.service_provider);
                 if let Some(entry) = state.entry_mut(slot) {
                     entry.profile = Some(*merchant);
@@ -159,8 +169,14 @@ impl Restore {
             }
             Profile::Provider(provider) => drop(state.providers.insert(provider.id, *provider)),
             item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
-                if let crate::domain::ProfileKey::Item(id) = item.key() {
-                    state.items_mut(id.kind).insert(id.id, item);
+                if let ProfileKey::Item(id) = item.key() {
+                    let [rooms, products, videos] = &mut self.items;
+                    let of_kind = match id.kind {
+                        ItemKind::LiveRoom => rooms,
+                        ItemKind::Product => products,
+                        ItemKind::ShortVideo => videos,
+                    };
+                    of_kind.push((id.id, item));
                 }
             }
         }
@@ -205,6 +221,16 @@ impl Restore {
         if !self.is_compiled {
             self.compile()?;
         }
+        self.state.registered = std::mem::take(&mut self.registered).into_iter().collect();
+        self.state.items = std::mem::take(&mut self.items).map(|items| items.into_iter().collect());
+        // They come from several threads: slots follow from the ids all the same.
+        let mut strangers = std::mem::take(&mut self.strangers);
+        strangers.sort_by_key(|(id, _)| *id);
+        for (id, row) in strangers {
+            let slot = self.state.slot_of(id);
+            self.windows(slot, row);
+        }
+
         let layout = self.state.policy.model.layout.clone();
         for (from, slots) in std::mem::take(&mut self.behind) {
             self.catch_up(&layout, &layout, from, slots, history)?;
@@ -242,13 +268,11 @@ impl Restore {
             let policy = policy.map_err(|problem| RestoreError::Policy { version, problem })?;
             state.begin(row, policy);
         }
-        state.dirty = state.registered.values().map(|slot| Due::Merchant(*slot)).collect();
-        for kind in crate::domain::ItemKind::ALL {
-            let ids: Vec<u64> = state.items(kind).keys().copied().collect();
-            for id in ids {
-                state.refresh_item(crate::domain::ItemId { kind, id });
-            }
+        let mut due = state.make_records();
+        for kind in ItemKind::ALL {
+            due.extend(state.refresh_items(kind));
         }
+        state.due.append(&mut due.into_iter().collect());
         let violated: Vec<ItemId> = state.item_violations.keys().copied().collect();
         for item in violated {
             state.refresh_item(item);
@@ -293,5 +317,25 @@ impl Restore {
         }
         self.state.stale_windows.extend(slots);
         Ok(())
+    }
+}
+
+impl State {
+    /// Makes the record of every merchant, on every core; answers which change by themselves, and when.
+    fn make_records(&self) -> Vec<(Timestamp, Due)> {
+        let slots = u32::try_from(self.merchants.len()).unwrap_or(u32::MAX);
+        in_parallel(0..slots, |slots| {
+            let world = self.hot.world();
+            let rules = self.policy.rules(&self.disabled);
+            let mut scratch = Vec::new();
+            let mut due = Vec::new();
+            for slot in slots {
+                let Some(view) = self.view(slot) else { continue };
+                let made = materialise(&rules, &view, &mut scratch);
+                world.table.write(slot, &made.record);
+                due.extend(made.next_change.map(|at| (at, Due::Merchant(slot))));
+            }
+            due
+        })
     }
 }

@@ -9,10 +9,12 @@ use super::flips::Flips;
 use super::history::{History, HistoryError};
 use super::hot::{Hot, NOTHING_CLOSED};
 use super::ledgers::Ledgers;
+use super::parallel::in_parallel;
 use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
 use super::rows::{MetaRow, PolicyRow, PolicySwitch, RequestRow};
 use super::transition::Transition;
+use super::words::WordPool;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
     Rejection, ServiceProvider, Timestamp, Violation,
@@ -25,6 +27,9 @@ use crate::trust::{MerchantFacts, MerchantView, SignalRow};
 
 /// Semantics from which on a text that was published before keeps its version.
 const VERSIONS_KEPT: u32 = 2;
+
+/// Fewer records than this are made where they are asked for: threads that let requests go first would be waited for.
+const RECORDS_ON_EVERY_CORE: usize = 2_048;
 
 /// What memory keeps of a merchant id that was ever mentioned.
 pub struct MerchantEntry {
@@ -93,6 +98,7 @@ pub struct State {
     /// Changes of membership since they were last reported.
     pub(super) flips: Flips,
     pub(super) ledgers: Ledgers,
+    pub(super) words: WordPool,
 }
 
 impl Default for State {
@@ -122,6 +128,7 @@ impl Default for State {
             scratch: Vec::new(),
             flips: Flips::default(),
             ledgers: Ledgers::default(),
+            words: WordPool::default(),
         }
     }
 }
@@ -297,13 +304,7 @@ impl State {
                 Outcome::Items(results)
             }
             Body::DeleteProfile { key, expected_revision } => or_rejected(self.delete(*key, *expected_revision)),
-            Body::RecordFacts { rows } => {
-                let mut results = Vec::with_capacity(rows.len());
-                for row in rows {
-                    results.push(self.record_row(row, history)?);
-                }
-                Outcome::Items(results)
-            }
+            Body::RecordFacts { rows } => Outcome::Items(self.record_rows(rows, history)?),
             Body::RecordViolation(violation) => match self.record_violation(violation, history)? {
                 Ok(decision) => Outcome::Violation(decision),
                 Err(rejection) => Outcome::Rejected(rejection),
@@ -385,19 +386,42 @@ impl State {
 
     pub(super) fn refresh_dirty(&mut self) -> usize {
         let dirty = std::mem::take(&mut self.dirty);
+        let merchant = |due: &Due| if let Due::Merchant(slot) = due { Some(*slot) } else { None };
+        let slots: Vec<u32> = dirty.iter().filter_map(merchant).collect();
+        if slots.len() < RECORDS_ON_EVERY_CORE {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            for slot in slots {
+                let made = self.materialised(slot, &mut scratch);
+                self.set_record(slot, made.as_ref());
+            }
+            self.scratch = scratch;
+        } else {
+            self.refresh_many(&slots);
+        }
         for due in &dirty {
-            match due {
-                Due::Merchant(slot) => self.refresh_merchant(*slot),
-                Due::Item(item) => self.refresh_item(*item),
+            if let Due::Item(item) = due {
+                self.refresh_item(*item);
             }
         }
         dirty.len()
     }
 
-    fn refresh_merchant(&mut self, slot: u32) {
+    /// Makes many records on every core, then sets them.
+    fn refresh_many(&mut self, slots: &[u32]) {
+        let state = &*self;
+        let made = in_parallel(0..u32::try_from(slots.len()).unwrap_or(u32::MAX), |part| {
+            let mut scratch = Vec::new();
+            let slots = part.filter_map(|at| slots.get(usize::try_from(at).ok()?));
+            slots.map(|slot| (*slot, state.materialised(*slot, &mut scratch))).collect()
+        });
+        for (slot, made) in &made {
+            self.set_record(*slot, made.as_ref());
+        }
+    }
+
+    fn set_record(&mut self, slot: u32, made: Option<&Materialised>) {
         let world = self.hot.world();
-        let made = self.materialised(slot);
-        let record = made.as_ref().map_or(MerchantRecord::UNREGISTERED, |made| made.record);
+        let record = made.map_or(MerchantRecord::UNREGISTERED, |made| made.record);
         let before = world.table.read(slot).programmes;
         self.flips.count(before, record.programmes);
         world.table.write(slot, &record);
@@ -408,11 +432,8 @@ impl State {
     }
 
     /// A merchant's record under the current policy and day, made afresh; none if it is not registered.
-    fn materialised(&mut self, slot: u32) -> Option<Materialised> {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let made = self.view(slot).map(|view| materialise(&self.policy.rules(&self.disabled), &view, &mut scratch));
-        self.scratch = scratch;
-        made
+    fn materialised(&self, slot: u32, scratch: &mut Vec<SignalRow>) -> Option<Materialised> {
+        self.view(slot).map(|view| materialise(&self.policy.rules(&self.disabled), &view, scratch))
     }
 
     /// What scoring looks at under the current policy and day; none if the merchant is not registered.

@@ -282,19 +282,23 @@ fn rows_are_loaded_in_order() {
         .map(|row| match row {
             Row::Meta(_) => 0,
             Row::Policy(_) => 1,
-            Row::Profile(ProfileKey::Merchant(_), _) => 2,
-            Row::Profile(..) => 3,
-            Row::Windows(..) => 4,
-            Row::Rights(..) => 5,
-            Row::Violation(_) => 6,
-            Row::Request(..) => 7,
-            Row::Import(..) => 8,
-            Row::Ledger(_) => 9,
+            Row::Profile(..) => 2,
+            Row::Windows(..) => 3,
+            Row::Rights(..) => 4,
+            Row::Violation(_) => 5,
+            Row::Request(..) => 6,
+            Row::Import(..) => 7,
+            Row::Ledger(_) => 8,
             Row::Facts(..) => panic!("facts are not loaded"),
         })
         .collect();
     assert!(order.is_sorted());
     assert_eq!(order.first(), Some(&0));
+    let merchants = loaded(&store).into_iter().filter_map(|row| match row {
+        Row::Profile(ProfileKey::Merchant(id), _) => Some(id),
+        _ => None,
+    });
+    assert!(merchants.is_sorted(), "slots are given in order of id");
 }
 
 #[test]

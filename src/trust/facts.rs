@@ -10,6 +10,8 @@ pub struct FactsLayout {
     sums: Vec<(CounterId, Window)>,
     levels: Vec<CounterId>,
     first_sale: Option<CounterId>,
+    /// Sums whose window begins with a day of the merchant's life.
+    anchored: Vec<SumId>,
     sums_of: Vec<Vec<SumId>>,
     level_of: Vec<Option<LevelId>>,
 }
@@ -114,13 +116,20 @@ impl FactsLayout {
                 *entry = Some(LevelId(index));
             }
         }
-        Self { sums, levels, first_sale, sums_of, level_of }
+        let is_anchored = |sum: &(CounterId, Window)| matches!(sum.1.span, Span::From(..));
+        let anchored = (0_u16..).zip(&sums).filter(|(_, sum)| is_anchored(sum)).map(|(id, _)| SumId(id)).collect();
+        Self { sums, levels, first_sale, anchored, sums_of, level_of }
     }
 
     /// The windowed counters.
     #[must_use]
     pub fn sums(&self) -> &[(CounterId, Window)] {
         &self.sums
+    }
+
+    /// The sums whose window begins with a day of the merchant's life, with counter and window.
+    pub fn anchored(&self) -> impl Iterator<Item = (SumId, &Window)> {
+        self.anchored.iter().filter_map(|id| Some((*id, &self.sum(*id)?.1)))
     }
 
     /// The level counters.
@@ -385,8 +394,8 @@ impl MerchantFacts {
 
     /// Sets the sums of anchored windows to zero; the rows of their days are then added by [`Self::add_anchored`].
     pub fn clear_anchored(&mut self, layout: &FactsLayout) {
-        let anchored = layout.sums.iter().enumerate().filter(|(_, (_, window))| matches!(window.span, Span::From(..)));
-        let cleared = anchored.map(|(at, _)| (at, Cell { value: 0, ..self.cells.get(at) }));
+        let places = layout.anchored.iter().map(|id| usize::from(id.0));
+        let cleared = places.map(|at| (at, Cell { value: 0, ..self.cells.get(at) }));
         let changes: Changes = cleared.filter(|(at, cell)| self.cells.get(*at) != *cell).collect();
         self.cells.set(&changes);
     }
@@ -394,7 +403,8 @@ impl MerchantFacts {
     /// Adds a stored row to the anchored windows it lies in.
     pub fn add_anchored(&mut self, layout: &FactsLayout, anchors: &Anchors, facts_day: Day, day: Day, row: &DayFacts) {
         let mut changes = Changes::new();
-        for (id, (counter, window)) in (0_u16..).map(SumId).zip(&layout.sums) {
+        for &id in &layout.anchored {
+            let Some((counter, window)) = layout.sum(id) else { continue };
             let Span::From(anchor, _) = &window.span else { continue };
             let Some(value) = row.get(*counter) else { continue };
             if window.range(facts_day, anchors.day(anchor)).is_some_and(|range| range.contains(day)) {
