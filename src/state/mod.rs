@@ -24,6 +24,7 @@ mod profiles;
 mod programmes;
 mod providers;
 mod recording;
+mod records;
 mod reports;
 mod requests;
 mod restore;

@@ -8,17 +8,13 @@ use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
 use super::hot::{NOTHING_CLOSED, Side, World};
 use super::ledgers::LedgerRow;
-use super::parallel::in_parallel;
 use super::recording::anchors;
 use super::reports::ReportRow;
 use super::rows::{RequestRow, Row, WindowsRow};
-use super::state::{Due, State};
+use super::state::State;
 use super::table::MerchantTable;
-use crate::domain::{
-    Day, ItemId, ItemKind, MerchantId, Profile, ProfileKey, Rejection, RequestKey, Subject, Timestamp,
-};
+use crate::domain::{Day, ItemId, ItemKind, MerchantId, Profile, ProfileKey, Rejection, RequestKey, Subject};
 use crate::policy::text_hash;
-use crate::traffic::materialise;
 use crate::trust::{DayRange, FactsLayout};
 
 /// Collects rows and makes the state of them.
@@ -317,25 +313,5 @@ impl Restore {
         }
         self.state.stale_windows.extend(slots);
         Ok(())
-    }
-}
-
-impl State {
-    /// Makes the record of every merchant, on every core; answers which change by themselves, and when.
-    fn make_records(&self) -> Vec<(Timestamp, Due)> {
-        let slots = u32::try_from(self.merchants.len()).unwrap_or(u32::MAX);
-        in_parallel(0..slots, |slots| {
-            let world = self.hot.world();
-            let rules = self.policy.rules(&self.disabled);
-            let mut scratch = Vec::new();
-            let mut due = Vec::new();
-            for slot in slots {
-                let Some(view) = self.view(slot) else { continue };
-                let made = materialise(&rules, &view, &mut scratch);
-                world.table.write(slot, &made.record);
-                due.extend(made.next_change.map(|at| (at, Due::Merchant(slot))));
-            }
-            due
-        })
     }
 }

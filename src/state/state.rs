@@ -9,7 +9,6 @@ use super::flips::Flips;
 use super::history::{History, HistoryError};
 use super::hot::{Hot, NOTHING_CLOSED};
 use super::ledgers::Ledgers;
-use super::parallel::in_parallel;
 use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
 use super::rows::{MetaRow, PolicyRow, PolicySwitch, RequestRow};
@@ -20,16 +19,11 @@ use crate::domain::{
     Rejection, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
-use crate::traffic::{
-    Materialised, MerchantRecord, materialise, next_window_boundary, open_programmes, opening_programmes,
-};
+use crate::traffic::{next_window_boundary, open_programmes, opening_programmes};
 use crate::trust::{MerchantFacts, MerchantView, SignalRow};
 
 /// Semantics from which on a text that was published before keeps its version.
 const VERSIONS_KEPT: u32 = 2;
-
-/// Fewer records than this are made where they are asked for: threads that let requests go first would be waited for.
-const RECORDS_ON_EVERY_CORE: usize = 2_048;
 
 /// What memory keeps of a merchant id that was ever mentioned.
 pub struct MerchantEntry {
@@ -382,58 +376,6 @@ impl State {
         let made = self.refresh_dirty();
         self.hot.publish(revision);
         made
-    }
-
-    pub(super) fn refresh_dirty(&mut self) -> usize {
-        let dirty = std::mem::take(&mut self.dirty);
-        let merchant = |due: &Due| if let Due::Merchant(slot) = due { Some(*slot) } else { None };
-        let slots: Vec<u32> = dirty.iter().filter_map(merchant).collect();
-        if slots.len() < RECORDS_ON_EVERY_CORE {
-            let mut scratch = std::mem::take(&mut self.scratch);
-            for slot in slots {
-                let made = self.materialised(slot, &mut scratch);
-                self.set_record(slot, made.as_ref());
-            }
-            self.scratch = scratch;
-        } else {
-            self.refresh_many(&slots);
-        }
-        for due in &dirty {
-            if let Due::Item(item) = due {
-                self.refresh_item(*item);
-            }
-        }
-        dirty.len()
-    }
-
-    /// Makes many records on every core, then sets them.
-    fn refresh_many(&mut self, slots: &[u32]) {
-        let state = &*self;
-        let made = in_parallel(0..u32::try_from(slots.len()).unwrap_or(u32::MAX), |part| {
-            let mut scratch = Vec::new();
-            let slots = part.filter_map(|at| slots.get(usize::try_from(at).ok()?));
-            slots.map(|slot| (*slot, state.materialised(*slot, &mut scratch))).collect()
-        });
-        for (slot, made) in &made {
-            self.set_record(*slot, made.as_ref());
-        }
-    }
-
-    fn set_record(&mut self, slot: u32, made: Option<&Materialised>) {
-        let world = self.hot.world();
-        let record = made.map_or(MerchantRecord::UNREGISTERED, |made| made.record);
-        let before = world.table.read(slot).programmes;
-        self.flips.count(before, record.programmes);
-        world.table.write(slot, &record);
-        if let Some(at) = made.and_then(|made| made.next_change) {
-            self.due.insert((at, Due::Merchant(slot)));
-        }
-        self.refresh_in_transition(slot, before);
-    }
-
-    /// A merchant's record under the current policy and day, made afresh; none if it is not registered.
-    fn materialised(&self, slot: u32, scratch: &mut Vec<SignalRow>) -> Option<Materialised> {
-        self.view(slot).map(|view| materialise(&self.policy.rules(&self.disabled), &view, scratch))
     }
 
     /// What scoring looks at under the current policy and day; none if the merchant is not registered.

@@ -47,10 +47,12 @@ mod tests {
         };
         let mut pool = WordPool::default();
         let mut videos = [video(1), video(2)];
-        videos.iter_mut().for_each(|video| pool.share(video));
-        let words = videos.map(|video| match video {
-            Profile::ShortVideo(video) => video.tags,
-            other => panic!("{other:?} is no video"),
+        for video in &mut videos {
+            pool.share(video);
+        }
+        let words = videos.map(|video| {
+            let Profile::ShortVideo(video) = video else { panic!("{video:?} is no video") };
+            video.tags
         });
         assert_eq!(words[0].as_slice().as_ptr(), words[1].as_slice().as_ptr());
         assert_eq!(words[0].as_slice(), ["a"]);

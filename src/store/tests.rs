@@ -294,9 +294,9 @@ fn rows_are_loaded_in_order() {
         .collect();
     assert!(order.is_sorted());
     assert_eq!(order.first(), Some(&0));
-    let merchants = loaded(&store).into_iter().filter_map(|row| match row {
-        Row::Profile(ProfileKey::Merchant(id), _) => Some(id),
-        _ => None,
+    let merchants = loaded(&store).into_iter().filter_map(|row| {
+        let Row::Profile(ProfileKey::Merchant(id), _) = row else { return None };
+        Some(id)
     });
     assert!(merchants.is_sorted(), "slots are given in order of id");
 }

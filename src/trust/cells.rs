@@ -1,4 +1,5 @@
 //! What memory keeps of many counters of one merchant, small: most merchants never send most counters.
+#![expect(clippy::arithmetic_side_effects, reason = "positions and lengths of what stands in memory do not overflow")]
 
 use crate::domain::{Day, FIRST_FACTS_DAY};
 

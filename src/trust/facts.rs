@@ -312,7 +312,7 @@ impl MerchantFacts {
 
     /// Where the cell of a level stands.
     fn level_at(&self, id: LevelId) -> usize {
-        usize::from(self.sums) + usize::from(id.0)
+        usize::from(self.sums).saturating_add(id.0.into())
     }
 
     /// First day with a paid order.
@@ -334,7 +334,7 @@ impl MerchantFacts {
         if day > facts_day {
             return FirstSale::Unchanged;
         }
-        let mut changes = Changes::with_capacity(2 * after.cells().len());
+        let mut changes = Changes::with_capacity(after.cells().len().saturating_mul(2));
         for &(counter, value) in after.cells() {
             let old = before.get(counter).unwrap_or(0);
             for &id in layout.sums_of(counter) {
@@ -369,7 +369,7 @@ impl MerchantFacts {
         day: Day,
         row: &DayFacts,
     ) -> bool {
-        let mut changes = Changes::with_capacity(2 * row.cells().len());
+        let mut changes = Changes::with_capacity(row.cells().len().saturating_mul(2));
         for &(counter, value) in row.cells() {
             for &id in layout.sums_of(counter) {
                 let Some((_, window)) = layout.sum(id) else { continue };
