@@ -13,7 +13,7 @@ mod answers {
     use trustflow::clock::SimulatedClock;
     use trustflow::domain::{
         Body, CounterId, Day, DayFacts, Decision, FactRow, ItemId, ItemKind, Merchant, MerchantId, MerchantKind,
-        Outcome, Profile, Scene, ShortVideo, Subject, TargetKind, Upsert, Violation,
+        Outcome, Profile, Scene, ShortVideo, Subject, TargetKind, Upsert, Violation, Words,
     };
     use trustflow::engine::{Engine, ScoreColumns, ScoreQuery, WriterSettings};
 
@@ -28,17 +28,17 @@ mod answers {
 
     fn profiles() -> Body {
         let merchant = |id| {
-            Profile::Merchant(Merchant {
+            Profile::from(Merchant {
                 id: MerchantId(id),
                 name: String::new(),
                 kind: MerchantKind::Ordinary,
                 opened_at: None,
-                categories: vec![],
+                categories: Words::default(),
                 region: String::new(),
                 origin_belt: String::new(),
                 fan_count: 0,
                 service_provider: None,
-                tags: vec![],
+                tags: Words::default(),
                 prior_identity_violation: false,
                 enrolments: vec![],
                 revision: 0,
@@ -46,7 +46,7 @@ mod answers {
         };
         let video = |id| {
             let merchant = MerchantId(id);
-            Profile::ShortVideo(ShortVideo { id, merchant, tags: vec![], posted_at: None, revision: 0 })
+            Profile::from(ShortVideo { id, merchant, tags: Words::default(), posted_at: None, revision: 0 })
         };
         let upsert = |profile| Upsert { profile, expected_revision: None };
         let profiles = (1..=MERCHANTS).map(merchant).chain((1..=SCORED).map(video)).map(upsert).collect();

@@ -19,7 +19,7 @@ mod rules {
     use trustflow::domain::{
         AccountKey, BUCKET_MS, Body, DAY_MS, Day, ExposureRow, Merchant, MerchantId, MerchantKind, NewGuarantee,
         Outcome, Profile, ProgrammeChange, REPORT_AHEAD_MS, REPORT_WINDOW_MS, RESERVATION_MS, Rejection, Renewal,
-        ReportOutcome, RequestKey, ReservationId, Scene, Scope, TargetKind, Timestamp, Upsert,
+        ReportOutcome, RequestKey, ReservationId, Scene, Scope, TargetKind, Timestamp, Upsert, Words,
     };
     use trustflow::state::Applied;
 
@@ -113,17 +113,17 @@ mod rules {
     }
 
     fn merchant(id: u64) -> Body {
-        let profile = Profile::Merchant(Merchant {
+        let profile = Profile::from(Merchant {
             id: MerchantId(id),
             name: String::new(),
             kind: MerchantKind::Ordinary,
             opened_at: Some(DAY.plus(-1).start()),
-            categories: vec![],
+            categories: Words::default(),
             region: String::new(),
             origin_belt: String::new(),
             fan_count: 0,
             service_provider: None,
-            tags: vec![],
+            tags: Words::default(),
             prior_identity_violation: false,
             enrolments: vec![],
             revision: 0,

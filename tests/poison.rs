@@ -13,7 +13,7 @@ mod failures {
 
     use trustflow::clock::{Clock, SystemClock};
     use trustflow::domain::{
-        Body, Command, Merchant, MerchantId, MerchantKind, Outcome, Profile, Scene, TargetKind, Timestamp, Upsert,
+        Body, Command, Merchant, MerchantId, MerchantKind, Outcome, Scene, TargetKind, Timestamp, Upsert, Words,
     };
     use trustflow::engine::{Engine, ScoreQuery, WriteError, WriteStatus, WriterSettings};
     use trustflow::log::{EmbeddedLog, Log, LogError, Revision};
@@ -82,17 +82,17 @@ mod failures {
             name: name.to_owned(),
             kind: MerchantKind::Ordinary,
             opened_at: None,
-            categories: vec![],
+            categories: Words::default(),
             region: String::new(),
             origin_belt: String::new(),
             fan_count: 0,
             service_provider: None,
-            tags: vec![],
+            tags: Words::default(),
             prior_identity_violation: false,
             enrolments: vec![],
             revision: 0,
         };
-        let upsert = |id| Upsert { profile: Profile::Merchant(merchant(id)), expected_revision: None };
+        let upsert = |id| Upsert { profile: merchant(id).into(), expected_revision: None };
         Body::UpsertProfiles { profiles: ids.map(upsert).collect(), mask: None }
     }
 

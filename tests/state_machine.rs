@@ -25,7 +25,7 @@ mod histories {
     use trustflow::domain::{
         Body, CounterId, Day, DayFacts, Decision, Enrolment, FactRow, HeldRight, ItemId, ItemKind, Merchant,
         MerchantId, MerchantKind, Outcome, PolicyPublish, Profile, ProfileKey, Rejection, ReportOutcome, RequestKey,
-        ShortVideo, Subject, Timestamp, Upsert, Violation,
+        ShortVideo, Subject, Timestamp, Upsert, Violation, Words,
     };
     use trustflow::state::{Applied, REMEMBERED_MS};
 
@@ -186,7 +186,7 @@ mod histories {
         }
 
         fn merchant(&self, id: u64, opened: Option<i32>, enrolled: Option<i32>) -> Body {
-            let profile = Profile::Merchant(self.profile(id, opened, enrolled));
+            let profile = Profile::from(self.profile(id, opened, enrolled));
             Body::UpsertProfiles { profiles: vec![Upsert { profile, expected_revision: None }], mask: None }
         }
 
@@ -198,12 +198,12 @@ mod histories {
                 name: format!("merchant {id}"),
                 kind: MerchantKind::Ordinary,
                 opened_at: opened.map(|ago| today.plus(-ago).start().plus_ms(5 * HOUR_MS)),
-                categories: vec![],
+                categories: Words::default(),
                 region: String::new(),
                 origin_belt: String::new(),
                 fan_count: 0,
                 service_provider: None,
-                tags: vec![],
+                tags: Words::default(),
                 prior_identity_violation: false,
                 enrolments: enrolled.map(enrolment).into_iter().collect(),
                 revision: 0,
@@ -304,8 +304,13 @@ mod histories {
                 Step::Delete(id) => self.take(delete(ProfileKey::Merchant(MerchantId(id)))),
                 Step::Video { id, owner } => {
                     let merchant = MerchantId(owner);
-                    let profile =
-                        Profile::ShortVideo(ShortVideo { id, merchant, tags: vec![], posted_at: None, revision: 0 });
+                    let profile = Profile::from(ShortVideo {
+                        id,
+                        merchant,
+                        tags: Words::default(),
+                        posted_at: None,
+                        revision: 0,
+                    });
                     let profiles = vec![Upsert { profile, expected_revision: None }];
                     self.take(Body::UpsertProfiles { profiles, mask: None });
                 }
@@ -313,7 +318,7 @@ mod histories {
                 Step::Facts(cells) => self.take(Body::RecordFacts { rows: self.rows(&cells) }),
                 Step::TakeBack(id) => self.take_back(MerchantId(id)),
                 Step::Chunk { sequence_ahead, merchant, rows } => {
-                    let profiles = vec![Profile::Merchant(self.profile(merchant, Some(9), None))];
+                    let profiles = vec![Profile::from(self.profile(merchant, Some(9), None))];
                     let sequence = self.machine.state.import_progress("import") + sequence_ahead;
                     let import_id = "import".to_owned();
                     self.take(Body::ImportChunk { import_id, sequence, profiles, rows: self.rows(&rows) });

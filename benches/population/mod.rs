@@ -3,7 +3,7 @@
 
 use trustflow::domain::{
     Body, Command, Day, DayFacts, FactKey, FactRow, HeldRight, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome,
-    Profile, SEMANTICS, Scene, Subject, TargetKind,
+    Profile, SEMANTICS, Scene, Subject, TargetKind, Words,
 };
 use trustflow::engine::ScoreQuery;
 use trustflow::policy::{self, CounterDef, CounterKind};
@@ -198,17 +198,17 @@ fn merchant(index: u32) -> Profile {
         _ => MerchantKind::Brand,
     };
     let age_days = i32::try_from(random.below(1_000)).unwrap_or_default();
-    Profile::Merchant(Merchant {
+    Profile::from(Merchant {
         id: merchant_id(index),
         name: format!("merchant {index}"),
         kind,
         opened_at: Some(TODAY.plus(-age_days).start()),
-        categories: vec!["apparel".to_owned(), "home".to_owned()],
+        categories: vec!["apparel".to_owned(), "home".to_owned()].into(),
         region: String::new(),
         origin_belt: String::new(),
         fan_count: u64::from(random.below(2_000_000)),
         service_provider: None,
-        tags: Vec::new(),
+        tags: Words::default(),
         prior_identity_violation: false,
         enrolments: Vec::new(),
         revision: 0,
@@ -216,11 +216,11 @@ fn merchant(index: u32) -> Profile {
 }
 
 fn live_room(index: u32) -> Profile {
-    Profile::LiveRoom(LiveRoom {
+    Profile::from(LiveRoom {
         id: live_room_id(index),
         merchant: merchant_id(index),
         anchor: String::new(),
-        tags: Vec::new(),
+        tags: Words::default(),
         started_at: None,
         ended_at: None,
         revision: 0,

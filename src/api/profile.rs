@@ -14,7 +14,7 @@ use crate::state::Applied;
 use crate::wire::{self, Fields, ImportReport, ProfileMessage, payload_hash, request_key};
 
 /// Chunks of one import that are on their way at a time.
-const CHUNKS_IN_FLIGHT: usize = 4;
+const CHUNKS_IN_FLIGHT: usize = 8;
 
 /// Feeds the state.
 pub struct ProfileApi {
@@ -87,13 +87,13 @@ impl ProfileApi {
             let items = |kind: ItemKind| state.items(kind).range(beyond).take(size).map(|(_, item)| item.clone());
             match M::key(after) {
                 ProfileKey::Merchant(_) => {
-                    state.merchants_after(after).take(size).map(Merchant::clone).map(Profile::Merchant).collect()
+                    state.merchants_after(after).take(size).map(Merchant::clone).map(Profile::from).collect()
                 }
                 ProfileKey::Item(item) => items(item.kind).collect(),
                 ProfileKey::Provider(id) => {
                     let beyond = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
                     let page = state.providers().range(beyond).take(size);
-                    page.map(|(_, provider)| Profile::Provider(provider.clone())).collect()
+                    page.map(|(_, provider)| Profile::from(provider.clone())).collect()
                 }
             }
         });

@@ -170,11 +170,11 @@ impl Stage {
     /// Writes a service provider.
     pub(super) fn provider(&mut self, id: u64, name: String, capabilities: [u8; 5], tags: Vec<String>) {
         let capabilities = Some(capabilities);
-        self.population.profiles.push(Profile::Provider(ServiceProvider {
+        self.population.profiles.push(Profile::from(ServiceProvider {
             id: ProviderId(id),
             name,
             capabilities,
-            tags,
+            tags: tags.into(),
             revision: 0,
         }));
     }
@@ -183,17 +183,17 @@ impl Stage {
     pub(super) fn merchant(&mut self, sheet: Sheet, draw: Option<&mut Draw>) {
         let id = MerchantId(sheet.id);
         let opened_at = sheet.opened_days.map(|days| self.today.plus(-days).start().plus_ms(9 * 3_600_000));
-        self.population.profiles.push(Profile::Merchant(Merchant {
+        self.population.profiles.push(Profile::from(Merchant {
             id,
             name: sheet.name.clone(),
             kind: sheet.kind,
             opened_at,
-            categories: sheet.categories.clone(),
+            categories: sheet.categories.clone().into(),
             region: sheet.region.to_owned(),
             origin_belt: sheet.origin_belt.to_owned(),
             fan_count: sheet.fans,
             service_provider: sheet.provider.map(ProviderId),
-            tags: sheet.tags.clone(),
+            tags: sheet.tags.clone().into(),
             prior_identity_violation: sheet.prior_identity,
             enrolments: sheet
                 .enrolments
@@ -246,11 +246,11 @@ impl Stage {
             let id = live_room_id(merchant, position);
             let started_at = self.now.plus_ms(-room.minutes * 60_000);
             rooms.push(subject(ItemKind::LiveRoom, id));
-            self.population.profiles.push(Profile::LiveRoom(LiveRoom {
+            self.population.profiles.push(Profile::from(LiveRoom {
                 id,
                 merchant,
                 anchor: room.anchor.clone(),
-                tags: room.tags.clone(),
+                tags: room.tags.clone().into(),
                 started_at: Some(started_at),
                 ended_at: room.over.then_some(started_at.plus_ms(room.minutes * 30_000)),
                 revision: 0,
@@ -259,14 +259,14 @@ impl Stage {
         for (position, goods) in (0..).zip(&sheet.goods) {
             let id = product_id(merchant, position);
             products.push(subject(ItemKind::Product, id));
-            self.population.profiles.push(Profile::Product(Product {
+            self.population.profiles.push(Profile::from(Product {
                 id,
                 name: goods.name.clone(),
                 merchant,
                 promoters: goods.promoters.clone(),
-                categories: sheet.categories.clone(),
+                categories: sheet.categories.clone().into(),
                 listed_at: Some(not_before_opening(self.now.plus_ms(-goods.listed_days * DAY_MS))),
-                tags: goods.tags.clone(),
+                tags: goods.tags.clone().into(),
                 is_virtual: sheet.is_virtual,
                 revision: 0,
             }));
@@ -275,10 +275,10 @@ impl Stage {
             let id = short_video_id(merchant, position);
             videos.push(subject(ItemKind::ShortVideo, id));
             let age = i64::try_from(position).unwrap_or(0) * DAY_MS;
-            self.population.profiles.push(Profile::ShortVideo(ShortVideo {
+            self.population.profiles.push(Profile::from(ShortVideo {
                 id,
                 merchant,
-                tags: if position == 0 { vec!["seeding".to_owned()] } else { Vec::new() },
+                tags: (position == 0).then(|| "seeding".to_owned()).into_iter().collect(),
                 posted_at: Some(not_before_opening(self.now.plus_ms(-3_600_000 - age))),
                 revision: 0,
             }));

@@ -56,7 +56,7 @@ impl<'a> Figures<'a> {
 
 fn merchants(population: &Population) -> BTreeMap<u64, &Merchant> {
     let found = population.profiles.iter().filter_map(|profile| match profile {
-        Profile::Merchant(merchant) => Some((merchant.id.0, merchant)),
+        Profile::Merchant(merchant) => Some((merchant.id.0, merchant.as_ref())),
         Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_) | Profile::Provider(_) => None,
     });
     found.collect()

@@ -1,9 +1,9 @@
 //! Commands: what the one ordered log holds, and what applying one comes to.
 
 use super::{
-    CounterId, Day, DayFacts, Decision, ExposureRow, FieldMask, HeldRight, ItemId, ItemKind, MerchantId, NewGuarantee,
-    PolicyOutcome, PolicyPublish, Profile, ProfileKey, ProgrammeChange, Renewal, ReportOutcome, Scene, Subject,
-    Timestamp, Violation,
+    CounterId, Day, DayFacts, Decision, ExposureRow, FactKey, FieldMask, HeldRight, ItemId, ItemKind, MerchantId,
+    NewGuarantee, PolicyOutcome, PolicyPublish, Profile, ProfileKey, ProgrammeChange, Renewal, ReportOutcome, Scene,
+    Subject, Timestamp, Violation,
 };
 
 /// Version of the meaning of commands that this program writes. Since 2, a policy text that was published before keeps
@@ -197,6 +197,14 @@ pub struct FactRow {
     pub day: Day,
     /// The counters.
     pub facts: DayFacts,
+}
+
+impl FactRow {
+    /// Where it stands.
+    #[must_use]
+    pub fn key(&self) -> FactKey {
+        FactKey { day: self.day, subject: self.subject }
+    }
 }
 
 /// The files of a policy: path inside the folder and content, sorted by path.

@@ -55,6 +55,10 @@ impl DayFacts {
 
     /// Replaces counter by counter; counters that `newer` does not carry stay.
     pub fn merge(&mut self, newer: &Self) {
+        if self.cells.is_empty() {
+            self.cells.clone_from(&newer.cells);
+            return;
+        }
         for &(counter, value) in &newer.cells {
             match self.cells.binary_search_by_key(&counter, |cell| cell.0) {
                 Ok(position) => {

@@ -1,6 +1,6 @@
 //! Profiles of products, live rooms, short videos and service providers.
 
-use super::{ItemId, ItemKind, MerchantId, ProviderId, Timestamp};
+use super::{ItemId, ItemKind, MerchantId, ProviderId, Timestamp, Words};
 
 /// One product (商品).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +14,11 @@ pub struct Product {
     /// Merchants that promote it (带货).
     pub promoters: Vec<MerchantId>,
     /// Category ids, main category first.
-    pub categories: Vec<String>,
+    pub categories: Words,
     /// When it was listed, if known.
     pub listed_at: Option<Timestamp>,
     /// Free marks.
-    pub tags: Vec<String>,
+    pub tags: Words,
     /// Virtual goods or a local service: nothing is shipped.
     pub is_virtual: bool,
     /// Revision of the last change.
@@ -43,7 +43,7 @@ pub struct LiveRoom {
     /// Who presents.
     pub anchor: String,
     /// Free marks.
-    pub tags: Vec<String>,
+    pub tags: Words,
     /// Start of the broadcast, if known.
     pub started_at: Option<Timestamp>,
     /// End of the broadcast, if it is over.
@@ -68,7 +68,7 @@ pub struct ShortVideo {
     /// The merchant it belongs to.
     pub merchant: MerchantId,
     /// Free marks.
-    pub tags: Vec<String>,
+    pub tags: Words,
     /// When it was posted, if known.
     pub posted_at: Option<Timestamp>,
     /// Revision of the last change.
@@ -126,7 +126,7 @@ pub struct ServiceProvider {
     /// Scores 0 to 100: traffic marketing, anchor incubation, fulfilment, supply chain, live operation.
     pub capabilities: Option<[u8; 5]>,
     /// Free marks.
-    pub tags: Vec<String>,
+    pub tags: Words,
     /// Revision of the last change.
     pub revision: u64,
 }

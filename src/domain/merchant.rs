@@ -1,6 +1,6 @@
 //! The merchant profile (商家).
 
-use super::{Day, MerchantId, ProviderId, Timestamp};
+use super::{Day, MerchantId, ProviderId, Timestamp, Words};
 
 /// What sort of seller a merchant is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Merchant {
     /// When the shop opened, if known.
     pub opened_at: Option<Timestamp>,
     /// Category ids, main category first.
-    pub categories: Vec<String>,
+    pub categories: Words,
     /// Region goods are sent from.
     pub region: String,
     /// Industry belt (产业带), empty if none.
@@ -45,7 +45,7 @@ pub struct Merchant {
     /// Service provider, if any.
     pub service_provider: Option<ProviderId>,
     /// Free marks.
-    pub tags: Vec<String>,
+    pub tags: Words,
     /// The owner ran another shop that was punished (马甲).
     pub prior_identity_violation: bool,
     /// Dated list entries.

@@ -13,6 +13,7 @@ mod profile;
 mod right;
 mod time;
 mod violation;
+mod words;
 
 pub use allocation::{
     AccountKey, BUCKET_MS, ExposureRow, NewGuarantee, ProgrammeChange, REPORT_AHEAD_MS, REPORT_WINDOW_DAYS,
@@ -34,3 +35,4 @@ pub use profile::{
 pub use right::HeldRight;
 pub use time::{DAY_MS, Day, HOUR_MS, Timestamp, WEEK_HOURS, Week};
 pub use violation::{Decision, OrderContext, Violation};
+pub use words::Words;

@@ -13,19 +13,19 @@ pub enum ProfileKey {
     Provider(ProviderId),
 }
 
-/// A profile of any kind.
+/// A profile of any kind. Kinds differ much in size, and so each stands by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// A merchant.
-    Merchant(Merchant),
+    Merchant(Box<Merchant>),
     /// A product.
-    Product(Product),
+    Product(Box<Product>),
     /// A live room.
-    LiveRoom(LiveRoom),
+    LiveRoom(Box<LiveRoom>),
     /// A short video.
-    ShortVideo(ShortVideo),
+    ShortVideo(Box<ShortVideo>),
     /// A service provider.
-    Provider(ServiceProvider),
+    Provider(Box<ServiceProvider>),
 }
 
 /// Which fields of a profile an update changes: bit i is the i-th name of the kind's `*_FIELDS`.
@@ -152,6 +152,27 @@ impl Profile {
     }
 }
 
+/// Each kind makes a profile.
+macro_rules! profile_from {
+    ($($kind:ident($of:ty)),+) => {
+        $(
+            impl From<$of> for Profile {
+                fn from(profile: $of) -> Self {
+                    Self::$kind(Box::new(profile))
+                }
+            }
+        )+
+    };
+}
+
+profile_from!(
+    Merchant(Merchant),
+    Product(Product),
+    LiveRoom(LiveRoom),
+    ShortVideo(ShortVideo),
+    Provider(ServiceProvider)
+);
+
 impl FieldMask {
     /// The mask of these field names, or the first name that is not in `fields`.
     ///
@@ -170,19 +191,19 @@ impl FieldMask {
 #[cfg(test)]
 mod tests {
     use super::{FieldMask, PRODUCT_FIELDS, Profile};
-    use crate::domain::{MerchantId, Product};
+    use crate::domain::{MerchantId, Product, Words};
 
     #[test]
     fn a_mask_changes_only_what_it_names() {
         let product = |name: &str, tag: &str| {
-            Profile::Product(Product {
+            Profile::from(Product {
                 id: 1,
                 name: name.into(),
                 merchant: MerchantId(2),
                 promoters: vec![],
-                categories: vec![],
+                categories: Words::default(),
                 listed_at: None,
-                tags: vec![tag.into()],
+                tags: vec![tag.into()].into(),
                 is_virtual: false,
                 revision: 3,
             })

@@ -4,6 +4,8 @@ use crate::domain::{Body, Command};
 
 /// Rows, their reservations and profiles applied under one hold of the state's lock, unless one command alone has more.
 const LOCK_WEIGHT: usize = 2_000;
+/// Rows of imports that hold the lock as long as one other.
+const IMPORT_SHARE: usize = 10;
 
 /// Runs of commands that are applied under one hold of the lock.
 pub(super) fn runs(commands: &[Command]) -> impl Iterator<Item = &[Command]> {
@@ -11,13 +13,20 @@ pub(super) fn runs(commands: &[Command]) -> impl Iterator<Item = &[Command]> {
     std::iter::from_fn(move || {
         let mut weight = 0;
         let end = rest.iter().position(|command| {
-            weight += weight_of(&command.body);
+            weight += hold_of(&command.body);
             weight >= LOCK_WEIGHT
         });
         let (run, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
         rest = after;
         (!run.is_empty()).then_some(run)
     })
+}
+
+/// How long a command holds the lock, in rows. Most of what a row of an import takes is making its merchant's record,
+/// and rows that are applied together make it once.
+fn hold_of(body: &Body) -> usize {
+    let weight = weight_of(body);
+    if matches!(body, Body::ImportChunk { .. }) { weight / IMPORT_SHARE } else { weight }
 }
 
 pub(super) fn weight_of(body: &Body) -> usize {

@@ -10,6 +10,10 @@ impl History for Store {
         self.facts(key).map(Option::unwrap_or_default).map_err(|error| HistoryError(error.to_string()))
     }
 
+    fn rows_at(&self, keys: &[FactKey]) -> Result<Vec<DayFacts>, HistoryError> {
+        self.facts_at(keys).map_err(|error| HistoryError(error.to_string()))
+    }
+
     fn rows(&self, days: Vec<DayRange>) -> HistoryRows {
         let snapshot = self.snapshot();
         Box::new(days.into_iter().flat_map(move |range| {

@@ -199,17 +199,17 @@ mod tests {
 
     use super::{Matcher, SLICE, scan};
     use crate::clock::Stopwatch;
-    use crate::domain::{MerchantId, Product, Profile};
+    use crate::domain::{MerchantId, Product, Profile, Words};
 
     fn product(id: u64, name: &str) -> Profile {
-        Profile::Product(Product {
+        Profile::from(Product {
             id,
             name: name.to_owned(),
             merchant: MerchantId(1),
             promoters: Vec::new(),
-            categories: Vec::new(),
+            categories: Words::default(),
             listed_at: None,
-            tags: Vec::new(),
+            tags: Words::default(),
             is_virtual: false,
             revision: 1,
         })

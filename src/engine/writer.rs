@@ -24,7 +24,7 @@ const QUEUE: usize = 4_096;
 /// Commands of one group at most.
 const GROUP_COMMANDS: usize = 1_024;
 /// Rows and profiles of one group at most, unless one command alone has more.
-const GROUP_WEIGHT: usize = 20_000;
+const GROUP_WEIGHT: usize = 40_000;
 /// Rows or records of background work between two groups.
 const SLICE: usize = 2_000;
 /// How long the writer waits for work before it looks at the clock.

@@ -74,12 +74,12 @@ fn merchant() -> impl Strategy<Value = Merchant> {
                 name,
                 kind,
                 opened_at,
-                categories,
+                categories: categories.into(),
                 region,
                 origin_belt,
                 fan_count,
                 service_provider: provider.map(ProviderId),
-                tags,
+                tags: tags.into(),
                 prior_identity_violation,
                 enrolments,
                 revision,
@@ -93,6 +93,7 @@ fn product() -> impl Strategy<Value = Product> {
         (option::of(timestamp()), texts(), any::<bool>(), any::<u64>()),
     )
         .prop_map(|((id, name, merchant, promoters, categories), (listed_at, tags, is_virtual, revision))| {
+            let (categories, tags) = (categories.into(), tags.into());
             Product { id, name, merchant, promoters, categories, listed_at, tags, is_virtual, revision }
         })
 }
@@ -104,7 +105,7 @@ fn live_room() -> impl Strategy<Value = LiveRoom> {
             id,
             merchant,
             anchor,
-            tags,
+            tags: tags.into(),
             started_at,
             ended_at,
             revision,
@@ -113,8 +114,9 @@ fn live_room() -> impl Strategy<Value = LiveRoom> {
 }
 
 fn short_video() -> impl Strategy<Value = ShortVideo> {
-    (any::<u64>(), merchant_id(), texts(), option::of(timestamp()), any::<u64>())
-        .prop_map(|(id, merchant, tags, posted_at, revision)| ShortVideo { id, merchant, tags, posted_at, revision })
+    (any::<u64>(), merchant_id(), texts(), option::of(timestamp()), any::<u64>()).prop_map(
+        |(id, merchant, tags, posted_at, revision)| ShortVideo { id, merchant, tags: tags.into(), posted_at, revision },
+    )
 }
 
 fn provider() -> impl Strategy<Value = ServiceProvider> {
@@ -123,7 +125,7 @@ fn provider() -> impl Strategy<Value = ServiceProvider> {
             id: ProviderId(id),
             name,
             capabilities,
-            tags,
+            tags: tags.into(),
             revision,
         },
     )
@@ -131,11 +133,11 @@ fn provider() -> impl Strategy<Value = ServiceProvider> {
 
 pub(crate) fn profile() -> impl Strategy<Value = Profile> {
     prop_oneof![
-        merchant().prop_map(Profile::Merchant),
-        product().prop_map(Profile::Product),
-        live_room().prop_map(Profile::LiveRoom),
-        short_video().prop_map(Profile::ShortVideo),
-        provider().prop_map(Profile::Provider),
+        merchant().prop_map(Profile::from),
+        product().prop_map(Profile::from),
+        live_room().prop_map(Profile::from),
+        short_video().prop_map(Profile::from),
+        provider().prop_map(Profile::from),
     ]
 }
 

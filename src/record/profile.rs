@@ -10,11 +10,11 @@ use pb::profile::Kind;
 impl From<&Profile> for pb::Profile {
     fn from(profile: &Profile) -> Self {
         let kind = match profile {
-            Profile::Merchant(merchant) => Kind::Merchant(merchant.into()),
-            Profile::Product(product) => Kind::Product(product.into()),
-            Profile::LiveRoom(room) => Kind::LiveRoom(room.into()),
-            Profile::ShortVideo(video) => Kind::ShortVideo(video.into()),
-            Profile::Provider(provider) => Kind::Provider(provider.into()),
+            Profile::Merchant(merchant) => Kind::Merchant(merchant.as_ref().into()),
+            Profile::Product(product) => Kind::Product(product.as_ref().into()),
+            Profile::LiveRoom(room) => Kind::LiveRoom(room.as_ref().into()),
+            Profile::ShortVideo(video) => Kind::ShortVideo(video.as_ref().into()),
+            Profile::Provider(provider) => Kind::Provider(provider.as_ref().into()),
         };
         Self { kind: Some(kind) }
     }
@@ -25,11 +25,11 @@ impl TryFrom<pb::Profile> for Profile {
 
     fn try_from(message: pb::Profile) -> Result<Self, DecodeProblem> {
         Ok(match required(message.kind, "profile.kind")? {
-            Kind::Merchant(merchant) => Self::Merchant(merchant.try_into()?),
-            Kind::Product(product) => Self::Product(product.into()),
-            Kind::LiveRoom(room) => Self::LiveRoom(room.into()),
-            Kind::ShortVideo(video) => Self::ShortVideo(video.into()),
-            Kind::Provider(provider) => Self::Provider(provider.try_into()?),
+            Kind::Merchant(merchant) => Merchant::try_from(merchant)?.into(),
+            Kind::Product(product) => Product::from(product).into(),
+            Kind::LiveRoom(room) => LiveRoom::from(room).into(),
+            Kind::ShortVideo(video) => ShortVideo::from(video).into(),
+            Kind::Provider(provider) => ServiceProvider::try_from(provider)?.into(),
         })
     }
 }
@@ -52,12 +52,12 @@ impl From<&Merchant> for pb::Merchant {
             name: merchant.name.clone(),
             kind: pb::MerchantKind::from(merchant.kind).into(),
             opened_at: merchant.opened_at.map(|at| at.0),
-            categories: merchant.categories.clone(),
+            categories: merchant.categories.to_vec(),
             region: merchant.region.clone(),
             origin_belt: merchant.origin_belt.clone(),
             fan_count: merchant.fan_count,
             service_provider: merchant.service_provider.map(|provider| provider.0),
-            tags: merchant.tags.clone(),
+            tags: merchant.tags.to_vec(),
             prior_identity_violation: merchant.prior_identity_violation,
             enrolments: merchant.enrolments.iter().map(enrolment).collect(),
             revision: merchant.revision,
@@ -82,12 +82,12 @@ impl TryFrom<pb::Merchant> for Merchant {
             name: message.name,
             kind,
             opened_at: message.opened_at.map(Timestamp),
-            categories: message.categories,
+            categories: message.categories.into(),
             region: message.region,
             origin_belt: message.origin_belt,
             fan_count: message.fan_count,
             service_provider: message.service_provider.map(ProviderId),
-            tags: message.tags,
+            tags: message.tags.into(),
             prior_identity_violation: message.prior_identity_violation,
             enrolments: message.enrolments.into_iter().map(enrolment).collect(),
             revision: message.revision,
@@ -102,9 +102,9 @@ impl From<&Product> for pb::Product {
             name: product.name.clone(),
             merchant: product.merchant.0,
             promoters: product.promoters.iter().map(|merchant| merchant.0).collect(),
-            categories: product.categories.clone(),
+            categories: product.categories.to_vec(),
             listed_at: product.listed_at.map(|at| at.0),
-            tags: product.tags.clone(),
+            tags: product.tags.to_vec(),
             is_virtual: product.is_virtual,
             revision: product.revision,
         }
@@ -118,9 +118,9 @@ impl From<pb::Product> for Product {
             name: message.name,
             merchant: MerchantId(message.merchant),
             promoters: message.promoters.into_iter().map(MerchantId).collect(),
-            categories: message.categories,
+            categories: message.categories.into(),
             listed_at: message.listed_at.map(Timestamp),
-            tags: message.tags,
+            tags: message.tags.into(),
             is_virtual: message.is_virtual,
             revision: message.revision,
         }
@@ -133,7 +133,7 @@ impl From<&LiveRoom> for pb::LiveRoom {
             id: room.id,
             merchant: room.merchant.0,
             anchor: room.anchor.clone(),
-            tags: room.tags.clone(),
+            tags: room.tags.to_vec(),
             started_at: room.started_at.map(|at| at.0),
             ended_at: room.ended_at.map(|at| at.0),
             revision: room.revision,
@@ -147,7 +147,7 @@ impl From<pb::LiveRoom> for LiveRoom {
             id: message.id,
             merchant: MerchantId(message.merchant),
             anchor: message.anchor,
-            tags: message.tags,
+            tags: message.tags.into(),
             started_at: message.started_at.map(Timestamp),
             ended_at: message.ended_at.map(Timestamp),
             revision: message.revision,
@@ -160,7 +160,7 @@ impl From<&ShortVideo> for pb::ShortVideo {
         Self {
             id: video.id,
             merchant: video.merchant.0,
-            tags: video.tags.clone(),
+            tags: video.tags.to_vec(),
             posted_at: video.posted_at.map(|at| at.0),
             revision: video.revision,
         }
@@ -172,7 +172,7 @@ impl From<pb::ShortVideo> for ShortVideo {
         Self {
             id: message.id,
             merchant: MerchantId(message.merchant),
-            tags: message.tags,
+            tags: message.tags.into(),
             posted_at: message.posted_at.map(Timestamp),
             revision: message.revision,
         }
@@ -185,7 +185,7 @@ impl From<&ServiceProvider> for pb::Provider {
             id: provider.id.0,
             name: provider.name.clone(),
             capabilities: provider.capabilities.map(|scores| scores.to_vec()),
-            tags: provider.tags.clone(),
+            tags: provider.tags.to_vec(),
             revision: provider.revision,
         }
     }
@@ -203,7 +203,7 @@ impl TryFrom<pb::Provider> for ServiceProvider {
             id: ProviderId(message.id),
             name: message.name,
             capabilities: message.capabilities.map(scores).transpose()?,
-            tags: message.tags,
+            tags: message.tags.into(),
             revision: message.revision,
         })
     }

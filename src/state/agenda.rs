@@ -74,6 +74,12 @@ impl Agenda {
     }
 }
 
+impl Extend<(Timestamp, Due)> for Agenda {
+    fn extend<I: IntoIterator<Item = (Timestamp, Due)>>(&mut self, due: I) {
+        due.into_iter().for_each(|(at, due)| self.insert(at, due));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Agenda, Due};

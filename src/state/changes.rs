@@ -60,7 +60,7 @@ impl State {
             facts_day: self.facts_day(),
             layout: self.policy.layout_fingerprint,
             last_stored: entry.last_stored,
-            facts: entry.facts.to_parts(),
+            facts: entry.facts.clone(),
         };
         Some(Row::Windows(Subject::Merchant(entry.id), row))
     }

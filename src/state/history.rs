@@ -14,6 +14,14 @@ pub trait History {
     /// When the store cannot be read.
     fn row(&self, key: FactKey) -> Result<DayFacts, HistoryError>;
 
+    /// Many rows, one for each key; empty where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn rows_at(&self, keys: &[FactKey]) -> Result<Vec<DayFacts>, HistoryError> {
+        keys.iter().map(|key| self.row(*key)).collect()
+    }
+
     /// The rows of these days in order of day, from one snapshot taken now.
     fn rows(&self, days: Vec<DayRange>) -> HistoryRows;
 }

@@ -2,36 +2,83 @@
 
 use std::collections::BTreeSet;
 
+use arrayvec::ArrayVec;
+
 use super::classes::ItemClasses;
 use super::history::{History, HistoryError};
+use super::hot::Side;
 use super::parallel::{give_way, in_parallel};
 use super::rows::{Row, WindowsRow};
 use super::state::{Due, State};
 use super::transition::Transition;
-use crate::domain::{Day, DayFacts, FactRow, ItemId, ItemKind, Profile, Subject, Timestamp, Violation};
+use crate::domain::{Day, DayFacts, FactRow, ItemId, ItemKind, MerchantId, Profile, Subject, Timestamp, Violation};
 use crate::policy::Policy;
 use crate::traffic::ItemClass;
 use crate::trust::{Anchors, FactsLayout, ItemView, MerchantFacts, governance};
 
+/// Items that are looked at on every core before they are written.
+const ITEMS_AT_ONCE: usize = 1 << 16;
+
+/// What Score needs of an item.
+struct Placed {
+    /// Whose it is; none if only violations against it are left.
+    owner: Option<MerchantId>,
+    /// Its class in each world there is.
+    classes: ArrayVec<(Side, u32), 2>,
+    /// When that changes by itself.
+    next_change: Option<Timestamp>,
+}
+
 impl State {
     /// Makes what Score needs of an item, in the world that serves and in the one being built.
     pub(super) fn refresh_item(&mut self, item: ItemId) {
-        let profile = self.items(item.kind).get(&item.id);
-        let owner = profile.and_then(Profile::owner);
-        if owner.is_none() && !self.item_violations.contains_key(&item) {
-            self.hot.remove_item(item);
-            return;
+        match self.placed(item) {
+            Some(placed) => {
+                let due = placed.next_change.map(|at| (at, Due::Item(item)));
+                self.place(item, &placed);
+                self.due.extend(due);
+            }
+            None => self.hot.remove_item(item),
         }
-        let slot = owner.map(|owner| self.slot_of(owner));
+    }
+
+    /// Makes what Score needs of every item of a kind. Each is looked at on any core; then they are written in order.
+    /// Answers which change by themselves, and when.
+    pub(super) fn refresh_items(&mut self, kind: ItemKind) -> Vec<(Timestamp, Due)> {
+        let ids: Vec<u64> = self.items(kind).keys().copied().collect();
+        let mut due = Vec::new();
+        for ids in ids.chunks(ITEMS_AT_ONCE) {
+            let state = &*self;
+            let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            let placed = in_parallel(0..count, |part| {
+                let items = part.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
+                items.filter_map(|item| Some((item, state.placed(item)?))).collect()
+            });
+            for (item, placed) in &placed {
+                self.place(*item, placed);
+                due.extend(placed.next_change.map(|at| (at, Due::Item(*item))));
+            }
+        }
+        due
+    }
+
+    /// What Score needs of an item; none if neither the item nor a violation against it is there.
+    fn placed(&self, item: ItemId) -> Option<Placed> {
+        let owner = self.items(item.kind).get(&item.id).and_then(Profile::owner);
+        if owner.is_none() && !self.item_violations.contains_key(&item) {
+            return None;
+        }
         let world = self.hot.world();
         let class = self.class_of(item, &self.policy, &world.classes, self.item_facts.get(&item));
-        let mut classes = vec![(world.side, class)];
-        classes
-            .extend(self.transition.as_ref().map(|building| (building.side, self.class_in_transition(building, item))));
-        self.hot.set_item(item, slot, &classes);
-        if let Some(at) = self.next_item_change(item) {
-            self.due.insert(at, Due::Item(item));
-        }
+        let in_transition =
+            self.transition.as_ref().map(|building| (building.side, self.class_in_transition(building, item)));
+        let classes = std::iter::once((world.side, class)).chain(in_transition).collect();
+        Some(Placed { owner, classes, next_change: self.next_item_change(item) })
+    }
+
+    fn place(&mut self, item: ItemId, placed: &Placed) {
+        let slot = placed.owner.map(|owner| self.slot_of(owner));
+        self.hot.set_item(item, slot, &placed.classes);
     }
 
     /// The class of an item under a policy.
@@ -124,7 +171,7 @@ impl State {
             facts_day: self.facts_day(),
             layout: self.policy.item_layout_fingerprint,
             last_stored: None,
-            facts: self.item_facts.get(&item)?.to_parts(),
+            facts: self.item_facts.get(&item)?.clone(),
         };
         Some(Row::Windows(Subject::Item(item), row))
     }

@@ -26,6 +26,7 @@ mod profiles;
 mod programmes;
 mod providers;
 mod recording;
+mod records;
 mod reports;
 mod requests;
 mod restore;
@@ -37,6 +38,7 @@ mod switches;
 mod table;
 mod transition;
 mod upkeep;
+mod words;
 
 pub use audience::{HoursRow, MemberRow, RecentRow};
 pub use classes::ItemClasses;
@@ -60,3 +62,4 @@ pub use rows::{
 pub use state::{Applied, MerchantEntry, State};
 pub use table::{MAX_SLOTS, MerchantTable};
 pub use transition::{Transition, disabled_signals};
+pub use words::WordPool;

@@ -28,14 +28,15 @@ impl State {
     }
 
     /// Puts a profile in place of what stands there.
-    pub(super) fn put(&mut self, profile: Profile, history: &dyn History) -> Result<(), HistoryError> {
+    pub(super) fn put(&mut self, mut profile: Profile, history: &dyn History) -> Result<(), HistoryError> {
+        self.words.share(&mut profile);
         let key = profile.key();
         self.changes.profiles.insert(key);
         match profile {
-            Profile::Merchant(merchant) => self.put_merchant(merchant, history)?,
+            Profile::Merchant(merchant) => self.put_merchant(*merchant, history)?,
             Profile::Provider(provider) => {
                 self.touch_merchants_of(provider.id);
-                self.providers.insert(provider.id, provider);
+                self.providers.insert(provider.id, *provider);
             }
             item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
                 if let ProfileKey::Item(id) = key {
@@ -94,7 +95,9 @@ impl State {
     }
 
     pub(super) fn find_merchant(&self, id: MerchantId) -> Result<u32, Rejection> {
-        self.registered.get(&id).copied().ok_or_else(|| Rejection::not_found(ProfileKey::Merchant(id)))
+        let slot = self.hot.merchant_slot(id);
+        let registered = slot.filter(|slot| self.entry(*slot).is_some_and(|entry| entry.profile.is_some()));
+        registered.ok_or_else(|| Rejection::not_found(ProfileKey::Merchant(id)))
     }
 
     pub(super) fn find_item(&self, item: ItemId) -> Result<&Profile, Rejection> {

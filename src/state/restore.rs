@@ -11,11 +11,11 @@ use super::ledgers::LedgerRow;
 use super::recording::anchors;
 use super::reports::ReportRow;
 use super::rows::{RequestRow, Row, WindowsRow};
-use super::state::{Due, State};
+use super::state::State;
 use super::table::MerchantTable;
-use crate::domain::{Day, ItemId, MerchantId, Profile, Rejection, RequestKey, Subject};
+use crate::domain::{Day, ItemId, ItemKind, MerchantId, Profile, ProfileKey, Rejection, RequestKey, Subject};
 use crate::policy::text_hash;
-use crate::trust::{DayRange, FactsLayout, MerchantFacts};
+use crate::trust::{DayRange, FactsLayout};
 
 /// Collects rows and makes the state of them.
 #[derive(Default)]
@@ -23,6 +23,12 @@ pub struct Restore {
     state: State,
     requests: Vec<(RequestKey, RequestRow)>,
     reports: Vec<(u128, ReportRow)>,
+    /// Slots of the merchants that are registered.
+    registered: Vec<(MerchantId, u32)>,
+    /// Items by kind. A map that is made of all of them at once is packed full.
+    items: [Vec<(u64, Profile)>; 3],
+    /// Sums of merchants that are not registered.
+    strangers: Vec<(MerchantId, WindowsRow)>,
     /// Merchants whose sums are of another day, by that day.
     behind: BTreeMap<Day, Vec<u32>>,
     /// Merchants whose sums are of another layout.
@@ -52,7 +58,7 @@ pub enum RestoreError {
 }
 
 impl Restore {
-    /// Takes one row. Meta and policies come before all others.
+    /// Takes one row. Meta and policies come before all others, then come profiles.
     ///
     /// # Errors
     /// When the stored policy does not compile.
@@ -70,10 +76,10 @@ impl Restore {
                 state.policies.insert(policy.version, policy);
             }
             Row::Profile(_, Some(profile)) => self.profile(profile),
-            Row::Windows(Subject::Merchant(id), row) => {
-                let slot = state.slot_of(id);
-                self.windows(slot, row);
-            }
+            Row::Windows(Subject::Merchant(id), row) => match state.hot.merchant_slot(id) {
+                Some(slot) => self.windows(slot, row),
+                None => self.strangers.push((id, row)),
+            },
             Row::Windows(Subject::Item(item), row) => self.item_windows(item, row),
             Row::Rights(id, rights) => {
                 let slot = state.slot_of(id);
@@ -151,16 +157,22 @@ impl Restore {
         match profile {
             Profile::Merchant(merchant) => {
                 let slot = state.slot_of(merchant.id);
-                state.registered.insert(merchant.id, slot);
+                self.registered.push((merchant.id, slot));
                 state.serve(slot, None, merchant.service_provider);
                 if let Some(entry) = state.entry_mut(slot) {
-                    entry.profile = Some(merchant);
+                    entry.profile = Some(*merchant);
                 }
             }
-            Profile::Provider(provider) => drop(state.providers.insert(provider.id, provider)),
+            Profile::Provider(provider) => drop(state.providers.insert(provider.id, *provider)),
             item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
-                if let crate::domain::ProfileKey::Item(id) = item.key() {
-                    state.items_mut(id.kind).insert(id.id, item);
+                if let ProfileKey::Item(id) = item.key() {
+                    let [rooms, products, videos] = &mut self.items;
+                    let of_kind = match id.kind {
+                        ItemKind::LiveRoom => rooms,
+                        ItemKind::Product => products,
+                        ItemKind::ShortVideo => videos,
+                    };
+                    of_kind.push((id.id, item));
                 }
             }
         }
@@ -170,7 +182,7 @@ impl Restore {
         let facts_day = self.state.facts_day();
         let policy = self.state.policy.clone();
         let same_layout = row.layout == policy.layout_fingerprint;
-        let facts = MerchantFacts::from_parts(&policy.model.layout, row.facts).filter(|_| same_layout);
+        let facts = Some(row.facts).filter(|facts| same_layout && facts.fits(&policy.model.layout));
         let Some(entry) = self.state.entry_mut(slot) else { return };
         entry.last_stored = row.last_stored;
         match facts {
@@ -187,7 +199,7 @@ impl Restore {
     fn item_windows(&mut self, item: ItemId, row: WindowsRow) {
         let policy = self.state.policy.clone();
         let same_layout = row.layout == policy.item_layout_fingerprint;
-        let facts = MerchantFacts::from_parts(&policy.item_layout, row.facts).filter(|_| same_layout);
+        let facts = Some(row.facts).filter(|facts| same_layout && facts.fits(&policy.item_layout));
         let summed_to = facts.as_ref().map(|_| row.facts_day);
         if let Some(facts) = facts {
             self.state.item_facts.insert(item, facts);
@@ -205,6 +217,16 @@ impl Restore {
         if !self.is_compiled {
             self.compile()?;
         }
+        self.state.registered = std::mem::take(&mut self.registered).into_iter().collect();
+        self.state.items = std::mem::take(&mut self.items).map(|items| items.into_iter().collect());
+        // They come from several threads: slots follow from the ids all the same.
+        let mut strangers = std::mem::take(&mut self.strangers);
+        strangers.sort_by_key(|(id, _)| *id);
+        for (id, row) in strangers {
+            let slot = self.state.slot_of(id);
+            self.windows(slot, row);
+        }
+
         let layout = self.state.policy.model.layout.clone();
         for (from, slots) in std::mem::take(&mut self.behind) {
             self.catch_up(&layout, &layout, from, slots, history)?;
@@ -242,12 +264,11 @@ impl Restore {
             let policy = policy.map_err(|problem| RestoreError::Policy { version, problem })?;
             state.begin(row, policy);
         }
-        state.dirty = state.registered.values().map(|slot| Due::Merchant(*slot)).collect();
-        for kind in crate::domain::ItemKind::ALL {
-            let ids: Vec<u64> = state.items(kind).keys().copied().collect();
-            for id in ids {
-                state.refresh_item(crate::domain::ItemId { kind, id });
-            }
+        let due = state.make_records();
+        state.due.extend(due);
+        for kind in ItemKind::ALL {
+            let due = state.refresh_items(kind);
+            state.due.extend(due);
         }
         let violated: Vec<ItemId> = state.item_violations.keys().copied().collect();
         for item in violated {

@@ -6,7 +6,7 @@ use crate::domain::{
     Day, DayFacts, FactKey, HeldRight, MerchantId, Outcome, PolicyText, Profile, ProfileKey, RequestKey, Subject,
     Timestamp, Violation,
 };
-use crate::trust::MerchantFactsParts;
+use crate::trust::MerchantFacts;
 
 /// One row as it stands after a change; `None` where it is gone.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub struct WindowsRow {
     /// Last day any row of facts was stored for, open days included.
     pub last_stored: Option<Day>,
     /// The sums and levels.
-    pub facts: MerchantFactsParts,
+    pub facts: MerchantFacts,
 }
 
 /// What is remembered of a write request.

@@ -15,12 +15,13 @@ use super::providers::ProviderRanks;
 use super::requests::{Imports, Remembered, Requests};
 use super::rows::{MetaRow, PolicyRow, PolicySwitch, RequestRow};
 use super::transition::Transition;
+use super::words::WordPool;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
     Rejection, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
-use crate::traffic::{Made, MerchantRecord, make_record, next_window_boundary, open_programmes, opening_programmes};
+use crate::traffic::{next_window_boundary, open_programmes, opening_programmes};
 use crate::trust::{MerchantFacts, MerchantView, SignalRow};
 
 /// Semantics from which on a text that was published before keeps its version.
@@ -88,6 +89,7 @@ pub struct State {
     /// Changes of membership since they were last reported.
     pub(super) flips: Flips,
     pub(super) ledgers: Ledgers,
+    pub(super) words: WordPool,
 }
 
 impl Default for State {
@@ -118,6 +120,7 @@ impl Default for State {
             scratch: Vec::new(),
             flips: Flips::default(),
             ledgers: Ledgers::default(),
+            words: WordPool::default(),
         }
     }
 }
@@ -286,13 +289,7 @@ impl State {
                 Outcome::Items(results)
             }
             Body::DeleteProfile { key, expected_revision } => or_rejected(self.delete(*key, *expected_revision)),
-            Body::RecordFacts { rows } => {
-                let mut results = Vec::with_capacity(rows.len());
-                for row in rows {
-                    results.push(self.record_row(row, history)?);
-                }
-                Outcome::Items(results)
-            }
+            Body::RecordFacts { rows } => Outcome::Items(self.record_rows(rows, history)?),
             Body::RecordViolation(violation) => match self.record_violation(violation, history)? {
                 Ok(decision) => Outcome::Violation(decision),
                 Err(rejection) => Outcome::Rejected(rejection),
@@ -369,38 +366,6 @@ impl State {
         made
     }
 
-    pub(super) fn refresh_dirty(&mut self) -> usize {
-        let dirty = std::mem::take(&mut self.dirty);
-        for due in &dirty {
-            match due {
-                Due::Merchant(slot) => self.refresh_merchant(*slot),
-                Due::Item(item) => self.refresh_item(*item),
-            }
-        }
-        dirty.len()
-    }
-
-    fn refresh_merchant(&mut self, slot: u32) {
-        let world = self.hot.world();
-        let made = self.materialised(slot);
-        let record = made.as_ref().map_or(MerchantRecord::UNREGISTERED, |made| made.record);
-        let before = world.table.read(slot).programmes;
-        self.flips.count(before, record.programmes);
-        world.table.write(slot, &record);
-        if let Some(at) = made.and_then(|made| made.next_change) {
-            self.due.insert(at, Due::Merchant(slot));
-        }
-        self.refresh_in_transition(slot, before);
-    }
-
-    /// A merchant's record under the current policy and day, made afresh; none if it is not registered.
-    fn materialised(&mut self, slot: u32) -> Option<Made> {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let made = self.view(slot).map(|view| make_record(&self.policy.rules(&self.disabled), &view, &mut scratch));
-        self.scratch = scratch;
-        made
-    }
-
     /// What scoring looks at under the current policy and day; none if the merchant is not registered.
     #[must_use]
     pub fn view(&self, slot: u32) -> Option<MerchantView<'_>> {
@@ -454,9 +419,9 @@ impl State {
     #[must_use]
     pub fn profile(&self, key: ProfileKey) -> Option<Profile> {
         match key {
-            ProfileKey::Merchant(id) => self.merchant(id)?.profile.clone().map(Profile::Merchant),
+            ProfileKey::Merchant(id) => self.merchant(id)?.profile.clone().map(Profile::from),
             ProfileKey::Item(item) => self.items(item.kind).get(&item.id).cloned(),
-            ProfileKey::Provider(id) => self.providers.get(&id).cloned().map(Profile::Provider),
+            ProfileKey::Provider(id) => self.providers.get(&id).cloned().map(Profile::from),
         }
     }
 }

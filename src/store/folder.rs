@@ -15,8 +15,9 @@ use crate::log::{EmbeddedLog, LogError};
 /// What the file VERSION says.
 pub const DATA_VERSION: &str = "trustflow data 1";
 
-/// Blocks of tables kept in memory.
-const CACHE_BYTES: u64 = 256 << 20;
+/// Blocks of tables kept in memory. Reading everything at a start fills it, and little is read again afterwards: what
+/// requests need stands in memory by itself.
+const CACHE_BYTES: u64 = 64 << 20;
 /// How long the journal may grow before keyspaces must write out what they hold in memory. It bounds how much a start
 /// has to read again.
 const JOURNAL_BYTES: u64 = 128 << 20;

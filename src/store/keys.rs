@@ -20,13 +20,18 @@ const FACTS_LEN: usize = 13;
 
 /// Day (sign flipped), kind, id: a day's rows are neighbours.
 pub(super) fn facts(key: FactKey) -> UserKey {
+    facts_bytes(key).into()
+}
+
+/// The same as plain bytes, for sorting.
+pub(super) fn facts_bytes(key: FactKey) -> [u8; FACTS_LEN] {
     let (kind, id) = kind_of_subject(key.subject);
     let mut bytes = [0; FACTS_LEN];
     let parts = day(key.day).into_iter().chain([kind_byte(kind)]).chain(id.to_be_bytes());
     for (byte, part) in bytes.iter_mut().zip(parts) {
         *byte = part;
     }
-    bytes.into()
+    bytes
 }
 
 /// Reads a facts key.
@@ -68,6 +73,11 @@ pub(super) fn profile(key: ProfileKey) -> UserKey {
     bytes.into()
 }
 
+/// The first key that a profile of another kind than a merchant can have.
+pub(super) fn profiles_behind_merchants() -> UserKey {
+    [kind_byte(pb::Kind::Merchant).saturating_add(1)].into()
+}
+
 /// Reads a profile's key.
 pub(super) fn read_profile(key: &[u8]) -> Option<ProfileKey> {
     let (kind, id) = read_kind(key)?;
@@ -80,6 +90,11 @@ pub(super) fn holder(subject: Subject) -> UserKey {
         Subject::Merchant(id) => merchant(id),
         Subject::Item(item) => profile(ProfileKey::Item(item)),
     }
+}
+
+/// The first key that windows of an item can have.
+pub(super) fn windows_of_items() -> UserKey {
+    [1].into()
 }
 
 /// Reads what [`holder`] makes.

@@ -1,9 +1,10 @@
 //! Reading everything that memory keeps, at the start.
 
+use std::ops::Bound;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use fjall::{Readable, Snapshot};
+use fjall::{Readable, Snapshot, UserKey};
 use prost::Message;
 
 use super::error::StoreError;
@@ -11,32 +12,25 @@ use super::snapshot::Scan;
 use super::spaces::{Space, Spaces};
 use super::store::Store;
 use super::{keys, ledgers, values};
+use crate::domain::MerchantId;
 use crate::record::DecodeProblem;
-use crate::state::{MetaRow, Row};
+use crate::state::{MetaRow, Row, WordPool};
 
 /// Rows that are handed over at once.
 const BATCH: usize = 1_024;
 /// Batches that may wait for their reader.
 const BATCHES_WAITING: usize = 8;
-/// Keyspaces in the order in which their rows come, after the meta row.
-const ORDER: [Space; 9] = [
-    Space::Policy,
-    Space::Profiles,
-    Space::Windows,
-    Space::Rights,
-    Space::Violations,
-    Space::Requests,
-    Space::Imports,
-    Space::Ledgers,
-    Space::Reports,
-];
+/// Keyspaces that are read after profiles and windows, in this order.
+const SMALL: [Space; 6] =
+    [Space::Rights, Space::Violations, Space::Requests, Space::Imports, Space::Ledgers, Space::Reports];
 
 type Batch = Result<Vec<Row>, StoreError>;
 
 impl Store {
-    /// Hands every row except facts to `each`: the meta row, if there is one, and policies first, then profiles
-    /// (merchants before others), windows, rights, violations, requests, imports, ledgers and reports. Rows are read and decoded on
-    /// another thread while `each` works.
+    /// Hands every row except facts to `each`: the meta row, if there is one, and policies first, then profiles, then
+    /// windows, then rights, violations, requests, imports, ledgers and reports. Profiles of merchants come in order of
+    /// id, and so do those of other kinds and the windows of merchants; rows of both are read and decoded on threads of
+    /// their own while `each` works.
     ///
     /// # Errors
     /// When a row cannot be read or is damaged, or the first error of `each`.
@@ -45,9 +39,31 @@ impl Store {
         if let Some(meta) = read_meta(&snapshot, &self.spaces)? {
             each(Row::Meta(meta))?;
         }
+        let behind_merchants = keys::profiles_behind_merchants();
+        let windows = keys::merchant(self.middle_merchant(&snapshot)?);
+        let stages = [
+            vec![vec![Part::all(Space::Policy)]],
+            Part::halves(Space::Profiles, behind_merchants),
+            Part::halves(Space::Windows, windows),
+            vec![SMALL.map(Part::all).to_vec()],
+        ];
+        stages.into_iter().try_for_each(|stage| self.load_stage(&snapshot, stage, each))
+    }
+
+    /// Reads several lists of parts beside each other.
+    fn load_stage<E: From<StoreError>>(
+        &self,
+        snapshot: &Snapshot,
+        lists: Vec<Vec<Part>>,
+        each: &mut dyn FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel::<Batch>(BATCHES_WAITING);
-            scope.spawn(|| read_all(&snapshot, &self.spaces, sender));
+            for list in lists {
+                let sender = sender.clone();
+                scope.spawn(|| read_all(snapshot, &self.spaces, list, sender));
+            }
+            drop(sender);
             for batch in receiver {
                 for row in batch? {
                     each(row)?;
@@ -55,6 +71,41 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    /// A merchant with about as many windows before as behind it, if ids are spread evenly.
+    fn middle_merchant(&self, snapshot: &Snapshot) -> Result<MerchantId, StoreError> {
+        // Windows of items lie in between from here on.
+        let mut merchants = snapshot.range(self.spaces.of(Space::Windows), ..keys::windows_of_items());
+        let id = |row: Option<fjall::Guard>| -> Result<u64, StoreError> {
+            let Some(row) = row else { return Ok(0) };
+            let key = row.key().map_err(|error| StoreError::unread(Space::Windows, &[], error))?;
+            Ok(keys::read_merchant(&key).map_or(0, |merchant| merchant.0))
+        };
+        let first = id(merchants.next())?;
+        let last = id(merchants.next_back())?;
+        Ok(MerchantId(first.midpoint(last)))
+    }
+}
+
+/// Rows of a keyspace from one key to another.
+#[derive(Clone)]
+struct Part {
+    space: Space,
+    from: Bound<UserKey>,
+    to: Bound<UserKey>,
+}
+
+impl Part {
+    fn all(space: Space) -> Self {
+        Self { space, from: Bound::Unbounded, to: Bound::Unbounded }
+    }
+
+    /// What comes before a key, and what comes from it on.
+    fn halves(space: Space, border: UserKey) -> Vec<Vec<Self>> {
+        let before = Self { to: Bound::Excluded(border.clone()), ..Self::all(space) };
+        let behind = Self { from: Bound::Included(border), ..Self::all(space) };
+        vec![vec![before], vec![behind]]
     }
 }
 
@@ -77,13 +128,14 @@ fn meta_part<M: Message + Default>(snapshot: &Snapshot, spaces: &Spaces, key: &[
     value.map(read).transpose()
 }
 
-/// Reads the keyspaces in order. Stops when nobody listens any more.
-#[expect(clippy::needless_pass_by_value, reason = "the receiver ends when the sender is dropped")]
-fn read_all(snapshot: &Snapshot, spaces: &Spaces, sender: SyncSender<Batch>) {
-    for space in ORDER {
-        let mut rows = Scan::all(snapshot, space, spaces.of(space));
+/// Reads parts in order. Stops when nobody listens any more.
+#[expect(clippy::needless_pass_by_value, reason = "the receiver ends when the last sender is dropped")]
+fn read_all(snapshot: &Snapshot, spaces: &Spaces, parts: Vec<Part>, sender: SyncSender<Batch>) {
+    let mut words = WordPool::default();
+    for Part { space, from, to } in parts {
+        let mut rows = Scan::range(snapshot, space, spaces.of(space), (from, to));
         loop {
-            let batch = read_batch(space, &mut rows);
+            let batch = read_batch(space, &mut rows, &mut words);
             let goes_on = batch.as_ref().is_ok_and(|rows| rows.len() == BATCH);
             let failed = batch.is_err();
             if sender.send(batch).is_err() || failed {
@@ -96,14 +148,18 @@ fn read_all(snapshot: &Snapshot, spaces: &Spaces, sender: SyncSender<Batch>) {
     }
 }
 
-fn read_batch(space: Space, rows: &mut Scan) -> Batch {
+fn read_batch(space: Space, rows: &mut Scan, words: &mut WordPool) -> Batch {
     let mut batch = Vec::with_capacity(BATCH);
     while batch.len() < BATCH {
         let Some(row) = rows.next_with(|key, value| read_row(space, key, value).map_err(|error| error.to_string()))
         else {
             break;
         };
-        batch.push(row?);
+        let mut row = row?;
+        if let Row::Profile(_, Some(profile)) = &mut row {
+            words.share(profile);
+        }
+        batch.push(row);
     }
     Ok(batch)
 }

@@ -17,7 +17,7 @@ use crate::record::arbitrary;
 use crate::state::{
     ImportRow, KillSwitch, MetaRow, PendingPolicy, PolicyRow, PolicySwitch, RequestRow, Row, TransitionRow, WindowsRow,
 };
-use crate::trust::{DayRange, Level, MerchantFactsParts};
+use crate::trust::{DayRange, Level, MerchantFacts, MerchantFactsParts};
 
 struct Opened {
     store: Store,
@@ -63,8 +63,12 @@ fn loaded(store: &Store) -> Vec<Row> {
 fn windows_row() -> impl Strategy<Value = WindowsRow> {
     let level = (arbitrary::day(), any::<u64>()).prop_map(|(day, value)| Level { day, value });
     let sent = prop_oneof![Just(i32::MIN), 19_000..19_400, any::<i32>()];
-    let parts = (vec(any::<u64>(), 0..5), vec(sent, 0..5), vec(option::of(level), 0..5), option::of(arbitrary::day()))
-        .prop_map(|(sums, last_sent, levels, first_sale)| MerchantFactsParts { sums, last_sent, levels, first_sale });
+    let sums = vec((any::<u64>(), sent), 0..5);
+    let parts =
+        (sums, vec(option::of(level), 0..5), option::of(arbitrary::day())).prop_map(|(sums, levels, first_sale)| {
+            let (sums, last_sent) = sums.into_iter().unzip();
+            MerchantFacts::from_parts(&MerchantFactsParts { sums, last_sent, levels, first_sale })
+        });
     (arbitrary::day(), any::<u64>(), option::of(arbitrary::day()), parts)
         .prop_map(|(facts_day, layout, last_stored, facts)| WindowsRow { facts_day, layout, last_stored, facts })
 }
@@ -278,26 +282,30 @@ fn rows_are_loaded_in_order() {
         .map(|row| match row {
             Row::Meta(_) => 0,
             Row::Policy(_) => 1,
-            Row::Profile(ProfileKey::Merchant(_), _) => 2,
-            Row::Profile(..) => 3,
-            Row::Windows(..) => 4,
-            Row::Rights(..) => 5,
-            Row::Violation(_) => 6,
-            Row::Request(..) => 7,
-            Row::Import(..) => 8,
-            Row::Ledger(_) => 9,
+            Row::Profile(..) => 2,
+            Row::Windows(..) => 3,
+            Row::Rights(..) => 4,
+            Row::Violation(_) => 5,
+            Row::Request(..) => 6,
+            Row::Import(..) => 7,
+            Row::Ledger(_) => 8,
             Row::Facts(..) => panic!("facts are not loaded"),
         })
         .collect();
     assert!(order.is_sorted());
     assert_eq!(order.first(), Some(&0));
+    let merchants = loaded(&store).into_iter().filter_map(|row| {
+        let Row::Profile(ProfileKey::Merchant(id), _) = row else { return None };
+        Some(id)
+    });
+    assert!(merchants.is_sorted(), "slots are given in order of id");
 }
 
 #[test]
 fn loading_stops_at_the_first_error_of_its_caller() {
     let Opened { store, folder: _folder } = opened();
     let window = |id| {
-        let facts = MerchantFactsParts::default();
+        let facts = MerchantFacts::default();
         Row::Windows(
             Subject::Merchant(MerchantId(id)),
             WindowsRow { facts_day: Day(1), layout: 1, last_stored: None, facts },

@@ -10,7 +10,7 @@ use crate::state::{
     ImportRow, KillSwitch, MetaRow, PendingPolicy, PolicyRow, PolicySwitch, ProviderRanks, RequestRow, Row,
     TransitionRow, WindowsRow,
 };
-use crate::trust::{Level, MerchantFactsParts};
+use crate::trust::{Level, MerchantFacts, MerchantFactsParts};
 
 const FORMAT: u8 = 1;
 /// How [`MerchantFactsParts`] says that a counter was never sent.
@@ -65,7 +65,7 @@ pub(super) fn read_rights(value: &[u8]) -> Result<Vec<HeldRight>, DecodeProblem>
 }
 
 pub(super) fn windows(row: &WindowsRow) -> pb::WindowsRow {
-    let parts = &row.facts;
+    let parts = row.facts.to_parts();
     let mut message = pb::WindowsRow {
         facts_day: row.facts_day.0,
         layout: row.layout,
@@ -128,11 +128,15 @@ pub(super) fn read_windows(value: &[u8]) -> Result<WindowsRow, DecodeProblem> {
             None => None,
         });
     }
+    let parts = MerchantFactsParts { sums, last_sent, levels, first_sale: message.first_sale.map(Day) };
+    if parts.sums.len() != parts.last_sent.len() {
+        return Err(DecodeProblem::invalid(LAST_SENT, "are not as many as the sums"));
+    }
     Ok(WindowsRow {
         facts_day: Day(message.facts_day),
         layout: message.layout,
         last_stored: message.last_stored.map(Day),
-        facts: MerchantFactsParts { sums, last_sent, levels, first_sale: message.first_sale.map(Day) },
+        facts: MerchantFacts::from_parts(&parts),
     })
 }
 

@@ -33,7 +33,7 @@ pub fn rank(mut results: Vec<(ProviderId, u64)>) -> Vec<(ProviderId, u32)> {
 #[cfg(test)]
 mod tests {
     use super::{ProviderRanking, rank};
-    use crate::domain::{ProviderId, ServiceProvider};
+    use crate::domain::{ProviderId, ServiceProvider, Words};
     use crate::trust::SumId;
 
     #[test]
@@ -50,7 +50,7 @@ mod tests {
             id: ProviderId(1),
             name: String::new(),
             capabilities,
-            tags: vec![],
+            tags: Words::default(),
             revision: 0,
         };
         assert!(ranking.admits(&provider(Some([60; 5]))));

@@ -1,12 +1,8 @@
 //! What memory keeps of a merchant's facts: window sums, latest levels, when a counter was last sent.
 
+use super::cells::{Cell, Cells, NEVER};
 use super::window::{Anchor, DayRange, LevelId, Span, SumId, Window};
 use crate::domain::{CounterId, Day, DayFacts, FIRST_FACTS_DAY, Merchant};
-
-/// The day before every facts day: nothing was sent yet.
-const NEVER: Day = Day(i32::MIN);
-/// A level before it is sent.
-const UNSENT: Level = Level { day: NEVER, value: 0 };
 
 /// Which sums and levels a policy needs. Two policies with equal layouts share their sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +10,8 @@ pub struct FactsLayout {
     sums: Vec<(CounterId, Window)>,
     levels: Vec<CounterId>,
     first_sale: Option<CounterId>,
+    /// Sums whose window begins with a day of the merchant's life.
+    anchored: Vec<SumId>,
     sums_of: Vec<Vec<SumId>>,
     level_of: Vec<Option<LevelId>>,
 }
@@ -59,22 +57,21 @@ pub struct Level {
     pub value: u64,
 }
 
-impl Level {
-    /// Itself, unless it was never sent.
-    fn sent(self) -> Option<Self> {
-        (self.day != NEVER).then_some(self)
-    }
+/// Sums and levels of one merchant, as of a facts day that the holder knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MerchantFacts {
+    /// Sums, each with the last day its counter was sent, then levels.
+    cells: Cells,
+    /// How many of the cells are sums.
+    sums: u16,
+    /// How many are levels.
+    levels: u16,
+    /// [`NEVER`] if nothing was sold: half the size of an option, for every merchant.
+    first_sale: Day,
 }
 
-/// Sums and levels of one merchant, as of a facts day that the holder knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MerchantFacts {
-    sums: Box<[u64]>,
-    last_sent: Box<[Day]>,
-    /// Those never sent are of the day [`NEVER`]: a third smaller than options, for every merchant.
-    levels: Box<[Level]>,
-    first_sale: Option<Day>,
-}
+/// Cells of a merchant that are to be replaced, by position.
+type Changes = Vec<(usize, Cell)>;
 
 /// What a row did to the first sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,13 +116,20 @@ impl FactsLayout {
                 *entry = Some(LevelId(index));
             }
         }
-        Self { sums, levels, first_sale, sums_of, level_of }
+        let is_anchored = |sum: &(CounterId, Window)| matches!(sum.1.span, Span::From(..));
+        let anchored = (0_u16..).zip(&sums).filter(|(_, sum)| is_anchored(sum)).map(|(id, _)| SumId(id)).collect();
+        Self { sums, levels, first_sale, anchored, sums_of, level_of }
     }
 
     /// The windowed counters.
     #[must_use]
     pub fn sums(&self) -> &[(CounterId, Window)] {
         &self.sums
+    }
+
+    /// The sums whose window begins with a day of the merchant's life, with counter and window.
+    pub fn anchored(&self) -> impl Iterator<Item = (SumId, &Window)> {
+        self.anchored.iter().filter_map(|id| Some((*id, &self.sum(*id)?.1)))
     }
 
     /// The level counters.
@@ -235,65 +239,92 @@ pub fn merge_ranges(mut ranges: Vec<DayRange>) -> Vec<DayRange> {
     merged
 }
 
+impl Default for MerchantFacts {
+    fn default() -> Self {
+        Self { cells: Cells::default(), sums: 0, levels: 0, first_sale: NEVER }
+    }
+}
+
 impl MerchantFacts {
     /// No facts yet.
     #[must_use]
     pub fn empty(layout: &FactsLayout) -> Self {
+        let (sums, levels) = (count(layout.sums.len()), count(layout.levels.len()));
+        Self { sums, levels, ..Self::default() }
+    }
+
+    /// Takes a stored form back.
+    #[must_use]
+    pub fn from_parts(parts: &MerchantFactsParts) -> Self {
+        let sums = parts.sums.iter().zip(&parts.last_sent).map(|(value, day)| Cell { day: Day(*day), value: *value });
+        let levels =
+            parts.levels.iter().map(|level| level.map_or(Cell::EMPTY, |Level { day, value }| Cell { day, value }));
+        let cells: Changes = sums.chain(levels).enumerate().filter(|(_, cell)| *cell != Cell::EMPTY).collect();
         Self {
-            sums: vec![0; layout.sums.len()].into(),
-            last_sent: vec![NEVER; layout.sums.len()].into(),
-            levels: vec![UNSENT; layout.levels.len()].into(),
-            first_sale: None,
+            cells: Cells::new(&cells),
+            sums: count(parts.sums.len()),
+            levels: count(parts.levels.len()),
+            first_sale: parts.first_sale.unwrap_or(NEVER),
         }
     }
 
-    /// Takes a stored form back. `None` if it is of another layout.
+    /// Whether it has as many sums and levels as a layout.
     #[must_use]
-    pub fn from_parts(layout: &FactsLayout, parts: MerchantFactsParts) -> Option<Self> {
-        let fits = parts.sums.len() == layout.sums.len()
-            && parts.last_sent.len() == layout.sums.len()
-            && parts.levels.len() == layout.levels.len();
-        fits.then(|| Self {
-            sums: parts.sums.into(),
-            last_sent: parts.last_sent.into_iter().map(Day).collect(),
-            levels: parts.levels.into_iter().map(|level| level.unwrap_or(UNSENT)).collect(),
-            first_sale: parts.first_sale,
-        })
+    pub fn fits(&self, layout: &FactsLayout) -> bool {
+        usize::from(self.sums) == layout.sums.len() && usize::from(self.levels) == layout.levels.len()
     }
 
     /// The form to store.
     #[must_use]
     pub fn to_parts(&self) -> MerchantFactsParts {
-        MerchantFactsParts {
-            sums: self.sums.to_vec(),
-            last_sent: self.last_sent.iter().map(|day| day.0).collect(),
-            levels: self.levels.iter().map(|level| level.sent()).collect(),
-            first_sale: self.first_sale,
+        let mut parts = MerchantFactsParts {
+            sums: vec![0; self.sums.into()],
+            last_sent: vec![NEVER.0; self.sums.into()],
+            levels: vec![None; self.levels.into()],
+            first_sale: self.first_sale(),
+        };
+        for (at, Cell { day, value }) in self.cells.iter() {
+            if let (Some(sum), Some(last)) = (parts.sums.get_mut(at), parts.last_sent.get_mut(at)) {
+                (*sum, *last) = (value, day.0);
+            } else if let Some(level) = parts.levels.get_mut(at.saturating_sub(self.sums.into())) {
+                *level = (day != NEVER).then_some(Level { day, value });
+            }
         }
+        parts
+    }
+
+    fn sum_cell(&self, id: SumId) -> Cell {
+        if id.0 < self.sums { self.cells.get(id.0.into()) } else { Cell::EMPTY }
     }
 
     /// A windowed sum.
     #[must_use]
     pub fn sum(&self, id: SumId) -> u64 {
-        self.sums.get(usize::from(id.0)).copied().unwrap_or(0)
+        self.sum_cell(id).value
     }
 
     /// Last day a windowed counter was sent, as far as its window reaches; none if never.
     #[must_use]
     pub fn last_sent(&self, id: SumId) -> Option<Day> {
-        self.last_sent.get(usize::from(id.0)).copied().filter(|day| *day != NEVER)
+        Some(self.sum_cell(id).day).filter(|day| *day != NEVER)
     }
 
     /// The latest level.
     #[must_use]
     pub fn level(&self, id: LevelId) -> Option<Level> {
-        self.levels.get(usize::from(id.0)).and_then(|level| level.sent())
+        let Cell { day, value } = self.cells.get(self.level_at(id));
+        (day != NEVER).then_some(Level { day, value })
+    }
+
+    /// Where the cell of a level stands.
+    fn level_at(&self, id: LevelId) -> usize {
+        usize::from(self.sums).saturating_add(id.0.into())
     }
 
     /// First day with a paid order.
     #[must_use]
     pub fn first_sale(&self) -> Option<Day> {
-        self.first_sale
+        Some(self.first_sale).filter(|day| *day != NEVER)
     }
 
     /// Takes in a row that was written: `before` is what stood there. Rows of open days wait for the day's closing.
@@ -309,21 +340,20 @@ impl MerchantFacts {
         if day > facts_day {
             return FirstSale::Unchanged;
         }
+        let mut changes = Changes::with_capacity(after.cells().len().saturating_mul(2));
         for &(counter, value) in after.cells() {
             let old = before.get(counter).unwrap_or(0);
             for &id in layout.sums_of(counter) {
                 let Some((_, window)) = layout.sum(id) else { continue };
-                if window.range(facts_day, anchor_day(window, anchors)).is_some_and(|range| range.contains(day)) {
-                    self.change_sum(id, old, value);
-                }
-                if day <= window.last_day(facts_day) {
-                    self.note_sent(id, day);
-                }
+                let counts = window.range(facts_day, anchor_day(window, anchors)).is_some_and(|r| r.contains(day));
+                let change = if counts { (old, value) } else { (0, 0) };
+                self.change_sum(id, change, (day <= window.last_day(facts_day)).then_some(day), &mut changes);
             }
-            self.take_level(layout, counter, Level { day, value }, true);
+            self.take_level(layout, counter, Level { day, value }, true, &mut changes);
         }
+        self.cells.set(&changes);
         let sold_nothing = layout.first_sale.and_then(|counter| after.get(counter)) == Some(0);
-        if sold_nothing && self.first_sale == Some(day) {
+        if sold_nothing && self.first_sale == day {
             return FirstSale::Lost;
         }
         if self.note_first_sale(layout, day, after) { FirstSale::Moved } else { FirstSale::Unchanged }
@@ -331,7 +361,7 @@ impl MerchantFacts {
 
     /// Sets the first sale, after it was looked for.
     pub fn set_first_sale(&mut self, day: Option<Day>) {
-        self.first_sale = day;
+        self.first_sale = day.unwrap_or(NEVER);
     }
 
     /// Takes in a stored row of a day while the facts day moves from `from` to `to`; `new_sums` flags the sums
@@ -345,6 +375,7 @@ impl MerchantFacts {
         day: Day,
         row: &DayFacts,
     ) -> bool {
+        let mut changes = Changes::with_capacity(row.cells().len().saturating_mul(2));
         for &(counter, value) in row.cells() {
             for &id in layout.sums_of(counter) {
                 let Some((_, window)) = layout.sum(id) else { continue };
@@ -352,98 +383,105 @@ impl MerchantFacts {
                 let is_new = new_sums.get(usize::from(id.0)).copied().unwrap_or(false);
                 let counted = !is_new && window.range(from, anchor).is_some_and(|range| range.contains(day));
                 let counts = window.range(to, anchor).is_some_and(|range| range.contains(day));
-                match (counted, counts) {
-                    (false, true) => self.change_sum(id, 0, value),
-                    (true, false) => self.change_sum(id, value, 0),
-                    _ => {}
-                }
-                if day <= window.last_day(to) {
-                    self.note_sent(id, day);
-                }
+                let change = match (counted, counts) {
+                    (false, true) => (0, value),
+                    (true, false) => (value, 0),
+                    _ => (0, 0),
+                };
+                self.change_sum(id, change, (day <= window.last_day(to)).then_some(day), &mut changes);
             }
             if day <= to {
-                self.take_level(layout, counter, Level { day, value }, false);
+                self.take_level(layout, counter, Level { day, value }, false, &mut changes);
             }
         }
+        self.cells.set(&changes);
         day <= to && self.note_first_sale(layout, day, row)
     }
 
     /// Sets the sums of anchored windows to zero; the rows of their days are then added by [`Self::add_anchored`].
     pub fn clear_anchored(&mut self, layout: &FactsLayout) {
-        for (index, (_, window)) in layout.sums.iter().enumerate() {
-            if matches!(window.span, Span::From(..))
-                && let Some(sum) = self.sums.get_mut(index)
-            {
-                *sum = 0;
-            }
-        }
+        let places = layout.anchored.iter().map(|id| usize::from(id.0));
+        let cleared = places.map(|at| (at, Cell { value: 0, ..self.cells.get(at) }));
+        let changes: Changes = cleared.filter(|(at, cell)| self.cells.get(*at) != *cell).collect();
+        self.cells.set(&changes);
     }
 
     /// Adds a stored row to the anchored windows it lies in.
     pub fn add_anchored(&mut self, layout: &FactsLayout, anchors: &Anchors, facts_day: Day, day: Day, row: &DayFacts) {
-        for (id, (counter, window)) in (0_u16..).map(SumId).zip(&layout.sums) {
+        let mut changes = Changes::new();
+        for &id in &layout.anchored {
+            let Some((counter, window)) = layout.sum(id) else { continue };
             let Span::From(anchor, _) = &window.span else { continue };
             let Some(value) = row.get(*counter) else { continue };
             if window.range(facts_day, anchors.day(anchor)).is_some_and(|range| range.contains(day)) {
-                self.change_sum(id, 0, value);
+                self.change_sum(id, (0, value), None, &mut changes);
             }
         }
+        self.cells.set(&changes);
     }
 
     /// The same facts under another layout: what means the same in both is kept, the rest is empty.
     #[must_use]
     pub fn laid_out(&self, from: &FactsLayout, to: &FactsLayout) -> Self {
         let mut facts = Self::empty(to);
-        facts.first_sale = self.first_sale.filter(|_| from.first_sale == to.first_sale);
-        for (index, sum) in to.sums.iter().enumerate().filter(|(_, sum)| to.shares_with(from, sum)) {
-            let Some(old) = from.position(sum) else { continue };
-            if let (Some(to), Some(from)) = (facts.sums.get_mut(index), self.sums.get(old)) {
-                *to = *from;
-            }
-            if let (Some(to), Some(from)) = (facts.last_sent.get_mut(index), self.last_sent.get(old)) {
-                *to = *from;
-            }
+        if from.first_sale == to.first_sale {
+            facts.first_sale = self.first_sale;
         }
-        for (index, level) in to.levels.iter().enumerate() {
-            let Some(old) = from.level_of(*level).map(|id| usize::from(id.0)) else { continue };
-            if let (Some(to), Some(from)) = (facts.levels.get_mut(index), self.levels.get(old)) {
-                *to = *from;
-            }
+        let mut cells = Changes::new();
+        for (at, sum) in to.sums.iter().enumerate().filter(|(_, sum)| to.shares_with(from, sum)) {
+            cells.extend(from.position(sum).map(|old| (at, self.cells.get(old))));
         }
+        for (id, level) in (0_u16..).map(LevelId).zip(&to.levels) {
+            let old = (0_u16..).map(LevelId).zip(&from.levels).find(|(_, other)| *other == level);
+            cells.extend(old.map(|(old, _)| (facts.level_at(id), self.cells.get(self.level_at(old)))));
+        }
+        cells.retain(|(_, cell)| *cell != Cell::EMPTY);
+        facts.cells = Cells::new(&cells);
         facts
     }
 
-    fn change_sum(&mut self, id: SumId, old: u64, new: u64) {
-        if let Some(sum) = self.sums.get_mut(usize::from(id.0)) {
+    /// Takes the old value of a change out of a sum and the new one in, and notes when its counter was sent.
+    fn change_sum(&self, id: SumId, (old, new): (u64, u64), sent: Option<Day>, changes: &mut Changes) {
+        let before = self.sum_cell(id);
+        let cell = Cell {
+            day: sent.map_or(before.day, |day| before.day.max(day)),
             // Wrapping keeps what is added and taken away in balance even where absurd counters overflow.
-            *sum = sum.wrapping_sub(old).wrapping_add(new);
-        }
-    }
-
-    fn note_sent(&mut self, id: SumId, day: Day) {
-        if let Some(last) = self.last_sent.get_mut(usize::from(id.0)) {
-            *last = (*last).max(day);
+            value: before.value.wrapping_sub(old).wrapping_add(new),
+        };
+        if cell != before && id.0 < self.sums {
+            changes.push((id.0.into(), cell));
         }
     }
 
     /// A written level replaces one of the same day; a stored one, read later, does not.
-    fn take_level(&mut self, layout: &FactsLayout, counter: CounterId, level: Level, is_written: bool) {
-        let Some(entry) = layout.level_of(counter).and_then(|id| self.levels.get_mut(usize::from(id.0))) else {
-            return;
-        };
-        if entry.day < level.day || (is_written && entry.day == level.day) {
-            *entry = level;
+    fn take_level(
+        &self,
+        layout: &FactsLayout,
+        counter: CounterId,
+        Level { day, value }: Level,
+        is_written: bool,
+        changes: &mut Changes,
+    ) {
+        let Some(id) = layout.level_of(counter).filter(|id| id.0 < self.levels) else { return };
+        let before = self.cells.get(self.level_at(id));
+        if before.day < day || (is_written && before.day == day) {
+            changes.push((self.level_at(id), Cell { day, value }));
         }
     }
 
     fn note_first_sale(&mut self, layout: &FactsLayout, day: Day, row: &DayFacts) -> bool {
         let sold = layout.first_sale.and_then(|counter| row.get(counter)).is_some_and(|orders| orders > 0);
-        let moves = sold && self.first_sale.is_none_or(|first| day < first);
+        let moves = sold && (self.first_sale == NEVER || day < self.first_sale);
         if moves {
-            self.first_sale = Some(day);
+            self.first_sale = day;
         }
         moves
     }
+}
+
+/// Counters have ids of two bytes, and a policy few windows of each: sums and levels never come near the end.
+fn count(of: usize) -> u16 {
+    u16::try_from(of).unwrap_or(u16::MAX)
 }
 
 fn anchor_day(window: &Window, anchors: &Anchors) -> Option<Day> {

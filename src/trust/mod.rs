@@ -4,6 +4,7 @@
 //! score).
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod cells;
 mod check;
 mod clocks;
 mod closing;

@@ -176,12 +176,17 @@ impl Collected {
         };
         fields.finish()?;
         let dictionary: Vec<Option<CounterId>> = facts.counter_names.iter().map(|name| policy.counter(name)).collect();
-        let mut cells = facts.counters.iter().copied().zip(facts.values.iter().copied());
+        let (mut counters, mut values) = (facts.counters.as_slice(), facts.values.as_slice());
+        self.rows.reserve(facts.ids.len());
+        self.row_places.reserve(facts.ids.len());
         let rows = facts.ids.iter().zip(&facts.days).zip(&facts.cell_counts);
         for (index, ((id, day), count)) in (0_u32..).zip(rows) {
             let count = usize::try_from(*count).unwrap_or(usize::MAX);
-            let row_cells: Vec<(u32, u64)> = cells.by_ref().take(count).collect();
-            let row = Row { index, kind, id: *id, day: Day(*day), cells: row_cells };
+            // As many counters as the counts add up to, and as many values, were checked before.
+            let (row_counters, row_values);
+            (row_counters, counters) = counters.split_at(count.min(counters.len()));
+            (row_values, values) = values.split_at(count.min(values.len()));
+            let row = Row { index, kind, id: *id, day: Day(*day), counters: row_counters, values: row_values };
             match row.check(&dictionary, &facts.counter_names) {
                 Ok(row) => {
                     self.rows.push(row);
@@ -194,21 +199,23 @@ impl Collected {
     }
 }
 
-struct Row {
+struct Row<'a> {
     index: u32,
     kind: Option<ItemKind>,
     id: u64,
     day: Day,
-    cells: Vec<(u32, u64)>,
+    counters: &'a [u32],
+    values: &'a [u64],
 }
 
-impl Row {
+impl Row<'_> {
     fn check(self, dictionary: &[Option<CounterId>], names: &[String]) -> Result<FactRow, Vec<Problem>> {
         let known = |index: u32| dictionary.get(usize::try_from(index).ok()?).copied().flatten();
-        let cells: Vec<_> = self.cells.iter().filter_map(|(index, value)| Some((known(*index)?, *value))).collect();
+        let mut cells = Vec::with_capacity(self.counters.len());
+        cells.extend(self.counters.iter().zip(self.values).filter_map(|(index, value)| Some((known(*index)?, *value))));
         let is_right = self.id != 0
             && self.day >= crate::domain::FIRST_FACTS_DAY
-            && cells.len() == self.cells.len()
+            && cells.len() == self.counters.len()
             && (1..=MAX_CELLS_PER_ROW).contains(&cells.len());
         if is_right {
             let subject = match self.kind {
@@ -221,9 +228,9 @@ impl Row {
         let mut fields = Fields::below("facts.");
         fields.id(&format!("ids[{row}]"), self.id);
         check_day(&mut fields, &format!("days[{row}]"), self.day);
-        let count = self.cells.len();
+        let count = self.counters.len();
         fields.check((1..=MAX_CELLS_PER_ROW).contains(&count), &format!("cell_counts[{row}]"), "must be 1 to 256");
-        for (index, _) in self.cells.iter().filter(|(index, _)| known(*index).is_none()) {
+        for index in self.counters.iter().filter(|index| known(**index).is_none()) {
             match usize::try_from(*index).ok().and_then(|index| names.get(index)) {
                 Some(name) => fields.wrong_for(&format!("counters[{name:?}]"), UNKNOWN_COUNTER, Reason::UnknownCounter),
                 None => fields.wrong("counters", format!("{index} is not a position in counter_names")),

@@ -142,17 +142,17 @@ impl ProfileMessage for proto::Merchant {
             name: self.name,
             kind,
             opened_at,
-            categories: self.categories,
+            categories: self.categories.into(),
             region: self.region,
             origin_belt: self.origin_belt,
             fan_count: self.fan_count,
             service_provider: (self.service_provider_id != 0).then_some(ProviderId(self.service_provider_id)),
-            tags: self.tags,
+            tags: self.tags.into(),
             prior_identity_violation: self.prior_identity_violation,
             enrolments,
             revision: 0,
         };
-        Ok((Profile::Merchant(merchant), expected))
+        Ok((merchant.into(), expected))
     }
 
     fn from_profile(profile: Profile) -> Option<Self> {
@@ -168,12 +168,12 @@ impl ProfileMessage for proto::Merchant {
             name: merchant.name,
             kind: i32::from(kind),
             opened_at: merchant.opened_at.map(to_proto_time),
-            categories: merchant.categories,
+            categories: merchant.categories.to_vec(),
             region: merchant.region,
             origin_belt: merchant.origin_belt,
             fan_count: merchant.fan_count,
             service_provider_id: merchant.service_provider.map_or(0, |id| id.0),
-            tags: merchant.tags,
+            tags: merchant.tags.to_vec(),
             prior_identity_violation: merchant.prior_identity_violation,
             revision: merchant.revision,
             etag: etag(merchant.revision),
@@ -221,13 +221,13 @@ impl ProfileMessage for proto::Product {
             name: self.name,
             merchant: MerchantId(self.merchant_id),
             promoters: self.promoter_ids.into_iter().map(MerchantId).collect(),
-            categories: self.categories,
+            categories: self.categories.into(),
             listed_at,
-            tags: self.tags,
+            tags: self.tags.into(),
             is_virtual: self.r#virtual,
             revision: 0,
         };
-        Ok((Profile::Product(product), expected))
+        Ok((product.into(), expected))
     }
 
     fn from_profile(profile: Profile) -> Option<Self> {
@@ -237,9 +237,9 @@ impl ProfileMessage for proto::Product {
             name: product.name,
             merchant_id: product.merchant.0,
             promoter_ids: product.promoters.into_iter().map(|id| id.0).collect(),
-            categories: product.categories,
+            categories: product.categories.to_vec(),
             listed_at: product.listed_at.map(to_proto_time),
-            tags: product.tags,
+            tags: product.tags.to_vec(),
             r#virtual: product.is_virtual,
             revision: product.revision,
             etag: etag(product.revision),
@@ -272,12 +272,12 @@ impl ProfileMessage for proto::LiveRoom {
             id: self.live_room_id,
             merchant: MerchantId(self.merchant_id),
             anchor: self.anchor,
-            tags: self.tags,
+            tags: self.tags.into(),
             started_at,
             ended_at,
             revision: 0,
         };
-        Ok((Profile::LiveRoom(room), expected))
+        Ok((room.into(), expected))
     }
 
     fn from_profile(profile: Profile) -> Option<Self> {
@@ -286,7 +286,7 @@ impl ProfileMessage for proto::LiveRoom {
             live_room_id: room.id,
             merchant_id: room.merchant.0,
             anchor: room.anchor,
-            tags: room.tags,
+            tags: room.tags.to_vec(),
             started_at: room.started_at.map(to_proto_time),
             ended_at: room.ended_at.map(to_proto_time),
             revision: room.revision,
@@ -315,11 +315,11 @@ impl ProfileMessage for proto::ShortVideo {
         let video = ShortVideo {
             id: self.short_video_id,
             merchant: MerchantId(self.merchant_id),
-            tags: self.tags,
+            tags: self.tags.into(),
             posted_at,
             revision: 0,
         };
-        Ok((Profile::ShortVideo(video), expected))
+        Ok((video.into(), expected))
     }
 
     fn from_profile(profile: Profile) -> Option<Self> {
@@ -327,7 +327,7 @@ impl ProfileMessage for proto::ShortVideo {
         Some(Self {
             short_video_id: video.id,
             merchant_id: video.merchant.0,
-            tags: video.tags,
+            tags: video.tags.to_vec(),
             posted_at: video.posted_at.map(to_proto_time),
             revision: video.revision,
             etag: etag(video.revision),
@@ -360,10 +360,10 @@ impl ProfileMessage for proto::ServiceProvider {
             id: ProviderId(self.service_provider_id),
             name: self.name,
             capabilities,
-            tags: self.tags,
+            tags: self.tags.into(),
             revision: 0,
         };
-        Ok((Profile::Provider(provider), expected))
+        Ok((provider.into(), expected))
     }
 
     fn from_profile(profile: Profile) -> Option<Self> {
@@ -372,7 +372,7 @@ impl ProfileMessage for proto::ServiceProvider {
             service_provider_id: provider.id.0,
             name: provider.name,
             capabilities: provider.capabilities.into_iter().flatten().map(u32::from).collect(),
-            tags: provider.tags,
+            tags: provider.tags.to_vec(),
             revision: provider.revision,
             etag: etag(provider.revision),
         })

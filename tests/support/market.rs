@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use trustflow::clock::SimulatedClock;
 use trustflow::domain::{
     Body, ExposureRow, LiveRoom, Merchant, MerchantId, MerchantKind, Outcome, PolicyText, Profile, Scene, TargetKind,
-    Timestamp, Violation,
+    Timestamp, Violation, Words,
 };
 use trustflow::engine::{AllocateQuery, Engine, ScoreQuery, Slate, WriterSettings};
 use trustflow::traffic::{MemberPrice, PriceBook, SlotReason};
@@ -196,17 +196,17 @@ pub fn sample() -> Violation {
 }
 
 pub fn merchant(id: u64, tag: &str) -> Profile {
-    Profile::Merchant(Merchant {
+    Profile::from(Merchant {
         id: MerchantId(id),
         name: format!("merchant {id}"),
         kind: MerchantKind::Ordinary,
         opened_at: Some(Timestamp(NOW.0 - 200 * 86_400_000)),
-        categories: vec!["womens_wear".to_owned()],
+        categories: vec!["womens_wear".to_owned()].into(),
         region: "guangdong".to_owned(),
         origin_belt: String::new(),
         fan_count: 10,
         service_provider: None,
-        tags: if tag.is_empty() { Vec::new() } else { vec![tag.to_owned()] },
+        tags: (!tag.is_empty()).then(|| tag.to_owned()).into_iter().collect(),
         prior_identity_violation: false,
         enrolments: Vec::new(),
         revision: 0,
@@ -214,11 +214,11 @@ pub fn merchant(id: u64, tag: &str) -> Profile {
 }
 
 pub fn live_room(id: u64) -> Profile {
-    Profile::LiveRoom(LiveRoom {
+    Profile::from(LiveRoom {
         id: room(id),
         merchant: MerchantId(id),
         anchor: String::new(),
-        tags: Vec::new(),
+        tags: Words::default(),
         started_at: None,
         ended_at: None,
         revision: 0,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Followed, PredictorKind, Validation, ValidationQuery, as_of, sample_limit};
 use crate::clock::SimulatedClock;
 use crate::domain::{
-    Body, Day, DayFacts, Decision, FactRow, HeldRight, Merchant, MerchantId, MerchantKind, Outcome, Profile, Subject,
-    Upsert, Violation,
+    Body, Day, DayFacts, Decision, FactRow, HeldRight, Merchant, MerchantId, MerchantKind, Outcome, Subject, Upsert,
+    Violation, Words,
 };
 use crate::engine::{Engine, WriterSettings};
 use crate::policy::{Policy, embedded};
@@ -42,17 +42,17 @@ impl Bench {
             name: String::new(),
             kind: MerchantKind::Ordinary,
             opened_at: id.is_multiple_of(3).then(|| FIRST.plus(i32::try_from(id).expect("small")).start()),
-            categories: vec![if id.is_multiple_of(7) { "mobile_recharge" } else { "clothing" }.to_owned()],
+            categories: vec![if id.is_multiple_of(7) { "mobile_recharge" } else { "clothing" }.to_owned()].into(),
             region: String::new(),
             origin_belt: String::new(),
             fan_count: 0,
             service_provider: None,
-            tags: vec![],
+            tags: Words::default(),
             prior_identity_violation: id.is_multiple_of(11),
             enrolments: vec![],
             revision: 0,
         };
-        let upsert = |id| Upsert { profile: Profile::Merchant(merchant(id)), expected_revision: None };
+        let upsert = |id| Upsert { profile: merchant(id).into(), expected_revision: None };
         let profiles = (1..=count).map(upsert).collect();
         self.write(Body::UpsertProfiles { profiles, mask: None }).await;
     }

@@ -140,7 +140,7 @@ impl Someone {
             id: ProviderId(1),
             name: String::new(),
             capabilities: capability.map(|score| [score; 5]),
-            tags: if is_gold { vec!["gold".to_owned()] } else { vec![] },
+            tags: is_gold.then(|| "gold".to_owned()).into_iter().collect(),
             revision: 0,
         });
         let rank = self.provider.and_then(|(_, _, rank)| rank);
@@ -200,12 +200,12 @@ fn merchant() -> impl Strategy<Value = Merchant> {
                 name: String::new(),
                 kind,
                 opened_at: age.map(|age| TODAY.plus(-age).start()),
-                categories,
+                categories: categories.into(),
                 region: region.to_owned(),
                 origin_belt: String::new(),
                 fan_count,
                 service_provider: None,
-                tags,
+                tags: tags.into(),
                 prior_identity_violation,
                 enrolments: enrolled
                     .into_iter()

@@ -125,9 +125,9 @@ fn rights_are_dated() {
     let phones = right("used_phone_warranty_180");
     assert!(!phones.applies(&sample.merchant, day("2023-01-01")));
     let mut used = sample.merchant.clone();
-    used.categories = vec!["used_phones".into()];
+    used.categories = vec!["used_phones".into()].into();
     assert!(phones.applies(&used, day("2023-01-01")));
-    used.categories = vec!["fresh_food".into()];
+    used.categories = vec!["fresh_food".into()].into();
     assert!(!right("seven_day_no_reason").applies(&used, day("2023-01-01")));
 }
 

@@ -20,7 +20,7 @@ fn brand() -> Sample {
         .opened(20);
     sample.merchant.kind = MerchantKind::KuaiBrand;
     sample.merchant.fan_count = 250_000;
-    sample.merchant.tags = vec!["public_welfare".into()];
+    sample.merchant.tags = vec!["public_welfare".into()].into();
     sample.merchant.origin_belt = "tongerpu".into();
     sample.packages = crate::domain::Scene::Live.mask() | crate::domain::Scene::Mall.mask();
     sample.merchant.enrolments = vec![

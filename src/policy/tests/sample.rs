@@ -2,7 +2,7 @@
 
 use crate::domain::{
     CounterId, Day, DayFacts, Decision, HeldRight, Merchant, MerchantId, MerchantKind, Scene, TargetKind, Timestamp,
-    Violation,
+    Violation, Words,
 };
 use crate::policy::{Dictionary, Policy, compile, embedded};
 use crate::traffic::{ItemClass, Made, Materialised, Weight, make_record, materialise, open_programmes, weigh};
@@ -40,12 +40,12 @@ impl Default for Sample {
             name: "sample".into(),
             kind: MerchantKind::Ordinary,
             opened_at: None,
-            categories: vec!["clothing".into()],
+            categories: vec!["clothing".into()].into(),
             region: "hangzhou".into(),
             origin_belt: String::new(),
             fan_count: 0,
             service_provider: None,
-            tags: vec![],
+            tags: Words::default(),
             prior_identity_violation: false,
             enrolments: vec![],
             revision: 0,

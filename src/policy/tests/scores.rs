@@ -183,7 +183,7 @@ fn virtual_goods_have_no_logistics_and_the_other_weights_renormalise() {
     let policy = embedded_policy();
     let late = Sample::default().with(&[("paid_orders", 100), ("shipments_due", 100), ("shipped_on_time", 10)]);
     let mut virtual_shop = late.clone();
-    virtual_shop.merchant.categories = vec!["mobile_recharge".into()];
+    virtual_shop.merchant.categories = vec!["mobile_recharge".into()].into();
     let (made, rows) = virtual_shop.record(&policy);
     assert_eq!(row(&policy, &rows, "timely_shipping_90d").state, SignalState::NotApplicable);
     assert!(made.trust.score > late.trust(&policy).score + 3.0, "late shipping is not theirs");
@@ -192,7 +192,7 @@ fn virtual_goods_have_no_logistics_and_the_other_weights_renormalise() {
         let sum: f64 = weights.map(|(_, row)| row.effective_weight).sum();
         assert!((sum - 1.0).abs() < 1e-9, "{} {sum}", layer.name());
     }
-    virtual_shop.merchant.categories.push("clothing".into());
+    virtual_shop.merchant.categories = vec!["mobile_recharge".into(), "clothing".into()].into();
     let (_, rows) = virtual_shop.record(&policy);
     assert_eq!(row(&policy, &rows, "timely_shipping_90d").state, SignalState::Measured, "some of it is shipped");
 }
@@ -242,7 +242,7 @@ fn kuai_brands_are_supported_and_benchmarks_more() {
     let mut brand = perfect();
     brand.merchant.kind = MerchantKind::KuaiBrand;
     let plain = brand.weight(&policy);
-    brand.merchant.tags = vec!["benchmark".into()];
+    brand.merchant.tags = vec!["benchmark".into()].into();
     let benchmark = brand.weight(&policy);
     assert!(benchmark.uplift > plain.uplift && plain.uplift > 0.0);
     assert_eq!(plain.labels & Label::Benchmark.bit(), 0);
