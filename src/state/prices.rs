@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::{ArcSwap, Guard};
 
 use crate::domain::Scene;
-use crate::traffic::{MemberPrice, PriceBook};
+use crate::traffic::{MemberPrice, PriceBook, ScenePrices};
 
 /// Members of one chunk.
 const CHUNK: usize = 4_096;
@@ -128,7 +128,8 @@ impl Prices {
     }
 
     /// Publishes prices of budgets.
-    pub fn publish(&self, book: PriceBook) {
+    pub fn publish(&self, mut book: PriceBook) {
+        book.scenes.iter_mut().for_each(ScenePrices::note_priced);
         self.book.store(Arc::new(book));
     }
 

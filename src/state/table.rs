@@ -66,12 +66,14 @@ impl MerchantTable {
                 held_out: 0,
                 boosts: [Boost::default(); MAX_BOOSTS],
             };
-            let is_near = word(LABELS) & IS_NEAR != 0;
-            let boosts = if is_near { NEAR_BOOSTS } else { MAX_BOOSTS };
-            for (at, place) in row.boosts.iter_mut().enumerate().take(boosts) {
+            let (near, far) = row.boosts.split_at_mut(NEAR_BOOSTS);
+            for (at, place) in near.iter_mut().enumerate() {
                 *place = boost(word(FIRST_BOOST + at));
             }
-            if !is_near {
+            if word(LABELS) & IS_NEAR == 0 {
+                for (at, place) in far.iter_mut().enumerate() {
+                    *place = boost(word(FIRST_BOOST + NEAR_BOOSTS + at));
+                }
                 row.penalty = f32::from_bits(word(FIRST_PENALTY + kind.index()));
                 row.held_out = both(word(HELD_OUT), word(HELD_OUT + 1));
             }

@@ -38,15 +38,33 @@ pub struct ScenePrices {
     pub lambda: [f32; BITS],
     /// e^-price of the prices solved in the log domain, 0 to 1 (weights mode).
     pub discount: [f32; BITS],
+    /// Programmes whose budget may have a price, as bits: all, until [`ScenePrices::note_priced`] has looked.
+    pub priced: u64,
     /// Programmes without budget left, as bits.
     pub spent: u64,
     /// Mean base score, by target kind index; above 0.
     pub mean_base: [f32; TargetKind::COUNT],
 }
 
+impl ScenePrices {
+    /// Notes which budgets have a price: the others change no sum and no product, and are passed over.
+    pub fn note_priced(&mut self) {
+        let prices = self.lambda.iter().zip(&self.discount).zip(0_u8..);
+        let priced =
+            |(lambda, discount): (&f32, &f32)| lambda.to_bits() != 0 || discount.to_bits() != 1.0_f32.to_bits();
+        self.priced = prices.fold(0, |bits, (price, bit)| bits | u64::from(priced(price)) << bit);
+    }
+}
+
 impl Default for ScenePrices {
     fn default() -> Self {
-        Self { lambda: [0.0; BITS], discount: [1.0; BITS], spent: 0, mean_base: [1.0; TargetKind::COUNT] }
+        Self {
+            lambda: [0.0; BITS],
+            discount: [1.0; BITS],
+            priced: u64::MAX,
+            spent: 0,
+            mean_base: [1.0; TargetKind::COUNT],
+        }
     }
 }
 
@@ -88,7 +106,8 @@ pub struct Bid {
 }
 
 fn at(prices: &[f32; BITS], bit: u8) -> f64 {
-    prices.get(usize::from(bit)).map_or(0.0, |price| f64::from(*price))
+    // A bit is below 64: said so, nothing has to be checked.
+    prices.get(usize::from(bit) % BITS).map_or(0.0, |price| f64::from(*price))
 }
 
 impl Offer {
@@ -101,7 +120,7 @@ impl Offer {
             return None;
         }
         let value = self.value / mean;
-        let hard = bits(self.hard).fold(0.0, |sum, bit| sum + at(&prices.lambda, bit));
+        let hard = bits(self.hard & prices.priced).fold(0.0, |sum, bit| sum + at(&prices.lambda, bit));
         let mut support = (0.0, None);
         for Support { bit, uplift } in &self.supports {
             let gain = uplift * value - at(&prices.lambda, *bit);
@@ -120,7 +139,7 @@ impl Offer {
         if self.hard & spent != 0 {
             return None;
         }
-        let hard = bits(self.hard).fold(1.0, |product, bit| product * at(&prices.discount, bit));
+        let hard = bits(self.hard & prices.priced).fold(1.0, |product, bit| product * at(&prices.discount, bit));
         let mut support = (1.0, None);
         for Support { bit, uplift } in &self.supports {
             let lift = (1.0 + uplift) * at(&prices.discount, *bit);
@@ -130,5 +149,35 @@ impl Offer {
         }
         let weight = self.value * f64::from(member.factor) * hard * support.0;
         Some(Bid { score: weight.clamp(0.0, ceiling), charged: support.1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrayvec::ArrayVec;
+    use proptest::prelude::*;
+
+    use super::{MemberPrice, Offer, ScenePrices, Support};
+
+    proptest! {
+        #[test]
+        fn budgets_without_a_price_are_passed_over_and_nothing_changes(
+            hard in any::<u64>(),
+            priced in prop::collection::vec((0_usize..64, 0.0_f32..2.0, 0.0_f32..1.0), 0..8),
+            supports in prop::collection::vec((0_u8..64, 0.0_f64..2.0), 0..4),
+            value in -1.0_f64..5.0,
+        ) {
+            let supports: ArrayVec<_, _> = supports.iter().map(|(bit, uplift)| Support { bit: *bit, uplift: *uplift }).collect();
+            let offer = Offer { member: 1, value, hard, supports };
+            let mut all = ScenePrices::default();
+            for (bit, lambda, discount) in priced {
+                (all.lambda[bit], all.discount[bit]) = (lambda, discount);
+            }
+            let mut noted = all.clone();
+            noted.note_priced();
+            let member = MemberPrice::default();
+            prop_assert_eq!(offer.bid(&noted, &member, 0.5, 0), offer.bid(&all, &member, 0.5, 0));
+            prop_assert_eq!(offer.weight(&noted, &member, 9.0, 0), offer.weight(&all, &member, 9.0, 0));
+        }
     }
 }

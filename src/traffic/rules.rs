@@ -162,8 +162,9 @@ impl SceneRules<'_> {
         if programmes & self.labelled == 0 {
             return 0;
         }
-        let held = self.rules.labels.iter().filter(|(mask, _)| programmes & mask != 0);
-        held.fold(0, |labels, (_, more)| labels | more)
+        // Without branches: who is a member of what is not to be foreseen.
+        let label = |(mask, label): &(u64, u32)| label * u32::from(programmes & mask != 0);
+        self.rules.labels.iter().map(label).fold(0, |labels, label| labels | label)
     }
 
     /// The stacking group of a programme, as a bit.
