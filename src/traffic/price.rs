@@ -49,10 +49,10 @@ pub struct ScenePrices {
 impl ScenePrices {
     /// Notes which budgets have a price: the others change no sum and no product, and are passed over.
     pub fn note_priced(&mut self) {
-        let prices = self.lambda.iter().zip(&self.discount).zip(0_u8..);
-        let priced =
+        let budgets = self.lambda.iter().zip(&self.discount).zip(0_u8..);
+        let is_priced =
             |(lambda, discount): (&f32, &f32)| lambda.to_bits() != 0 || discount.to_bits() != 1.0_f32.to_bits();
-        self.priced = prices.fold(0, |bits, (price, bit)| bits | u64::from(priced(price)) << bit);
+        self.priced = budgets.fold(0, |bits, (price, bit)| bits | u64::from(is_priced(price)) << bit);
     }
 }
 

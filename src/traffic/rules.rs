@@ -163,7 +163,7 @@ impl SceneRules<'_> {
             return 0;
         }
         // Without branches: who is a member of what is not to be foreseen.
-        let label = |(mask, label): &(u64, u32)| label * u32::from(programmes & mask != 0);
+        let label = |(mask, label): &(u64, u32)| label & 0_u32.wrapping_sub(u32::from(programmes & mask != 0));
         self.rules.labels.iter().map(label).fold(0, |labels, label| labels | label)
     }
 
