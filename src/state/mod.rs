@@ -29,6 +29,7 @@ mod reports;
 mod requests;
 mod restore;
 mod rows;
+mod scoped;
 #[expect(clippy::module_inception, reason = "the state of the room `state`")]
 mod state;
 mod switches;
