@@ -9,6 +9,7 @@ use super::history::{History, HistoryError};
 use super::hot::Side;
 use super::parallel::{give_way, in_parallel};
 use super::rows::{Row, WindowsRow};
+use super::scoped::on_every_core;
 use super::state::{Due, State};
 use super::transition::Transition;
 use crate::domain::{Day, DayFacts, FactRow, ItemId, ItemKind, MerchantId, Profile, Subject, Timestamp, Violation};
@@ -49,9 +50,8 @@ impl State {
         let mut due = Vec::new();
         for ids in ids.chunks(ITEMS_AT_ONCE) {
             let state = &*self;
-            let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-            let placed = in_parallel(0..count, |part| {
-                let items = part.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
+            let placed = on_every_core(0..ids.len(), |part| {
+                let items = ids.get(part).unwrap_or_default().iter().map(|id| ItemId { kind, id: *id });
                 items.filter_map(|item| Some((item, state.placed(item)?))).collect()
             });
             for (item, placed) in &placed {

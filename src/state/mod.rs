@@ -32,6 +32,7 @@ mod requests;
 mod restore;
 mod retired;
 mod rows;
+mod scoped;
 #[expect(clippy::module_inception, reason = "the state of the room `state`")]
 mod state;
 mod switches;

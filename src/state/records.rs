@@ -1,12 +1,12 @@
 //! The records of merchants: made again for those that something changed, and for all at a start.
 
-use super::parallel::in_parallel;
+use super::scoped::on_every_core;
 use super::state::{Due, State};
 use crate::domain::Timestamp;
 use crate::traffic::{Made, MerchantRecord, make_record};
 use crate::trust::SignalRow;
 
-/// Fewer records than this are made where they are asked for: threads that let requests go first would be waited for.
+/// Fewer records than this are made one after the other.
 const RECORDS_ON_EVERY_CORE: usize = 2_048;
 
 impl State {
@@ -36,10 +36,14 @@ impl State {
     /// Makes many records on every core, then sets them.
     fn refresh_many(&mut self, slots: &[u32]) {
         let state = &*self;
-        let made = in_parallel(0..u32::try_from(slots.len()).unwrap_or(u32::MAX), |part| {
+        let made = on_every_core(0..slots.len(), |part| {
             let mut scratch = Vec::new();
-            let slots = part.filter_map(|at| slots.get(usize::try_from(at).ok()?));
-            slots.map(|slot| (*slot, state.materialised(*slot, &mut scratch))).collect()
+            slots
+                .get(part)
+                .unwrap_or_default()
+                .iter()
+                .map(|slot| (*slot, state.materialised(*slot, &mut scratch)))
+                .collect()
         });
         for (slot, made) in &made {
             self.set_record(*slot, made.as_ref());
@@ -65,13 +69,12 @@ impl State {
 
     /// Makes the record of every merchant, on every core; answers which change by themselves, and when.
     pub(super) fn make_records(&self) -> Vec<(Timestamp, Due)> {
-        let slots = u32::try_from(self.merchants.len()).unwrap_or(u32::MAX);
-        in_parallel(0..slots, |slots| {
+        on_every_core(0..self.merchants.len(), |slots| {
             let world = self.hot.world();
             let rules = self.policy.rules(&self.disabled);
             let mut scratch = Vec::new();
             let mut due = Vec::new();
-            for slot in slots {
+            for slot in slots.filter_map(|slot| u32::try_from(slot).ok()) {
                 let Some(view) = self.view(slot) else { continue };
                 let made = make_record(&rules, &view, &mut scratch);
                 world.table.write(slot, &made.record);

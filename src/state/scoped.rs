@@ -1,0 +1,55 @@
+//! Work on every core that somebody waits for: a start, or the records of a large import.
+//!
+//! The threads of [`super::parallel`] let everything else on the machine go first. That is right for a second world,
+//! which nobody waits for, and wrong here: on a busy machine the one who waits would get a tenth of a core.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::thread;
+
+/// Fewer than this for a thread are not worth starting it.
+const MIN_PART: usize = 512;
+
+/// Splits a range among the cores; answers what each part came to, in order.
+pub(super) fn on_every_core<T: Send>(range: Range<usize>, work: impl Fn(Range<usize>) -> Vec<T> + Sync) -> Vec<T> {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let parts = cores.min(range.len() / MIN_PART);
+    if parts < 2 {
+        return work(range);
+    }
+    let length = range.len().div_ceil(parts);
+    let part = |start: usize| start..range.end.min(start.saturating_add(length));
+    thread::scope(|scope| {
+        let work = &work;
+        let mut starts = range.clone().step_by(length);
+        let first = starts.next().map(part);
+        // The caller works as well, and in place of a thread that cannot be started.
+        let others: Vec<_> = starts
+            .map(|start| {
+                (start, thread::Builder::new().name("records".into()).spawn_scoped(scope, move || work(part(start))))
+            })
+            .collect();
+        let mut made = first.map(work).unwrap_or_default();
+        for (start, other) in others {
+            match other.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(part)) => made.extend(part),
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                Err(_) => made.extend(work(part(start))),
+            }
+        }
+        made
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_every_core;
+
+    #[test]
+    fn every_place_is_worked_on_once_and_in_order() {
+        for count in [0, 1, 511, 512, 1_023, 1_024, 10_007] {
+            let seen = on_every_core(5..5 + count, Iterator::collect);
+            assert_eq!(seen, (5..5 + count).collect::<Vec<usize>>(), "{count} places");
+        }
+    }
+}
