@@ -88,10 +88,15 @@ impl Chunk {
         let is_neutral = place.price.load(Ordering::Relaxed) == word(neutral.additive, neutral.factor, false)
             && masks.iter().all(|mask| mask.load(Ordering::Relaxed) == 0);
         let mask = 1_u64 << (at % 64);
-        if is_neutral {
-            bits.fetch_and(!mask, Ordering::Relaxed);
-        } else {
-            bits.fetch_or(mask, Ordering::Relaxed);
+        // Mostly nothing has changed, and a word that is written leaves the caches of all who read it.
+        match (is_neutral, bits.load(Ordering::Relaxed) & mask != 0) {
+            (true, true) => {
+                bits.fetch_and(!mask, Ordering::Relaxed);
+            }
+            (false, false) => {
+                bits.fetch_or(mask, Ordering::Relaxed);
+            }
+            (true, false) | (false, true) => {}
         }
     }
 }
