@@ -19,7 +19,7 @@ use crate::args::Args;
 use crate::clock::Stopwatch;
 use crate::durations::Durations;
 use crate::population::{Random, connect, random_live_rooms, score_request};
-use crate::process::{Cores, Process};
+use crate::process::{Cores, Process, Tuning};
 use crate::report::{Bar, Report, Spread};
 use crate::site::Site;
 
@@ -97,7 +97,8 @@ pub(crate) fn run(
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
     eprintln!("changing policies with {merchants} merchants");
-    let server = site.start(Cores::All)?;
+    // Prices move by themselves, and with them the answers of one version: here each version has one answer.
+    let server = site.start_tuned(Cores::All, &Tuning::arguments(&["--control-ms", "0"]))?;
     server.await_idle()?;
     runtime.block_on(measure(args, &server, merchants, report))?;
     server.stop()
