@@ -23,6 +23,24 @@ impl ItemKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::LiveRoom, Self::Product, Self::ShortVideo];
 
+    /// What is kept for this kind, where something is kept for each in the order of [`Self::ALL`].
+    pub const fn of<T>(self, [rooms, products, videos]: &[T; 3]) -> &T {
+        match self {
+            Self::LiveRoom => rooms,
+            Self::Product => products,
+            Self::ShortVideo => videos,
+        }
+    }
+
+    /// The same, for changing it.
+    pub const fn of_mut<T>(self, [rooms, products, videos]: &mut [T; 3]) -> &mut T {
+        match self {
+            Self::LiveRoom => rooms,
+            Self::Product => products,
+            Self::ShortVideo => videos,
+        }
+    }
+
     /// The kind as a scoring target.
     #[must_use]
     pub fn target(self) -> TargetKind {

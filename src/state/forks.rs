@@ -24,12 +24,13 @@ impl State {
     }
 
     /// Gives merchants their own sums in the world being built, unless they have them already.
-    pub(super) fn fork_slots(&self, transition: &mut Transition, slots: Range<u32>) {
+    pub(super) fn fork_slots(&self, transition: &mut Transition, slots: Range<usize>) {
         let (from, to, forked) = (&self.policy.model.layout, &transition.policy.model.layout, &transition.forked);
         let laid_out = |slot| Some((slot, self.entry(slot)?.facts.laid_out(from, to)));
         let made: Vec<(u32, MerchantFacts)> = in_parallel(slots, |slots| {
             slots
                 .inspect(|slot| give_way(*slot))
+                .filter_map(|slot| u32::try_from(slot).ok())
                 .filter(|slot| !forked.contains_key(slot))
                 .filter_map(laid_out)
                 .collect()

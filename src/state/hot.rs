@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::classes::{ItemClasses, MAX_CLASSES};
 use super::index::{IdIndex, IdTable};
+use super::near::bring_near;
 use super::owners::Owners;
 use super::prices::Prices;
 use super::table::MerchantTable;
@@ -195,12 +196,7 @@ impl Hot {
     }
 
     fn index(&self, kind: ItemKind) -> &IdIndex {
-        let [rooms, products, videos] = &self.items;
-        match kind {
-            ItemKind::LiveRoom => rooms,
-            ItemKind::Product => products,
-            ItemKind::ShortVideo => videos,
-        }
+        kind.of(&self.items)
     }
 
     /// Whose a slot is.
@@ -260,7 +256,7 @@ impl Targets {
     pub fn locate_all(&self, world: &World, ids: &[u64], owners: &[u64]) -> Vec<ItemRecord> {
         let table = self.items.as_ref().map_or(&self.merchants, |(_, items)| items);
         // All places first: they come while each other is waited for.
-        std::hint::black_box(ids.iter().fold(0, |seen, id| seen ^ table.touch(*id)));
+        bring_near(ids.iter().map(|id| table.home_word(*id)));
         let owner = |at: usize| owners.get(at).copied().unwrap_or(0);
         let is_item = self.items.is_some();
         let locate = |(at, id): (usize, &u64)| match table.get(*id) {

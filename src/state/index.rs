@@ -43,9 +43,9 @@ impl IdTable {
         after.iter().chain(before)
     }
 
-    /// Reads the place where an id's search begins, for bringing it near.
+    /// What stands where an id's search begins, for bringing it near.
     #[inline]
-    pub(super) fn touch(&self, id: u64) -> u64 {
+    pub(super) fn home_word(&self, id: u64) -> u64 {
         self.places.get(home(id, self.places.len())).map_or(0, |place| place.id.load(Ordering::Relaxed))
     }
 

@@ -143,19 +143,16 @@ impl State {
 
     /// Finds the classes of items on every core, then sets them.
     pub(super) fn classify_items(&mut self, transition: &Transition, kind: ItemKind, ids: &[u64]) {
-        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         let state = &*self;
-        let found = in_parallel(0..count, |part| {
-            let items = part.inspect(|at| give_way(*at));
-            let items = items.filter_map(|at| Some(ItemId { kind, id: *ids.get(usize::try_from(at).ok()?)? }));
+        let found = in_parallel(0..ids.len(), |part| {
+            let items = ids.get(part).unwrap_or_default().iter().enumerate();
+            let items = items.inspect(|(at, _)| give_way(*at)).map(|(_, id)| ItemId { kind, id: *id });
             let class = |item| state.class_in_transition(transition, item);
             items.map(|item| (item, class(item), state.next_change_under(&transition.policy, item))).collect()
         });
         for (item, class, next_change) in found {
             self.hot.set_class(item, transition.side, class);
-            if let Some(at) = next_change {
-                self.due.insert(at, Due::Item(item));
-            }
+            self.due.extend(next_change.map(|at| (at, Due::Item(item))));
         }
     }
 

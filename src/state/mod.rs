@@ -16,6 +16,7 @@ mod index;
 mod items;
 mod leases;
 mod ledgers;
+mod near;
 mod node;
 mod owners;
 mod packages;

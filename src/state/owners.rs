@@ -4,12 +4,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::table::{CHUNK, MAX_CHUNKS, place};
 use crate::domain::MerchantId;
-
-/// Slots of one chunk: 4,096 of 8 bytes.
-const CHUNK: usize = 4_096;
-/// Chunks at most, as many as the table of records has.
-const MAX_CHUNKS: usize = super::MAX_SLOTS / CHUNK;
 
 /// Merchant ids by slot.
 pub(super) struct Owners {
@@ -25,18 +21,18 @@ impl Default for Owners {
 impl Owners {
     /// Whose a slot is; none if it was never given.
     pub(super) fn get(&self, slot: u32) -> Option<MerchantId> {
-        let slot = usize::try_from(slot).ok()?;
-        let id = self.chunks.get(slot / CHUNK)?.get()?.get(slot % CHUNK)?.load(Ordering::Relaxed);
+        let (chunk, at) = place(slot)?;
+        let id = self.chunks.get(chunk)?.get()?.get(at)?.load(Ordering::Relaxed);
         (id != 0).then_some(MerchantId(id))
     }
 
     /// Gives a slot.
     pub(super) fn set(&self, slot: u32, id: MerchantId) {
-        let Ok(slot) = usize::try_from(slot) else { return };
+        let Some((chunk, at)) = place(slot) else { return };
         let empty = || (0..CHUNK).map(|_| AtomicU64::new(0)).collect();
-        let chunk = self.chunks.get(slot / CHUNK).map(|chunk| chunk.get_or_init(empty));
-        if let Some(place) = chunk.and_then(|chunk| chunk.get(slot % CHUNK)) {
-            place.store(id.0, Ordering::Relaxed);
+        let chunk = self.chunks.get(chunk).map(|chunk| chunk.get_or_init(empty));
+        if let Some(owner) = chunk.and_then(|chunk| chunk.get(at)) {
+            owner.store(id.0, Ordering::Relaxed);
         }
     }
 }

@@ -7,11 +7,11 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Fewer than this for a thread are not worth starting it.
-const MIN_PART: u32 = 256;
+const MIN_PART: usize = 256;
 /// A tenth of what a request gets where both want the processor: less would let a busy server never finish.
 const NICENESS: i32 = 10;
 /// Records that are made before a thread asks whether somebody waits: some 50 µs.
-const TURN: u32 = 16;
+const TURN: usize = 16;
 
 /// Lets a request that wakes up go first. It cannot be taken back, and so it is for threads that do nothing else.
 pub fn yield_to_requests() {
@@ -21,7 +21,7 @@ pub fn yield_to_requests() {
 
 /// Lets whoever waits for this core go on, every few of many things done. However nice a thread is, the scheduler lets it
 /// finish its turn of some milliseconds before a request that wakes up: so it gives its turn back early.
-pub(super) fn give_way(done: u32) {
+pub(super) fn give_way(done: usize) {
     if done.is_multiple_of(TURN) {
         std::thread::yield_now();
     }
@@ -35,20 +35,20 @@ fn pool() -> Option<&'static ThreadPool> {
     POOL.get_or_init(|| build().ok()).as_ref()
 }
 
+/// A range in so many parts or fewer, all as long as the first but for the last, in order.
+pub(super) fn split(range: Range<usize>, parts: usize) -> impl Iterator<Item = Range<usize>> {
+    let length = range.len().div_ceil(parts.max(1)).max(1);
+    range.clone().step_by(length).map(move |start| start..range.end.min(start.saturating_add(length)))
+}
+
 /// Splits a range among the cores; answers what each part came to, in order. For the writer alone, which may hold the
 /// state's lock meanwhile: work that itself waits for that lock, as simulations do, would stop it for ever.
-pub(super) fn in_parallel<T: Send>(slots: Range<u32>, work: impl Fn(Range<u32>) -> Vec<T> + Sync) -> Vec<T> {
-    let count = slots.end.saturating_sub(slots.start);
+pub(super) fn in_parallel<T: Send>(range: Range<usize>, work: impl Fn(Range<usize>) -> Vec<T> + Sync) -> Vec<T> {
     // Without threads to be had the work is done here.
-    let Some(pool) = pool().filter(|_| count >= MIN_PART) else { return work(slots) };
-    let cores = u32::try_from(pool.current_num_threads()).unwrap_or(1);
-    let parts = cores.min(count / MIN_PART).max(1);
-    let border = |part: u32| {
-        let offset = u64::from(count) * u64::from(part) / u64::from(parts);
-        slots.start.saturating_add(u32::try_from(offset).unwrap_or(count))
-    };
-    let part = |part: u32| work(border(part)..border(part + 1));
-    pool.install(|| (0..parts).into_par_iter().flat_map_iter(part).collect())
+    let Some(pool) = pool().filter(|_| range.len() >= MIN_PART) else { return work(range) };
+    let parts: Vec<Range<usize>> =
+        split(range.clone(), pool.current_num_threads().min(range.len() / MIN_PART)).collect();
+    pool.install(|| parts.into_par_iter().flat_map_iter(&work).collect())
 }
 
 /// Does a piece of work on one of these threads, and waits for it: what would take milliseconds of a core from requests.
@@ -75,7 +75,7 @@ mod tests {
     fn every_slot_is_worked_on_once_and_in_order() {
         for count in [0, 1, 255, 256, 511, 512, 10_007] {
             let seen = in_parallel(5..5 + count, Iterator::collect);
-            assert_eq!(seen, (5..5 + count).collect::<Vec<u32>>(), "{count} slots");
+            assert_eq!(seen, (5..5 + count).collect::<Vec<usize>>(), "{count} slots");
         }
     }
 }

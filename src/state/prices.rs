@@ -6,13 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::near::bring_near;
+use super::table::{CHUNK, MAX_CHUNKS, place};
 use crate::domain::Scene;
 use crate::traffic::{MemberPrice, PriceBook, ScenePrices};
 
-/// Members of one chunk.
-const CHUNK: usize = 4_096;
-/// Chunks at most, as many as the table of records has.
-const MAX_CHUNKS: usize = super::MAX_SLOTS / CHUNK;
 /// In the sign of the factor, which has none: whether the guard wants the member served.
 const MUST_SERVE: u32 = 1 << 31;
 
@@ -158,8 +156,7 @@ impl Prices {
 
     /// Brings the prices of members near, before they are read one by one.
     pub fn touch(&self, slots: impl Iterator<Item = u32>) {
-        let price = |slot| self.told(slot).map_or(0, |place| place.price.load(Ordering::Relaxed));
-        std::hint::black_box(slots.fold(0, |seen, slot| seen ^ price(slot)));
+        bring_near(slots.map(|slot| self.told(slot).map_or(0, |place| place.price.load(Ordering::Relaxed))));
     }
 
     /// Publishes the prices of a member.
@@ -242,7 +239,7 @@ impl Prices {
 
     /// Writes a member's place: who never had one needs none for what is neutral. Control's thread alone calls it.
     fn set_place(&self, slot: u32, is_neutral: bool, write: impl FnOnce(&Place)) {
-        let Some((chunk, at)) = place_of(slot) else { return };
+        let Some((chunk, at)) = place(slot) else { return };
         let Some(chunk) = self.chunks.get(chunk) else { return };
         let chunk = if is_neutral { chunk.get() } else { Some(chunk.get_or_init(Box::default)) };
         let Some(chunk) = chunk else { return };
@@ -255,25 +252,20 @@ impl Prices {
     /// The place of a member, if it says anything.
     #[inline]
     fn told(&self, slot: u32) -> Option<&Place> {
-        let (chunk, at) = place_of(slot)?;
+        let (chunk, at) = place(slot)?;
         let chunk = self.chunks.get(chunk)?.get()?;
         if chunk.is_told(at) { chunk.places.get(at) } else { None }
     }
 
     fn rest(&self, slot: u32) -> Option<&Rest> {
-        let (chunk, at) = place_of(slot)?;
+        let (chunk, at) = place(slot)?;
         self.chunks.get(chunk)?.get()?.rest.get(at)
     }
 
     fn rest_or_new(&self, slot: u32) -> Option<&Rest> {
-        let (chunk, at) = place_of(slot)?;
+        let (chunk, at) = place(slot)?;
         self.chunks.get(chunk)?.get_or_init(Box::default).rest.get(at)
     }
-}
-
-fn place_of(slot: u32) -> Option<(usize, usize)> {
-    let slot = usize::try_from(slot).ok()?;
-    Some((slot / CHUNK, slot % CHUNK))
 }
 
 fn word(additive: f32, factor: f32, must_serve: bool) -> u64 {

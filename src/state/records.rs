@@ -56,9 +56,7 @@ impl State {
         let before = world.table.read(slot).programmes;
         self.flips.count(before, record.programmes);
         world.table.write(slot, &record);
-        if let Some(at) = made.and_then(|made| made.next_change) {
-            self.due.insert(at, Due::Merchant(slot));
-        }
+        self.due.extend(made.and_then(|made| made.next_change).map(|at| (at, Due::Merchant(slot))));
         self.refresh_in_transition(slot, before);
     }
 

@@ -166,13 +166,7 @@ impl Restore {
             Profile::Provider(provider) => drop(state.providers.insert(provider.id, *provider)),
             item @ (Profile::Product(_) | Profile::LiveRoom(_) | Profile::ShortVideo(_)) => {
                 if let ProfileKey::Item(id) = item.key() {
-                    let [rooms, products, videos] = &mut self.items;
-                    let of_kind = match id.kind {
-                        ItemKind::LiveRoom => rooms,
-                        ItemKind::Product => products,
-                        ItemKind::ShortVideo => videos,
-                    };
-                    of_kind.push((id.id, item));
+                    id.kind.of_mut(&mut self.items).push((id.id, item));
                 }
             }
         }

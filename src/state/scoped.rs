@@ -7,6 +7,8 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::thread;
 
+use super::parallel::split;
+
 /// Fewer than this for a thread are not worth starting it.
 const MIN_PART: usize = 512;
 
@@ -17,24 +19,23 @@ pub(super) fn on_every_core<T: Send>(range: Range<usize>, work: impl Fn(Range<us
     if parts < 2 {
         return work(range);
     }
-    let length = range.len().div_ceil(parts);
-    let part = |start: usize| start..range.end.min(start.saturating_add(length));
     thread::scope(|scope| {
         let work = &work;
-        let mut starts = range.clone().step_by(length);
-        let first = starts.next().map(part);
+        let mut parts = split(range, parts);
+        let first = parts.next();
         // The caller works as well, and in place of a thread that cannot be started.
-        let others: Vec<_> = starts
-            .map(|start| {
-                (start, thread::Builder::new().name("records".into()).spawn_scoped(scope, move || work(part(start))))
+        let others: Vec<_> = parts
+            .map(|part| {
+                let own = part.clone();
+                (part, thread::Builder::new().name("records".into()).spawn_scoped(scope, move || work(own)))
             })
             .collect();
         let mut made = first.map(work).unwrap_or_default();
-        for (start, other) in others {
+        for (part, other) in others {
             match other.map(thread::ScopedJoinHandle::join) {
-                Ok(Ok(part)) => made.extend(part),
+                Ok(Ok(more)) => made.extend(more),
                 Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                Err(_) => made.extend(work(part(start))),
+                Err(_) => made.extend(work(part)),
             }
         }
         made

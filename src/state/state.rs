@@ -187,21 +187,11 @@ impl State {
     /// Items of a kind, by id.
     #[must_use]
     pub fn items(&self, kind: ItemKind) -> &BTreeMap<u64, Profile> {
-        let [rooms, products, videos] = &self.items;
-        match kind {
-            ItemKind::LiveRoom => rooms,
-            ItemKind::Product => products,
-            ItemKind::ShortVideo => videos,
-        }
+        kind.of(&self.items)
     }
 
     pub(super) fn items_mut(&mut self, kind: ItemKind) -> &mut BTreeMap<u64, Profile> {
-        let [rooms, products, videos] = &mut self.items;
-        match kind {
-            ItemKind::LiveRoom => rooms,
-            ItemKind::Product => products,
-            ItemKind::ShortVideo => videos,
-        }
+        kind.of_mut(&mut self.items)
     }
 
     /// Service providers, by id.

@@ -9,13 +9,14 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use super::near::bring_near;
 use crate::domain::{Scene, TargetKind};
 use crate::traffic::{Boost, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
 /// Slots per chunk: 4,096 of 128 bytes are half a mebibyte.
-const CHUNK: usize = 4_096;
+pub(super) const CHUNK: usize = 4_096;
 /// Chunks at most: 67 million merchants.
-const MAX_CHUNKS: usize = 16_384;
+pub(super) const MAX_CHUNKS: usize = 16_384;
 /// Words of a record: with the version they fill its two cache lines.
 const WORDS: usize = 31;
 
@@ -83,8 +84,7 @@ impl MerchantTable {
 
     /// Brings the records of slots near, before they are read one by one: their first lines.
     pub fn touch(&self, slots: impl Iterator<Item = u32>) {
-        let version = |slot| self.slot(slot).map_or(0, |slot| slot.version.load(Ordering::Relaxed));
-        std::hint::black_box(slots.fold(0, |seen, slot| seen ^ version(slot)));
+        bring_near(slots.map(|slot| self.slot(slot).map_or(0, |slot| slot.version.load(Ordering::Relaxed).into())));
     }
 
     /// Writes a record. Only one thread may write a slot at a time.
@@ -107,7 +107,8 @@ impl MerchantTable {
     }
 }
 
-fn place(slot: u32) -> Option<(usize, usize)> {
+/// The chunk of a slot, and its place there: of everything that is kept by slot.
+pub(super) fn place(slot: u32) -> Option<(usize, usize)> {
     let slot = usize::try_from(slot).ok()?;
     Some((slot / CHUNK, slot % CHUNK))
 }

@@ -57,13 +57,13 @@ enum Phase {
     /// The command that began it is not stored yet.
     Waiting,
     /// Laying out sums anew, from this slot on, before rows are read.
-    Forking(u32, Mutex<HistoryRows>),
+    Forking(usize, Mutex<HistoryRows>),
     /// Rows of days that enter or leave some window. Never locked: the mutex only makes it shareable.
     Reading(Mutex<HistoryRows>),
     /// Windows that begin with a day of a merchant's life.
     Anchoring(Vec<u32>),
     /// Making records, from this slot on.
-    Scoring(u32),
+    Scoring(usize),
     /// Classifying items of a kind, those after this id.
     Classifying(ItemKind, u64),
     /// Complete.
@@ -177,8 +177,8 @@ impl State {
     }
 
     /// The slot after so many from one on.
-    fn after(&self, first: u32, budget: usize) -> u32 {
-        first.saturating_add(u32::try_from(budget).unwrap_or(u32::MAX)).min(self.slots())
+    fn after(&self, first: usize, budget: usize) -> usize {
+        first.saturating_add(budget).min(self.merchants.len())
     }
 
     /// Does up to `budget` rows or records of work. Answers whether the transition is ready.
@@ -206,7 +206,7 @@ impl State {
                 let last = self.after(first, budget);
                 *next = last;
                 self.fork_slots(transition, first..last);
-                if last >= self.slots()
+                if last >= self.merchants.len()
                     && let Phase::Forking(_, rows) = std::mem::replace(&mut transition.phase, Phase::Waiting)
                 {
                     transition.phase = Phase::Reading(rows);
@@ -234,8 +234,11 @@ impl State {
                 let first = *next;
                 let last = self.after(first, budget);
                 self.score_slots(transition, first..last);
-                transition.phase =
-                    if last < self.slots() { Phase::Scoring(last) } else { Phase::Classifying(ItemKind::LiveRoom, 0) };
+                transition.phase = if last < self.merchants.len() {
+                    Phase::Scoring(last)
+                } else {
+                    Phase::Classifying(ItemKind::LiveRoom, 0)
+                };
             }
             Phase::Classifying(kind, after) => {
                 let kind = *kind;
@@ -305,23 +308,22 @@ impl State {
     }
 
     /// Makes records in the world being built, on every core: they do not look at each other.
-    fn score_slots(&mut self, transition: &Transition, slots: Range<u32>) {
+    fn score_slots(&mut self, transition: &Transition, slots: Range<usize>) {
         let state = &*self;
-        let made: Vec<(Timestamp, u32)> = in_parallel(slots, |slots| {
+        let made: Vec<(Timestamp, Due)> = in_parallel(slots, |slots| {
             let (mut scratch, mut flips) = (Vec::new(), Flips::default());
             let due = |slot| {
                 give_way(slot);
+                let slot = u32::try_from(slot).ok()?;
                 let before = state.current_programmes(slot);
-                Some((state.score_slot(transition, slot, before, &mut scratch, &mut flips)?, slot))
+                Some((state.score_slot(transition, slot, before, &mut scratch, &mut flips)?, Due::Merchant(slot)))
             };
             let due = slots.filter_map(due).collect();
             transition.flips.lock().merge(&flips);
             due
         });
         // A change that only one of the worlds has coming makes the record again, which does no harm.
-        for (at, slot) in made {
-            self.due.insert(at, Due::Merchant(slot));
-        }
+        self.due.extend(made);
     }
 
     /// Makes a merchant's record in the world being built; answers when it changes by itself. `before` as for
@@ -346,9 +348,7 @@ impl State {
         let flips = &mut *transition.flips.lock();
         let next_change = self.score_slot(transition, slot, before, &mut scratch, flips);
         self.scratch = scratch;
-        if let Some(at) = next_change {
-            self.due.insert(at, Due::Merchant(slot));
-        }
+        self.due.extend(next_change.map(|at| (at, Due::Merchant(slot))));
     }
 
     fn view_in<'a>(&'a self, transition: &'a Transition, slot: u32) -> Option<MerchantView<'a>> {

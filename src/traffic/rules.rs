@@ -31,6 +31,9 @@ pub struct WeightRules {
     limited: u64,
     /// That of packages.
     packages: u64,
+    modifying: u64,
+    /// Those whose members have labels.
+    labelled: u64,
     modifiers: Vec<Modifier>,
     /// Labels of members, for each bit that has any.
     labels: Vec<(u64, u32)>,
@@ -66,6 +69,8 @@ impl WeightRules {
             supports: of_kind(ProgrammeKind::Support),
             limited: bits(&Programme::limits_members),
             packages: bits(&|programme| programme.id == SCENE_PACKAGE),
+            modifying: of_kind(ProgrammeKind::Modifier),
+            labelled: bits(&|programme| programme.labels != 0),
             modifiers: programmes
                 .iter()
                 .filter(|programme| programme.kind == ProgrammeKind::Modifier)
@@ -79,7 +84,6 @@ impl WeightRules {
     /// The rules of one request: `open` holds the programmes whose window is open and that are not in shadow.
     #[must_use]
     pub fn in_scene(&self, scene: Scene, open: u64, kill_switch: bool) -> SceneRules<'_> {
-        let modifiers = self.modifiers.iter().fold(0, |bits, modifier| bits | modifier.mask);
         SceneRules {
             // A policy is checked to have a ceiling of at least 0; NaN would make every clamp panic.
             ceiling: self.ceiling.max(0.0),
@@ -92,8 +96,8 @@ impl WeightRules {
             lifting: self.tilts | self.supports,
             limited: self.limited,
             packages: self.packages,
-            modifiers,
-            labelled: self.labels.iter().fold(0, |bits, (mask, _)| bits | mask),
+            modifiers: self.modifying,
+            labelled: self.labelled,
             rules: self,
         }
     }

@@ -432,8 +432,8 @@ impl MerchantFacts {
             cells.extend(from.position(sum).map(|old| (at, self.cells.get(old))));
         }
         for (id, level) in (0_u16..).map(LevelId).zip(&to.levels) {
-            let old = (0_u16..).map(LevelId).zip(&from.levels).find(|(_, other)| *other == level);
-            cells.extend(old.map(|(old, _)| (facts.level_at(id), self.cells.get(self.level_at(old)))));
+            let old = from.level_of(*level);
+            cells.extend(old.map(|old| (facts.level_at(id), self.cells.get(self.level_at(old)))));
         }
         cells.retain(|(_, cell)| *cell != Cell::EMPTY);
         facts.cells = Cells::new(&cells);

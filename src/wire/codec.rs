@@ -12,7 +12,7 @@ use prost::encoding::{
 };
 use prost::{DecodeError, Message};
 use tonic::Status;
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use crate::proto;
 
@@ -50,23 +50,15 @@ pub trait Fast: Message + Default {
 
 impl Fast for proto::ScoreRequest {
     fn take_column(&mut self, tag: u32, payload: &mut impl Buf) -> bool {
-        match tag {
-            4 => extend(&mut self.target_ids, payload),
-            5 => extend(&mut self.merchant_ids, payload),
-            6 => extend(&mut self.base_scores, payload),
-            _ => false,
-        }
+        let Self { target_ids, merchant_ids, base_scores, .. } = self;
+        take_candidates(tag, payload, (target_ids, merchant_ids, base_scores))
     }
 }
 
 impl Fast for proto::AllocateRequest {
     fn take_column(&mut self, tag: u32, payload: &mut impl Buf) -> bool {
-        match tag {
-            4 => extend(&mut self.target_ids, payload),
-            5 => extend(&mut self.merchant_ids, payload),
-            6 => extend(&mut self.base_scores, payload),
-            _ => false,
-        }
+        let Self { target_ids, merchant_ids, base_scores, .. } = self;
+        take_candidates(tag, payload, (target_ids, merchant_ids, base_scores))
     }
 }
 
@@ -90,6 +82,20 @@ impl Fast for proto::ScoreResponse {
 impl Fast for proto::AllocateResponse {}
 impl Fast for proto::ListUnderservedRequest {}
 impl Fast for proto::ListUnderservedResponse {}
+
+/// The columns about candidates, which all requests number alike: targets, owners, base scores.
+fn take_candidates(
+    tag: u32,
+    payload: &mut impl Buf,
+    (targets, owners, base_scores): (&mut Vec<u64>, &mut Vec<u64>, &mut Vec<f32>),
+) -> bool {
+    match tag {
+        4 => extend(targets, payload),
+        5 => extend(owners, payload),
+        6 => extend(base_scores, payload),
+        _ => false,
+    }
+}
 
 /// Appends a packed column of numbers of fixed size, if it is whole and at hand; else nothing is taken of it.
 fn extend<T: bytemuck::Pod>(column: &mut Vec<T>, payload: &mut impl Buf) -> bool {
@@ -118,7 +124,12 @@ fn put_number(tag: u32, number: u64, out: &mut impl BufMut) {
 }
 
 fn put_column<T: bytemuck::Pod>(tag: u32, column: &[T], out: &mut impl BufMut) {
-    put_bytes(tag, bytemuck::cast_slice(column), out);
+    let bytes: &[u8] = bytemuck::cast_slice(column);
+    if !bytes.is_empty() {
+        encode_key(tag, WireType::LengthDelimited, out);
+        encode_varint(bytes.len() as u64, out);
+        out.put_slice(bytes);
+    }
 }
 
 fn put_varints(tag: u32, column: &[u32], out: &mut impl BufMut) {
@@ -130,14 +141,6 @@ fn put_varints(tag: u32, column: &[u32], out: &mut impl BufMut) {
     encode_varint(len as u64, out);
     for number in column {
         encode_varint(u64::from(*number), out);
-    }
-}
-
-fn put_bytes(tag: u32, bytes: &[u8], out: &mut impl BufMut) {
-    if !bytes.is_empty() {
-        encode_key(tag, WireType::LengthDelimited, out);
-        encode_varint(bytes.len() as u64, out);
-        out.put_slice(bytes);
     }
 }
 
@@ -176,10 +179,6 @@ impl<T: Fast> Encoder for ScoringEncoder<T> {
         message.write(out);
         Ok(())
     }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
-    }
 }
 
 /// Its decoder.
@@ -192,10 +191,6 @@ impl<U: Fast> Decoder for ScoringDecoder<U> {
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // As tonic's own decoder answers.
         U::read(bytes).map(Some).map_err(|error| Status::internal(error.to_string()))
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
     }
 }
 
