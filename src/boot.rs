@@ -16,12 +16,15 @@ use tonic_health::server::HealthReporter;
 use tower::Layer;
 use tracing::{info, warn};
 
+use crate::access::Access;
 use crate::api::{
     AdminApi, ExposureApi, Front, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi,
     Waiter, router,
 };
+use crate::auth::Session;
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
+use crate::credentials::CredentialError;
 use crate::demo;
 use crate::domain::{Body, MerchantId, Outcome, Timestamp};
 use crate::engine::{
@@ -66,6 +69,9 @@ pub enum BootError {
         /// Why not.
         cause: std::io::Error,
     },
+    /// Certificates, tokens or keys cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
     /// The engine did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -122,6 +128,7 @@ pub async fn serve(
     let http = listen(settings.http).await?;
     let addresses = Addresses { grpc: grpc.local_addr()?, http: http.local_addr()? };
     let record = open_record(&settings)?;
+    let access = Access::open(&settings)?;
 
     let mut shutdown = Box::pin(shutdown);
     let start = async {
@@ -159,7 +166,7 @@ pub async fn serve(
     let insight = InsightServiceServer::new(InsightApi::new(engine.clone(), waiter.clone()));
     let programmes = ProgrammeServiceServer::new(ProgrammeApi::new(engine.clone(), waiter));
     let policies = PolicyServiceServer::new(PolicyApi::new(engine.clone()));
-    let admin = AdminServiceServer::new(AdminApi::new(engine.clone(), start_ms));
+    let admin = AdminServiceServer::new(AdminApi::new(engine.clone(), start_ms, access.gate.clone()));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -179,8 +186,13 @@ pub async fn serve(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     let front = Front::new(scoring.max_decoding_message_size(max), routes);
-    let service = MeasureLayer::default().layer(front);
-    let server = transport::serve(grpc, service, settings.max_concurrent_streams, stopped.clone());
+    let (measure, gate) = (MeasureLayer::default(), access.gate.clone());
+    let connect = move |peer| {
+        let session = gate.clone().map(|gate| Session::new(gate, peer));
+        measure.layer(front.for_connection(session))
+    };
+    let server = transport::serve(grpc, connect, access.tls.clone(), limits_of(&settings), stopped.clone());
+    let credentials = access.watch(settings.credentials_watch_ms, stopped.clone());
 
     let drain = Duration::from_millis(settings.drain_ms);
     let signal = {
@@ -215,8 +227,20 @@ pub async fn serve(
         // It holds the data folder open until it has heard of the stop.
         watching.await?;
     }
+    if let Some(credentials) = credentials {
+        credentials.await?;
+    }
     info!("stopped");
     Ok(())
+}
+
+fn limits_of(settings: &Settings) -> transport::Limits {
+    transport::Limits {
+        max_concurrent_streams: settings.max_concurrent_streams,
+        max_connections: settings.max_connections,
+        max_handshakes: settings.max_handshakes,
+        handshake: Duration::from_millis(settings.handshake_ms),
+    }
 }
 
 /// The recorder is one per process: servers that share a process share it.

@@ -36,6 +36,37 @@ pub struct Settings {
     pub demo: bool,
     /// Whether an address that is not loopback may be served without TLS and authentication.
     pub insecure: bool,
+    /// Certificates of the server, PEM, its own first; turns TLS on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the server, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities that sign the certificates of clients, PEM; then every client must show one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// File of static tokens and of names in client certificates; turns authentication on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<PathBuf>,
+    /// File of the public keys (JWKS) of the issuer of JWTs; turns authentication on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<PathBuf>,
+    /// What `iss` of a JWT must be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt_issuer: Option<String>,
+    /// What `aud` of a JWT must be or hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt_audience: Option<String>,
+    /// The claim of a JWT that holds roles.
+    pub jwt_roles_claim: String,
+    /// How often files of certificates, tokens and keys are read for changes, in milliseconds; 0 is at the start only.
+    pub credentials_watch_ms: u64,
+    /// Time for a TLS handshake, in milliseconds.
+    pub handshake_ms: u64,
+    /// TLS handshakes at a time; more wait.
+    pub max_handshakes: usize,
+    /// Connections at a time; more are closed at once.
+    pub max_connections: usize,
     /// Simulated time to start at, RFC 3339; none means real time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<String>,
@@ -89,6 +120,18 @@ impl Default for Settings {
             policy_watch_ms: 1_000,
             demo: false,
             insecure: false,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tokens: None,
+            jwks: None,
+            jwt_issuer: None,
+            jwt_audience: None,
+            jwt_roles_claim: "roles".to_owned(),
+            credentials_watch_ms: 1_000,
+            handshake_ms: 5_000,
+            max_handshakes: 256,
+            max_connections: 10_000,
             now: None,
             clock_rate: 1.0,
             worker_threads: 0,
@@ -142,6 +185,42 @@ pub struct ServeArgs {
     /// Serve an address that is not loopback without TLS and authentication.
     #[arg(long, env = "TRUSTFLOW_INSECURE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub insecure: Option<bool>,
+    /// Certificates of the server, PEM: turns TLS on.
+    #[arg(long, env = "TRUSTFLOW_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the server, PEM.
+    #[arg(long, env = "TRUSTFLOW_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities of client certificates, PEM: every client must show one.
+    #[arg(long, env = "TRUSTFLOW_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Static tokens and names of client certificates: turns authentication on.
+    #[arg(long, env = "TRUSTFLOW_TOKENS", value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
+    /// Public keys of the issuer of JWTs: turns authentication on.
+    #[arg(long, env = "TRUSTFLOW_JWKS", value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// What `iss` of a JWT must be.
+    #[arg(long, env = "TRUSTFLOW_JWT_ISSUER", value_name = "TEXT")]
+    pub jwt_issuer: Option<String>,
+    /// What `aud` of a JWT must be or hold.
+    #[arg(long, env = "TRUSTFLOW_JWT_AUDIENCE", value_name = "TEXT")]
+    pub jwt_audience: Option<String>,
+    /// The claim of a JWT that holds roles [default: roles].
+    #[arg(long, env = "TRUSTFLOW_JWT_ROLES_CLAIM", value_name = "NAME")]
+    pub jwt_roles_claim: Option<String>,
+    /// How often these files are read for changes, ms; 0 is never [default: 1000].
+    #[arg(long, env = "TRUSTFLOW_CREDENTIALS_WATCH_MS", value_name = "MS")]
+    pub credentials_watch_ms: Option<u64>,
+    /// Time for a TLS handshake, ms [default: 5000].
+    #[arg(long, env = "TRUSTFLOW_HANDSHAKE_MS", value_name = "MS")]
+    pub handshake_ms: Option<u64>,
+    /// TLS handshakes at a time; more wait [default: 256].
+    #[arg(long, env = "TRUSTFLOW_MAX_HANDSHAKES", value_name = "N")]
+    pub max_handshakes: Option<usize>,
+    /// Connections at a time; more are closed at once [default: 10000].
+    #[arg(long, env = "TRUSTFLOW_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
     /// Run on simulated time from this instant on (RFC 3339).
     #[arg(long, env = "TRUSTFLOW_NOW", value_name = "TIME")]
     pub now: Option<String>,
@@ -244,10 +323,11 @@ impl Settings {
             None => Self::default(),
         };
         override_settings!(
-            settings, args, data, listen, http, policy_watch_ms, demo, insecure, clock_rate, worker_threads, max_targets, max_wait_ms,
+            settings, args, data, listen, http, policy_watch_ms, demo, insecure, jwt_roles_claim, credentials_watch_ms,
+            handshake_ms, max_handshakes, max_connections, clock_rate, worker_threads, max_targets, max_wait_ms,
             max_request_bytes, max_concurrent_streams, drain_ms, log_retain, close_days, control_ms, resolve_ms,
             report_lag_ms, record_share, record_max_mb, node, log_format, log ;
-            optional: policy, now, record
+            optional: policy, now, record, tls_cert, tls_key, tls_client_ca, tokens, jwks, jwt_issuer, jwt_audience
         );
         if settings.demo && settings.data == Self::default().data {
             settings.data = PathBuf::from("data/demo");
@@ -273,16 +353,57 @@ impl Settings {
             Some("record_max_mb must be at least 1".to_owned())
         } else if self.max_concurrent_streams == 0 {
             Some("max_concurrent_streams must be at least 1".to_owned())
-        } else if !self.listen.ip().is_loopback() && !self.insecure {
-            Some(format!(
-                "{} is not a loopback address: anybody who reaches it could read and write; \
-                 say --insecure if that is meant",
-                self.listen
-            ))
+        } else if self.max_handshakes == 0 || self.max_connections == 0 || self.handshake_ms == 0 {
+            Some("max_handshakes, max_connections and handshake_ms must be at least 1".to_owned())
         } else {
-            None
+            self.problem_of_access()
         };
         problem.map_or(Ok(()), |problem| Err(ConfigError::Invalid(problem)))
+    }
+
+    /// What does not go together in the settings of TLS and authentication.
+    fn problem_of_access(&self) -> Option<String> {
+        let problem = if self.tls_cert.is_some() != self.tls_key.is_some() {
+            "tls_cert and tls_key go together: set both"
+        } else if self.tls_client_ca.is_some() && !self.has_tls() {
+            "tls_client_ca needs tls_cert and tls_key"
+        } else if self.jwks.is_some() && (self.jwt_issuer.is_none() || self.jwt_audience.is_none()) {
+            "jwks needs jwt_issuer and jwt_audience: a key alone does not say for whom a token was made"
+        } else if self.jwks.is_none() && (self.jwt_issuer.is_some() || self.jwt_audience.is_some()) {
+            "jwt_issuer and jwt_audience need jwks"
+        } else if self.is_exposed() && !self.insecure {
+            let missing = match (self.has_tls(), self.has_auth()) {
+                (true, _) => "authentication (tokens or jwks)",
+                (false, true) => "TLS (tls_cert and tls_key)",
+                (false, false) => "TLS (tls_cert and tls_key) and authentication (tokens or jwks)",
+            };
+            return Some(format!(
+                "{} is not a loopback address and lacks {missing}: anybody who reaches it could listen, read or write; \
+                 set them, or say --insecure if that is meant",
+                self.listen
+            ));
+        } else {
+            return None;
+        };
+        Some(problem.to_owned())
+    }
+
+    /// Whether connections are secured.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.tls_cert.is_some() && self.tls_key.is_some()
+    }
+
+    /// Whether callers must say who they are.
+    #[must_use]
+    pub fn has_auth(&self) -> bool {
+        self.tokens.is_some() || self.jwks.is_some()
+    }
+
+    /// Whether gRPC can be reached from elsewhere while it lacks TLS or authentication.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        !self.listen.ip().is_loopback() && !(self.has_tls() && self.has_auth())
     }
 
     /// The settings as TOML.

@@ -10,6 +10,7 @@ use trustflow::cli::{self, ClientCommand};
 use trustflow::config::{ServeArgs, Settings};
 use trustflow::policy_tool;
 use trustflow::telemetry;
+use trustflow::token_tool::{self, TokenArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +29,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Replays a stream of requests against budgets, caps and guarantees
     Backtest(Box<BacktestArgs>),
+    /// Static tokens for the tokens file of a server
+    Token(Box<TokenArgs>),
     #[command(flatten)]
     Client(Box<ClientCommand>),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
         Command::Backtest(args) => backtest_tool::run(*args).map_err(Into::into),
+        Command::Token(args) => token_tool::run(*args).map_err(Into::into),
         Command::Client(command) => client(*command),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! Logs and metrics. Names of metrics are listed in docs/metrics.md.
 
+mod access;
 mod control;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
+pub use access::{ConnectionMetrics, CredentialFileMetrics, Handshake, call_denied, calls_of};
 pub use control::ControlMetrics;
 
 /// Close together where a Score ends, so that a tail that grows by a tenth shows.

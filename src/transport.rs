@@ -5,6 +5,7 @@
 //! of what a small Score costs (`docs/performance.md`).
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,13 +22,20 @@ use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::Service;
 use tracing::{debug, error, warn};
+
+use crate::auth::Peer;
+use crate::telemetry::{ConnectionMetrics, Handshake};
+use crate::tls::{Tls, client_names};
 
 /// Bytes of one call that a client may send ahead.
 pub const STREAM_WINDOW: u32 = 1 << 20;
@@ -38,18 +46,77 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted, which mostly means too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves a listener until `stop` says so, then lets the calls in flight end.
-pub async fn serve<S>(listener: TcpListener, service: S, max_concurrent_streams: u32, mut stop: watch::Receiver<bool>)
-where
+/// What a server bears.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Calls of one connection at a time.
+    pub max_concurrent_streams: u32,
+    /// Connections; more are closed at once.
+    pub max_connections: usize,
+    /// TLS handshakes at a time; more wait their turn.
+    pub max_handshakes: usize,
+    /// Time for a handshake, its turn included.
+    pub handshake: Duration,
+}
+
+/// How TLS comes about on new connections.
+#[derive(Clone)]
+struct Shaker {
+    tls: watch::Receiver<Option<Tls>>,
+    turns: Arc<Semaphore>,
+    patience: Duration,
+    metrics: ConnectionMetrics,
+}
+
+impl Shaker {
+    /// Shakes hands, unless the other side takes too long or is not right.
+    async fn shake(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let shaken = tokio::time::timeout(self.patience, async {
+            // Held until the handshake is over. An error would mean that turns are no longer given, which never is.
+            let _turn = self.turns.acquire().await;
+            let tls = self.tls.borrow().clone();
+            let tls = tls.ok_or_else(|| std::io::Error::other("no certificate has been read"))?;
+            TlsAcceptor::from(tls).accept(stream).await
+        });
+        let (stream, outcome) = match shaken.await {
+            Ok(Ok(stream)) => (Some(stream), Handshake::Done),
+            Ok(Err(error)) => {
+                debug!(%error, "a handshake failed");
+                (None, Handshake::Failed)
+            }
+            Err(_) => (None, Handshake::TimedOut),
+        };
+        self.metrics.shaken(outcome);
+        stream
+    }
+}
+
+/// Serves a listener until `stop` says so, then lets the calls in flight end. `connect` makes the service of a
+/// connection. With `tls` connections are secured as it says when they are made.
+pub async fn serve<S, C>(
+    listener: TcpListener,
+    connect: C,
+    tls: Option<watch::Receiver<Option<Tls>>>,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) where
+    C: Fn(Peer) -> S + Clone + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let metrics = ConnectionMetrics::default();
+    let turns = Arc::new(Semaphore::new(limits.max_handshakes.min(Semaphore::MAX_PERMITS)));
+    let patience = limits.handshake;
+    let shaker = tls.map(|tls| Shaker { tls, turns, patience, metrics: metrics.clone() });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, service.clone(), max_concurrent_streams, stop.clone()));
+                // Closed at once, so that the other side knows; the log would fill.
+                Ok(_) if connections.len() >= limits.max_connections => metrics.refused(),
+                Ok((stream, address)) => {
+                    let connected = Connected { stream, address, limits, stop: stop.clone() };
+                    connections.spawn(connected.serve(shaker.clone(), connect.clone()));
                 }
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
@@ -59,21 +126,56 @@ where
             Some(_) = connections.join_next() => {}
             () = stopped(&mut stop) => break,
         }
+        metrics.open(connections.len());
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+    metrics.open(0);
 }
 
-/// Serves one connection to its end.
-async fn connection<S>(stream: TcpStream, service: S, max_concurrent_streams: u32, mut stop: watch::Receiver<bool>)
+/// A connection that was accepted.
+struct Connected {
+    stream: TcpStream,
+    address: SocketAddr,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connected {
+    /// Serves it to its end.
+    async fn serve<S, C>(self, shaker: Option<Shaker>, connect: C)
+    where
+        C: Fn(Peer) -> S,
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let Self { stream, address, limits, mut stop } = self;
+        if let Err(error) = configure(&stream) {
+            // The other side has gone already, or the system lacks an option: it is served all the same.
+            debug!(%error, "a connection keeps the system's settings");
+        }
+        let Some(shaker) = shaker else {
+            let service = connect(Peer { address, names: Vec::new() });
+            return connection(stream, service, limits.max_concurrent_streams, stop).await;
+        };
+        let shaken = tokio::select! {
+            shaken = shaker.shake(stream) => shaken,
+            () = stopped(&mut stop) => None,
+        };
+        if let Some(stream) = shaken {
+            let service = connect(Peer { address, names: client_names(stream.get_ref().1) });
+            connection(stream, service, limits.max_concurrent_streams, stop).await;
+        }
+    }
+}
+
+/// Serves the calls of one connection.
+async fn connection<I, S>(stream: I, service: S, max_concurrent_streams: u32, mut stop: watch::Receiver<bool>)
 where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    if let Err(error) = configure(&stream) {
-        // The other side has gone already, or the system lacks an option: it is served all the same.
-        debug!(%error, "a connection keeps the system's settings");
-    }
     let calls = Calls::default();
     let http = http2::Builder::new(calls.clone())
         .max_concurrent_streams(max_concurrent_streams)

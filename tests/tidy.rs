@@ -25,17 +25,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["domain", "record"]),
     ("store", &["domain", "trust", "state", "record", "log"]),
     ("engine", &["domain", "trust", "traffic", "policy", "state", "log", "store", "telemetry", "clock"]),
-    ("wire", &["domain", "trust", "traffic", "policy", "state", "store", "engine", "proto"]),
-    ("api", &["domain", "state", "engine", "wire", "telemetry", "clock", "proto"]),
+    ("auth", &["domain", "telemetry", "clock"]),
+    ("wire", &["domain", "trust", "traffic", "policy", "state", "store", "engine", "auth", "proto"]),
+    ("api", &["domain", "state", "engine", "auth", "wire", "telemetry", "clock", "proto"]),
     ("cli", &["proto"]),
     ("proto", &[]),
     ("clock", &["domain"]),
     ("config", &[]),
     ("telemetry", &["config"]),
+    ("tls", &[]),
+    ("credentials", &["telemetry"]),
 ];
 
 /// Where the rooms meet: these name all others.
-const TOP: &[&str] = &["backtest_tool", "boot", "policy_tool", "policy_watch", "transport", "lib", "main"];
+const TOP: &[&str] =
+    &["access", "backtest_tool", "boot", "policy_tool", "policy_watch", "token_tool", "transport", "lib", "main"];
 
 /// Libraries and the only places that may name them: rooms, or files by path.
 const LIBRARIES: &[(&str, &[&str])] = &[
@@ -53,6 +57,11 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("arc_swap", &["state"]),
     // The tests of imports answer as a server would.
     ("axum", &["api", "boot", "src/cli/import/tests.rs"]),
+    ("jsonwebtoken", &["auth"]),
+    ("ring", &["auth"]),
+    ("subtle", &["auth"]),
+    ("tokio_rustls", &["tls", "transport"]),
+    ("webpki", &["tls"]),
     ("cel", &["policy"]),
     ("schemars", &["policy"]),
 ];

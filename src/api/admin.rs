@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::off_the_path;
+use crate::auth::Gate;
 use crate::engine::Engine;
 use crate::proto::admin_service_server::AdminService;
 use crate::proto::{
     AcceptTimeRequest, AcceptTimeResponse, AdvanceClockRequest, AdvanceClockResponse, GetStateHashRequest,
-    GetStateHashResponse, GetStatusRequest, GetStatusResponse,
+    GetStateHashResponse, GetStatusRequest, GetStatusResponse, ListCredentialsRequest, ListCredentialsResponse,
 };
 use crate::wire::{self, Fields};
 
@@ -17,13 +18,14 @@ use crate::wire::{self, Fields};
 pub struct AdminApi {
     engine: Arc<Engine>,
     start_ms: u64,
+    gate: Option<Arc<Gate>>,
 }
 
 impl AdminApi {
-    /// The service of a process that took so long to start.
+    /// The service of a process that took so long to start, and of the gate of its callers, if there is one.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, start_ms: u64) -> Self {
-        Self { engine, start_ms }
+    pub fn new(engine: Arc<Engine>, start_ms: u64, gate: Option<Arc<Gate>>) -> Self {
+        Self { engine, start_ms, gate }
     }
 }
 
@@ -72,5 +74,12 @@ impl AdminService for AdminApi {
     async fn accept_time(&self, _: Request<AcceptTimeRequest>) -> Result<Response<AcceptTimeResponse>, Status> {
         let accepted = self.engine.accept_time();
         Ok(Response::new(AcceptTimeResponse { accepted: Some(wire::to_proto_time(accepted)) }))
+    }
+
+    async fn list_credentials(
+        &self,
+        _: Request<ListCredentialsRequest>,
+    ) -> Result<Response<ListCredentialsResponse>, Status> {
+        Ok(Response::new(wire::credentials_response(self.gate.as_ref().map(|gate| gate.credentials()))))
     }
 }

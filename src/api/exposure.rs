@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{accepted, unexpected};
+use super::{accepted, signed, unexpected};
 use crate::domain::{Body, Outcome};
 use crate::engine::Engine;
 use crate::proto::exposure_service_server::ExposureService;
@@ -32,9 +32,9 @@ impl ExposureService for ExposureApi {
         &self,
         request: Request<ReportExposuresRequest>,
     ) -> Result<Response<ReportExposuresResponse>, Status> {
-        let request = request.into_inner();
+        let (identity, request) = signed(request);
         let rows = wire::exposure_rows(&self.engine.hot().world().policy, &request)?;
-        let key = request_key("ReportExposures", &request.report_id, payload_hash(&request))?;
+        let key = request_key(&identity, "ReportExposures", &request.report_id, payload_hash(&request))?;
         let count = rows.len();
         let applied = self.engine.write(key, Body::ReportExposures { rows }).await;
         let applied = applied.map_err(|error| wire::write_status(&error))?;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Request, Status};
 
+use crate::auth::Caller;
 use crate::domain::Outcome;
 use crate::engine::Engine;
 use crate::state::Applied;
@@ -53,6 +54,22 @@ impl Waiter {
         }
         let patience = deadline.unwrap_or(self.max_wait);
         self.engine.wait_for(min_revision, patience).await.map_err(|error| wire::read_status(&error))
+    }
+}
+
+/// Who sends a request, empty where everybody may come in, and what is in it.
+fn signed<T>(request: Request<T>) -> (String, T) {
+    let caller = request.extensions().get::<Arc<Caller>>();
+    let identity = caller.map(|caller| caller.identity.clone()).unwrap_or_default();
+    (identity, request.into_inner())
+}
+
+/// Whose name a change is kept under: what the caller says, and who the caller was found to be.
+fn author(identity: &str, said: &str) -> String {
+    match (identity, said) {
+        ("", said) => said.to_owned(),
+        (identity, "") => identity.to_owned(),
+        (identity, said) => format!("{said} ({identity})"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status};
 
-use super::{accepted, deadline, off_the_path};
+use super::{accepted, author, deadline, off_the_path, signed};
 use crate::domain::{Body, Outcome, Rejection, RequestKey};
 use crate::engine::Engine;
 use crate::proto;
@@ -81,8 +81,9 @@ impl PolicyService for PolicyApi {
         request: Request<proto::PublishPolicyRequest>,
     ) -> Result<Response<proto::PublishPolicyResponse>, Status> {
         let deadline = deadline(&request);
-        let request = request.into_inner();
-        let key = request_key("PublishPolicy", &request.request_id, payload_hash(&request))?;
+        let (identity, mut request) = signed(request);
+        let key = request_key(&identity, "PublishPolicy", &request.request_id, payload_hash(&request))?;
+        request.author = author(&identity, &request.author);
         let publish = wire::publish(request)?;
         let engine = self.engine.clone();
         // Judged before it is logged: what is in the log is never judged again.
@@ -133,8 +134,9 @@ impl PolicyService for PolicyApi {
         request: Request<proto::RollbackPolicyRequest>,
     ) -> Result<Response<proto::RollbackPolicyResponse>, Status> {
         let deadline = deadline(&request);
-        let request = request.into_inner();
-        let key = request_key("RollbackPolicy", &request.request_id, payload_hash(&request))?;
+        let (identity, mut request) = signed(request);
+        let key = request_key(&identity, "RollbackPolicy", &request.request_id, payload_hash(&request))?;
+        request.author = author(&identity, &request.author);
         let published = self.change(key, wire::rollback(request)?, deadline).await?;
         Ok(Response::new(wire::rollback_response(&published)))
     }
@@ -159,8 +161,8 @@ impl PolicyService for PolicyApi {
         &self,
         request: Request<proto::SetKillSwitchRequest>,
     ) -> Result<Response<proto::SetKillSwitchResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("SetKillSwitch", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "SetKillSwitch", &request.request_id, payload_hash(&request))?;
         let (is_on, reason) = wire::kill_switch(request)?;
         let set = self.engine.set_kill_switch(key, is_on, reason).await;
         let (revision, _) = accepted(set.map_err(|error| wire::write_status(&error))?)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Waiter, accepted, deadline, unexpected};
+use super::{Waiter, accepted, deadline, signed, unexpected};
 use crate::domain::{Body, ItemKind, Merchant, Outcome, Profile, ProfileKey, Rejection, RequestKey};
 use crate::engine::{Engine, PendingWrite};
 use crate::proto::profile_service_server::ProfileService;
@@ -55,13 +55,13 @@ impl ProfileApi {
 
     async fn upsert<M: ProfileMessage>(
         &self,
-        (method, request_id, payload_hash): (&str, &str, u128),
+        (identity, method, request_id, payload_hash): (&str, &str, &str, u128),
         messages: Vec<M>,
         mask: Option<&prost_types::FieldMask>,
     ) -> Result<(u64, Vec<ItemStatus>), Status> {
         let mask = wire::field_mask::<M>(mask)?;
         let (profiles, batch) = wire::upserts(messages)?;
-        let key = request_key(method, request_id, payload_hash ^ batch.mark())?;
+        let key = request_key(identity, method, request_id, payload_hash ^ batch.mark())?;
         let (revision, results) =
             self.write_items(key, profiles.is_empty(), Body::UpsertProfiles { profiles, mask }).await?;
         Ok((revision, batch.statuses(&results)?))
@@ -134,8 +134,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertMerchantsRequest>,
     ) -> Result<Response<proto::BatchUpsertMerchantsResponse>, Status> {
-        let request = request.into_inner();
-        let key = ("BatchUpsertMerchants", request.request_id.as_str(), payload_hash(&request));
+        let (identity, request) = signed(request);
+        let key = (identity.as_str(), "BatchUpsertMerchants", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.merchants, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertMerchantsResponse { revision, results }))
     }
@@ -163,8 +163,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteMerchantRequest>,
     ) -> Result<Response<proto::DeleteMerchantResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("DeleteMerchant", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "DeleteMerchant", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::Merchant>(key, request.merchant_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteMerchantResponse { revision }))
     }
@@ -173,8 +173,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertProductsRequest>,
     ) -> Result<Response<proto::BatchUpsertProductsResponse>, Status> {
-        let request = request.into_inner();
-        let key = ("BatchUpsertProducts", request.request_id.as_str(), payload_hash(&request));
+        let (identity, request) = signed(request);
+        let key = (identity.as_str(), "BatchUpsertProducts", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.products, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertProductsResponse { revision, results }))
     }
@@ -202,8 +202,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteProductRequest>,
     ) -> Result<Response<proto::DeleteProductResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("DeleteProduct", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "DeleteProduct", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::Product>(key, request.product_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteProductResponse { revision }))
     }
@@ -212,8 +212,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertLiveRoomsRequest>,
     ) -> Result<Response<proto::BatchUpsertLiveRoomsResponse>, Status> {
-        let request = request.into_inner();
-        let key = ("BatchUpsertLiveRooms", request.request_id.as_str(), payload_hash(&request));
+        let (identity, request) = signed(request);
+        let key = (identity.as_str(), "BatchUpsertLiveRooms", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.live_rooms, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertLiveRoomsResponse { revision, results }))
     }
@@ -241,8 +241,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteLiveRoomRequest>,
     ) -> Result<Response<proto::DeleteLiveRoomResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("DeleteLiveRoom", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "DeleteLiveRoom", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::LiveRoom>(key, request.live_room_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteLiveRoomResponse { revision }))
     }
@@ -251,8 +251,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertShortVideosRequest>,
     ) -> Result<Response<proto::BatchUpsertShortVideosResponse>, Status> {
-        let request = request.into_inner();
-        let key = ("BatchUpsertShortVideos", request.request_id.as_str(), payload_hash(&request));
+        let (identity, request) = signed(request);
+        let key = (identity.as_str(), "BatchUpsertShortVideos", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.short_videos, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertShortVideosResponse { revision, results }))
     }
@@ -280,8 +280,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteShortVideoRequest>,
     ) -> Result<Response<proto::DeleteShortVideoResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("DeleteShortVideo", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "DeleteShortVideo", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::ShortVideo>(key, request.short_video_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteShortVideoResponse { revision }))
     }
@@ -290,8 +290,9 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertServiceProvidersRequest>,
     ) -> Result<Response<proto::BatchUpsertServiceProvidersResponse>, Status> {
-        let request = request.into_inner();
-        let key = ("BatchUpsertServiceProviders", request.request_id.as_str(), payload_hash(&request));
+        let (identity, request) = signed(request);
+        let key =
+            (identity.as_str(), "BatchUpsertServiceProviders", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.service_providers, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertServiceProvidersResponse { revision, results }))
     }
@@ -320,8 +321,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteServiceProviderRequest>,
     ) -> Result<Response<proto::DeleteServiceProviderResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("DeleteServiceProvider", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "DeleteServiceProvider", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::ServiceProvider>(key, request.service_provider_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteServiceProviderResponse { revision }))
     }
@@ -330,10 +331,10 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::RecordFactsRequest>,
     ) -> Result<Response<proto::RecordFactsResponse>, Status> {
-        let request = request.into_inner();
+        let (identity, request) = signed(request);
         let policy = self.engine.hot().world().policy.clone();
         let (rows, batch) = wire::fact_rows(&policy, &request)?;
-        let key = request_key("RecordFacts", &request.request_id, payload_hash(&request) ^ batch.mark())?;
+        let key = request_key(&identity, "RecordFacts", &request.request_id, payload_hash(&request) ^ batch.mark())?;
         let (revision, results) = self.write_items(key, rows.is_empty(), Body::RecordFacts { rows }).await?;
         let results = batch.statuses(&results)?;
         Ok(Response::new(proto::RecordFactsResponse { revision, results }))
@@ -343,8 +344,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::RecordViolationRequest>,
     ) -> Result<Response<proto::RecordViolationResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("RecordViolation", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "RecordViolation", &request.request_id, payload_hash(&request))?;
         let policy = self.engine.hot().world().policy.clone();
         let violation = wire::violation(&policy, self.engine.clock().now(), &request)?;
         let (revision, outcome) = accepted(self.write(key, Body::RecordViolation(violation)).await?)?;
@@ -357,8 +358,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::RevokeViolationRequest>,
     ) -> Result<Response<proto::RevokeViolationResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("RevokeViolation", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "RevokeViolation", &request.request_id, payload_hash(&request))?;
         let (merchant, violation_id) = wire::revocation(&request)?;
         let revision = self.write_done(key, Body::RevokeViolation { merchant, violation_id }).await?;
         Ok(Response::new(proto::RevokeViolationResponse { revision }))
@@ -368,8 +369,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::SetRightsRequest>,
     ) -> Result<Response<proto::SetRightsResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("SetRights", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "SetRights", &request.request_id, payload_hash(&request))?;
         let policy = self.engine.hot().world().policy.clone();
         let (merchant, rights) = wire::rights(&policy, self.engine.clock().now(), &request)?;
         let revision = self.write_done(key, Body::SetRights { merchant, rights }).await?;
@@ -419,8 +420,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::CloseDayRequest>,
     ) -> Result<Response<proto::CloseDayResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("CloseDay", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "CloseDay", &request.request_id, payload_hash(&request))?;
         let mut fields = Fields::default();
         let day = wire::date(&mut fields, "date", &request.date);
         fields.finish()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
-use super::{Waiter, accepted, deadline, off_the_path};
+use super::{Waiter, accepted, author, deadline, off_the_path, signed};
 use crate::domain::{Body, MerchantId, RequestKey};
 use crate::engine::{Engine, ProgrammesAnswer, ProgrammesQuery};
 use crate::proto;
@@ -86,8 +86,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::PauseProgrammeRequest>,
     ) -> Result<Response<proto::PauseProgrammeResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("PauseProgramme", &request.request_id, payload_hash(&request))?;
+        let (identity, mut request) = signed(request);
+        let key = request_key(&identity, "PauseProgramme", &request.request_id, payload_hash(&request))?;
+        request.author = author(&identity, &request.author);
         let revision = self.write(key, wire::pause(&request)?).await?;
         Ok(Response::new(proto::PauseProgrammeResponse { revision, etag: wire::programme_etag(revision) }))
     }
@@ -96,8 +97,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::ResumeProgrammeRequest>,
     ) -> Result<Response<proto::ResumeProgrammeResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("ResumeProgramme", &request.request_id, payload_hash(&request))?;
+        let (identity, mut request) = signed(request);
+        let key = request_key(&identity, "ResumeProgramme", &request.request_id, payload_hash(&request))?;
+        request.author = author(&identity, &request.author);
         let revision = self.write(key, wire::resume(&request)?).await?;
         Ok(Response::new(proto::ResumeProgrammeResponse { revision, etag: wire::programme_etag(revision) }))
     }
@@ -106,8 +108,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::AdjustBudgetRequest>,
     ) -> Result<Response<proto::AdjustBudgetResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("AdjustBudget", &request.request_id, payload_hash(&request))?;
+        let (identity, mut request) = signed(request);
+        let key = request_key(&identity, "AdjustBudget", &request.request_id, payload_hash(&request))?;
+        request.author = author(&identity, &request.author);
         let revision = self.write(key, wire::adjust(&request)?).await?;
         Ok(Response::new(proto::AdjustBudgetResponse { revision, etag: wire::programme_etag(revision) }))
     }
@@ -134,8 +137,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::GrantPackageRequest>,
     ) -> Result<Response<proto::GrantPackageResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("GrantPackage", &request.request_id, payload_hash(&request))?;
+        let (identity, mut request) = signed(request);
+        let key = request_key(&identity, "GrantPackage", &request.request_id, payload_hash(&request))?;
+        request.author = author(&identity, &request.author);
         let revision = self.write(key, wire::grant(&request)?).await?;
         let packages = self.packages(request.merchant_id)?;
         Ok(Response::new(proto::GrantPackageResponse { revision, packages: Some(packages) }))
@@ -145,8 +149,8 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::AssignPackageRequest>,
     ) -> Result<Response<proto::AssignPackageResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("AssignPackage", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "AssignPackage", &request.request_id, payload_hash(&request))?;
         let revision = self.write(key, wire::assign(&request)?).await?;
         let packages = self.packages(request.merchant_id)?;
         Ok(Response::new(proto::AssignPackageResponse { revision, packages: Some(packages) }))
@@ -156,8 +160,8 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::ReleasePackageRequest>,
     ) -> Result<Response<proto::ReleasePackageResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key("ReleasePackage", &request.request_id, payload_hash(&request))?;
+        let (identity, request) = signed(request);
+        let key = request_key(&identity, "ReleasePackage", &request.request_id, payload_hash(&request))?;
         let revision = self.write(key, wire::release(&request)?).await?;
         let packages = self.packages(request.merchant_id)?;
         Ok(Response::new(proto::ReleasePackageResponse { revision, packages: Some(packages) }))

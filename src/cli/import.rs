@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use tonic::transport::Channel;
 
+use super::client::Link;
 use super::error::{CliError, describe_item};
 use super::out;
 use super::time::day_text;
@@ -127,7 +127,7 @@ pub(crate) struct Report {
 }
 
 /// Sends what the server has not taken yet.
-pub(crate) async fn send(channel: Channel, plan: Plan) -> Result<Report, CliError> {
+pub(crate) async fn send(channel: Link, plan: Plan) -> Result<Report, CliError> {
     let Plan { import_id, chunks, items, .. } = plan;
     let total = count(chunks.len());
     let mut client = ProfileServiceClient::new(channel);

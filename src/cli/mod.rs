@@ -2,6 +2,7 @@
 
 mod allocate;
 mod client;
+mod credentials;
 mod error;
 mod explain;
 mod explain_json;
@@ -236,6 +237,8 @@ mod tests {
             "t admin advance-clock 2018-06-04",
             "t admin accept-time",
             "t admin state-hash",
+            "t admin tokens --json --server https://h:1 --ca a.pem --cert b.pem --key c.pem --token-file t",
+            "t status --token tfk_1 --plaintext",
         ] {
             let parsed = Program::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
@@ -244,6 +247,7 @@ mod tests {
             "t trust-purchase status",
             "t trust-purchase status --product 7 --merchant 5",
             "t trust-purchase status --merchant 7 --as-promoter 5",
+            "t status --cert a.pem",
             "t score",
             "t score --scene live --kind merchant",
             "t score validate",

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::Target;
+use super::credentials;
 use super::error::CliError;
 use super::out;
 use super::policy_text;
@@ -12,7 +13,7 @@ use crate::proto::admin_service_client::AdminServiceClient;
 use crate::proto::profile_service_client::ProfileServiceClient;
 use crate::proto::{
     AcceptTimeRequest, AdvanceClockRequest, CloseDayRequest, ConfiguredPolicy, GetStateHashRequest, GetStatusRequest,
-    GetStatusResponse, KillSwitch, PendingPolicy,
+    GetStatusResponse, KillSwitch, ListCredentialsRequest, PendingPolicy,
 };
 
 /// Arguments of `close-day`.
@@ -39,6 +40,8 @@ pub(super) enum AdminAction {
     AcceptTime,
     /// Hash over all state: equal states, equal hashes
     StateHash,
+    /// Who may call, and what each role opens; never a token or a hash
+    Tokens,
 }
 
 /// `status`.
@@ -190,6 +193,12 @@ pub(super) async fn admin(action: AdminAction, target: &Target) -> Result<(), Cl
             let answer = answer.map_err(CliError::rpc("GetStateHash"))?.into_inner();
             let value = json!({"state_hash": answer.state_hash, "revision": answer.revision});
             both(target, &value, &format!("{} at revision {}", answer.state_hash, answer.revision))
+        }
+        AdminAction::Tokens => {
+            let request = ListCredentialsRequest {};
+            let answer = AdminServiceClient::new(target.connect().await?).list_credentials(request).await;
+            let answer = answer.map_err(CliError::rpc("ListCredentials"))?.into_inner();
+            both(target, &credentials::json(&answer), &credentials::text(&answer))
         }
     }
 }

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tonic::transport::Channel;
 
-use super::client::Target;
+use super::client::{Link, Target};
 use super::error::CliError;
 use super::operate::both;
 use super::out;
@@ -161,7 +160,7 @@ pub(super) struct RollbackArgs {
     request_id: String,
 }
 
-type Client = PolicyServiceClient<Channel>;
+type Client = PolicyServiceClient<Link>;
 
 async fn client(target: &Target) -> Result<Client, CliError> {
     Ok(PolicyServiceClient::new(target.connect().await?).max_decoding_message_size(MAX_ANSWER))

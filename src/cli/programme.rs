@@ -1,9 +1,8 @@
 //! `programme`, `package` and `forecast`: run support programmes.
 
 use serde_json::json;
-use tonic::transport::Channel;
 
-use super::client::Target;
+use super::client::{Link, Target};
 use super::error::CliError;
 use super::operate::both;
 use super::programme_json as as_json;
@@ -172,7 +171,7 @@ pub(super) enum ForecastAction {
     },
 }
 
-type Client = ProgrammeServiceClient<Channel>;
+type Client = ProgrammeServiceClient<Link>;
 
 async fn client(target: &Target) -> Result<Client, CliError> {
     Ok(ProgrammeServiceClient::new(target.connect().await?))

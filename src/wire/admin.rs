@@ -1,7 +1,8 @@
-//! Status of the running process.
+//! Status of the running process, and who may call it.
 
 use super::policy::{pending, problems};
 use super::time::to_proto_time;
+use crate::auth::{self, Credential, CredentialKind};
 use crate::engine::{PolicySource, WriteStatus};
 use crate::proto;
 use crate::state::State;
@@ -67,5 +68,45 @@ pub fn status_response(state: &State, status: &Status) -> proto::GetStatusRespon
             last_read: status.source.last_read.map(to_proto_time),
             problems: problems(&status.source.problems),
         }),
+    }
+}
+
+/// The answer of a `ListCredentials`; none where everybody may come in.
+#[must_use]
+pub fn credentials_response(credentials: Option<Vec<Credential>>) -> proto::ListCredentialsResponse {
+    let authentication = credentials.is_some();
+    let roles = auth::Role::ALL
+        .into_iter()
+        .map(|role| proto::RoleMethods { role: role_of(role).into(), methods: auth::methods_of(role).collect() });
+    proto::ListCredentialsResponse {
+        authentication,
+        credentials: credentials.unwrap_or_default().into_iter().map(credential).collect(),
+        roles: roles.collect(),
+    }
+}
+
+fn credential(credential: Credential) -> proto::Credential {
+    let kind = match credential.kind {
+        CredentialKind::Token => proto::CredentialKind::Token,
+        CredentialKind::Certificate => proto::CredentialKind::Certificate,
+        CredentialKind::Issuer => proto::CredentialKind::Jwt,
+    };
+    proto::Credential {
+        kind: kind.into(),
+        identity: credential.identity,
+        subject: credential.subject,
+        roles: credential.roles.iter().map(|role| role_of(role).into()).collect(),
+        expires_at: credential.expires.map(to_proto_time),
+        expired: credential.has_expired,
+    }
+}
+
+fn role_of(role: auth::Role) -> proto::Role {
+    match role {
+        auth::Role::Scorer => proto::Role::Scorer,
+        auth::Role::Ingester => proto::Role::Ingester,
+        auth::Role::Viewer => proto::Role::Viewer,
+        auth::Role::Operator => proto::Role::Operator,
+        auth::Role::Admin => proto::Role::Admin,
     }
 }

@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt, pb};
 
 use super::validate::{Problem, bad_request, message};
+use crate::auth::Denial;
 use crate::domain::{ProfileKey, Rejection};
 use crate::engine::{ReadError, TrustPurchaseError, WriteError};
 use crate::policy;
@@ -87,11 +88,19 @@ pub enum Reason {
     PackageShort,
     /// Another session of the node followed.
     SessionOver,
+    /// No credential came with the call: send one.
+    CredentialsMissing,
+    /// The credential is not good: get another.
+    CredentialsInvalid,
+    /// The credential has expired: get a new one.
+    CredentialsExpired,
+    /// The caller's roles do not open the method.
+    RoleMissing,
 }
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 34] = [
+    pub const ALL: [(Self, Code); 38] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -126,6 +135,10 @@ impl Reason {
         (Self::GuaranteeRuns, Code::AlreadyExists),
         (Self::PackageShort, Code::FailedPrecondition),
         (Self::SessionOver, Code::Aborted),
+        (Self::CredentialsMissing, Code::Unauthenticated),
+        (Self::CredentialsInvalid, Code::Unauthenticated),
+        (Self::CredentialsExpired, Code::Unauthenticated),
+        (Self::RoleMissing, Code::PermissionDenied),
     ];
 
     /// The reason as it is sent.
@@ -166,6 +179,10 @@ impl Reason {
             Self::GuaranteeRuns => "GUARANTEE_RUNS",
             Self::PackageShort => "PACKAGE_SHORT",
             Self::SessionOver => "SESSION_OVER",
+            Self::CredentialsMissing => "CREDENTIALS_MISSING",
+            Self::CredentialsInvalid => "CREDENTIALS_INVALID",
+            Self::CredentialsExpired => "CREDENTIALS_EXPIRED",
+            Self::RoleMissing => "ROLE_MISSING",
         }
     }
 
@@ -289,6 +306,18 @@ pub fn read_status(error: &ReadError) -> Status {
         }
         ReadError::Store(_) => status(Reason::StoreFailed, error.to_string(), None),
     }
+}
+
+/// A call that did not pass the gate.
+#[must_use]
+pub fn denied_status(denial: &Denial) -> Status {
+    let reason = match denial {
+        Denial::Missing => Reason::CredentialsMissing,
+        Denial::Invalid(_) => Reason::CredentialsInvalid,
+        Denial::Expired => Reason::CredentialsExpired,
+        Denial::WrongRole { .. } => Reason::RoleMissing,
+    };
+    status(reason, denial.to_string(), None)
 }
 
 /// A store that cannot be read.

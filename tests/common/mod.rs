@@ -8,6 +8,7 @@
     reason = "every test file takes the part it needs; a wrong index fails the test, as it should"
 )]
 
+pub mod access;
 pub mod calls;
 pub mod process;
 

@@ -9,11 +9,12 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::Grpc;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
+use super::super::client::{Bearer, Link};
 use super::{CHUNK_PROFILES, CHUNK_ROWS, CliError, Plan, Report, item_error, rest, send};
 use crate::proto::{
     GetImportProgressRequest, GetImportProgressResponse, ImportItemStatus, ImportRequest, ImportResponse,
@@ -90,7 +91,7 @@ async fn take(seen: Shared, request: Request<Streaming<ImportRequest>>) -> Resul
 }
 
 /// A server with the two methods that an import needs.
-async fn serve(seen: Shared) -> Channel {
+async fn serve(seen: Shared) -> Link {
     let imports = Arc::clone(&seen);
     let import = any(move |request: axum::extract::Request| async move {
         let codec = ProstCodec::<ImportResponse, ImportRequest>::default();
@@ -112,7 +113,8 @@ async fn serve(seen: Shared) -> Channel {
     tokio::spawn(
         Server::builder().add_routes(Routes::from(router)).serve_with_incoming(TcpListenerStream::new(listener)),
     );
-    Endpoint::from_shared(format!("http://{address}")).expect("an address").connect().await.expect("a connection")
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+    Link::new(endpoint.connect().await.expect("a connection"), Bearer::default())
 }
 
 #[tokio::test]

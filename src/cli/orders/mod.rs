@@ -8,12 +8,11 @@ pub mod rows;
 
 use prost_types::Timestamp;
 use serde_json::{Value, json};
-use tonic::transport::Channel;
 use xxhash_rust::xxh3::Xxh3;
 
 use self::aggregate::{Aggregate, ForceMajeure, MerchantProfile, ProductProfile, Rules, aggregate};
 use self::mapping::Mapping;
-use super::client::Target;
+use super::client::{Link, Target};
 use super::error::CliError;
 use super::import::{self, Plan};
 use super::out;
@@ -104,7 +103,7 @@ async fn import_orders(args: &ImportArgs, target: &Target) -> Result<(), CliErro
 
 /// The regions whose orders leave the shipping rate, as the server's policy lists them, and whether it declares the
 /// counter that only validation reads: a policy may do without.
-async fn server_rules(channel: Channel) -> Result<(Vec<ForceMajeure>, bool), CliError> {
+async fn server_rules(channel: Link) -> Result<(Vec<ForceMajeure>, bool), CliError> {
     let answer = InsightServiceClient::new(channel).get_rules(GetRulesRequest {}).await;
     let answer = answer.map_err(CliError::rpc("GetRules"))?.into_inner();
     let day = |text: &str| {
