@@ -89,9 +89,12 @@ impl CredentialFiles {
         let read = match self.read() {
             Ok(read) => read,
             Err(problem) => {
-                // Taken again when it is back.
+                // Taken again when it is back, and said once.
                 self.handled = None;
-                return self.refused(problem);
+                if self.problem.as_ref() != Some(&problem) {
+                    self.refused(problem);
+                }
+                return;
             }
         };
         let found = Some(hash(&read));
@@ -112,9 +115,6 @@ impl CredentialFiles {
     }
 
     fn refused(&mut self, problem: String) {
-        if self.problem.as_ref() == Some(&problem) {
-            return;
-        }
         self.metrics.refused();
         error!(
             file = self.kind,

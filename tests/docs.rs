@@ -59,7 +59,7 @@ fn metrics_of(source: &str) -> BTreeSet<(String, String)> {
 
 #[test]
 fn every_metric_is_documented_with_its_type() {
-    let source = text("src/telemetry.rs") + &text("src/telemetry/control.rs");
+    let source = text("src/telemetry.rs") + &text("src/telemetry/access.rs") + &text("src/telemetry/control.rs");
     let named = metrics_of(&source);
     assert_eq!(source.matches("\"trustflow_").count(), source.matches("!(\"trustflow_").count(), "named otherwise");
     let table = rows(&text("docs/metrics.md"));
@@ -69,8 +69,20 @@ fn every_metric_is_documented_with_its_type() {
 
 /// Keys of the settings, those without a default included.
 fn settings_keys() -> BTreeSet<String> {
-    let (policy, record, now) = (Some("p".into()), Some("r".into()), Some("n".to_owned()));
-    let settings = Settings { policy, record, now, ..Settings::default() };
+    let (file, text) = (|| Some(PathBuf::from("f")), || Some("t".to_owned()));
+    let settings = Settings {
+        policy: file(),
+        record: file(),
+        now: text(),
+        tls_cert: file(),
+        tls_key: file(),
+        tls_client_ca: file(),
+        tokens: file(),
+        jwks: file(),
+        jwt_issuer: text(),
+        jwt_audience: text(),
+        ..Settings::default()
+    };
     let table: toml::Table = settings.to_toml().expect("settings print").parse().expect("they read back");
     table.keys().cloned().collect()
 }

@@ -73,11 +73,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Serves a folder on free ports. The error is what it said when it ended instead.
+    /// Serves a folder on free ports, unless `args` name others. The error is what it said when it ended instead.
     pub fn serve(data: &Path, args: &[&str]) -> Result<Self, String> {
         let data = data.to_str().expect("a path");
-        let fixed = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-        let mut command = program(&[&fixed, args].concat());
+        let fixed = ["serve", "--data", data, "--http", "127.0.0.1:0"];
+        let listen = if args.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
+        let mut command = program(&[&fixed, listen, args].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let stderr = collect(child.stderr.take().expect("a pipe"));
