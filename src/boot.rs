@@ -167,13 +167,6 @@ pub async fn serve(
     let programmes = ProgrammeServiceServer::new(ProgrammeApi::new(engine.clone(), waiter));
     let policies = PolicyServiceServer::new(PolicyApi::new(engine.clone()));
     let admin = AdminServiceServer::new(AdminApi::new(engine.clone(), start_ms, access.gate.clone()));
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Lets generic clients print the details of errors.
-            .register_encoded_file_descriptor_set(ERROR_DETAILS_DESCRIPTOR_SET)
-    };
     // Two whole texts are compared in one call.
     let policies = policies.max_decoding_message_size(max.max(2 * MAX_BYTES + (1 << 20)));
     let routes = Routes::new(profiles.max_decoding_message_size(max))
@@ -232,6 +225,14 @@ pub async fn serve(
     }
     info!("stopped");
     Ok(())
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // Lets generic clients print the details of errors.
+        .register_encoded_file_descriptor_set(ERROR_DETAILS_DESCRIPTOR_SET)
 }
 
 fn limits_of(settings: &Settings) -> transport::Limits {

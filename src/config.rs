@@ -403,7 +403,7 @@ impl Settings {
     /// Whether gRPC can be reached from elsewhere while it lacks TLS or authentication.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
-        !self.listen.ip().is_loopback() && !(self.has_tls() && self.has_auth())
+        !self.listen.ip().is_loopback() && (!self.has_tls() || !self.has_auth())
     }
 
     /// The settings as TOML.

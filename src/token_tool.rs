@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use crate::auth::{Role, new_token};
+use crate::auth::{Role, check_name, new_token};
 
 /// `token`.
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,8 @@ enum TokenAction {
 
 #[derive(Debug, clap::Args)]
 struct NewArgs {
-    /// Who will use it: what logs, metrics and audit call the caller
+    /// Who will use it: what logs and metrics call the caller
+    #[arg(value_parser = |name: &str| check_name(name).map(|()| name.to_owned()))]
     name: String,
     /// What the caller may do: scorer, ingester, viewer, operator or admin; may be repeated
     #[arg(long = "role", required = true, value_parser = role)]

@@ -61,14 +61,14 @@ pub struct Limits {
 
 /// How TLS comes about on new connections.
 #[derive(Clone)]
-struct Shaker {
+struct Handshakes {
     tls: watch::Receiver<Option<Tls>>,
     turns: Arc<Semaphore>,
     patience: Duration,
     metrics: ConnectionMetrics,
 }
 
-impl Shaker {
+impl Handshakes {
     /// Shakes hands, unless the other side takes too long or is not right.
     async fn shake(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
         let shaken = tokio::time::timeout(self.patience, async {
@@ -107,7 +107,7 @@ pub async fn serve<S, C>(
     let metrics = ConnectionMetrics::default();
     let turns = Arc::new(Semaphore::new(limits.max_handshakes.min(Semaphore::MAX_PERMITS)));
     let patience = limits.handshake;
-    let shaker = tls.map(|tls| Shaker { tls, turns, patience, metrics: metrics.clone() });
+    let handshakes = tls.map(|tls| Handshakes { tls, turns, patience, metrics: metrics.clone() });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -116,7 +116,7 @@ pub async fn serve<S, C>(
                 Ok(_) if connections.len() >= limits.max_connections => metrics.refused(),
                 Ok((stream, address)) => {
                     let connected = Connected { stream, address, limits, stop: stop.clone() };
-                    connections.spawn(connected.serve(shaker.clone(), connect.clone()));
+                    connections.spawn(connected.serve(handshakes.clone(), connect.clone()));
                 }
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
@@ -143,7 +143,7 @@ struct Connected {
 
 impl Connected {
     /// Serves it to its end.
-    async fn serve<S, C>(self, shaker: Option<Shaker>, connect: C)
+    async fn serve<S, C>(self, handshakes: Option<Handshakes>, connect: C)
     where
         C: Fn(Peer) -> S,
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -154,15 +154,15 @@ impl Connected {
             // The other side has gone already, or the system lacks an option: it is served all the same.
             debug!(%error, "a connection keeps the system's settings");
         }
-        let Some(shaker) = shaker else {
+        let Some(handshakes) = handshakes else {
             let service = connect(Peer { address, names: Vec::new() });
             return connection(stream, service, limits.max_concurrent_streams, stop).await;
         };
-        let shaken = tokio::select! {
-            shaken = shaker.shake(stream) => shaken,
+        let secured = tokio::select! {
+            secured = handshakes.shake(stream) => secured,
             () = stopped(&mut stop) => None,
         };
-        if let Some(stream) = shaken {
+        if let Some(stream) = secured {
             let service = connect(Peer { address, names: client_names(stream.get_ref().1) });
             connection(stream, service, limits.max_concurrent_streams, stop).await;
         }

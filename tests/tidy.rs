@@ -140,9 +140,9 @@ fn wrong_libraries(file: &SourceFile) -> Vec<String> {
         let library = LIBRARIES.iter().find(|(library, _)| *library == token.text);
         library.is_some_and(|(_, places)| !places.contains(&room) && !places.contains(&file.path.as_str()))
     };
-    // A path of ours such as `self::tonic` is not the library.
-    let roots =
-        tokens.iter().enumerate().filter(|(at, _)| *at == 0 || tokens.get(at - 1).is_none_or(|t| t.text != "::"));
+    let is_path = |at: usize| tokens.get(at).is_some_and(|token| token.text == "::");
+    // A path of ours such as `self::tonic` is not the library, nor is a variable of its name.
+    let roots = tokens.iter().enumerate().filter(|(at, _)| (*at == 0 || !is_path(at - 1)) && is_path(at + 1));
     roots
         .map(|(_, token)| token)
         .filter(wrong)
@@ -250,6 +250,7 @@ mod checkers {
         assert_eq!(wrong("src/api/mod.rs", "use prost::Message;"), 1);
         assert_eq!(wrong("src/api/measure.rs", "use prost::Message;"), 0);
         assert_eq!(wrong("src/state/hot.rs", "use fjall::Database; // dashmap is fine"), 1);
+        assert_eq!(wrong("src/state/hot.rs", "fn f(ring: u8) { g(ring) }"), 0, "a variable");
     }
 
     #[test]

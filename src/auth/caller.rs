@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 /// Somebody whose credential was found good.
 pub struct Caller {
     /// Kind of the credential and a name, such as `token:recommender`, `certificate:recommender` or `jwt:ann`: what
-    /// logs, audit and the memory of requests know the caller by.
+    /// logs, authors of changes and the memory of requests know the caller by.
     pub identity: String,
     /// What the caller may be.
     pub roles: Roles,

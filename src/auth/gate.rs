@@ -144,7 +144,7 @@ impl Gate {
 pub struct Credential {
     /// What proves it.
     pub kind: CredentialKind,
-    /// What logs and audit name the caller; `jwt` stands for all subjects of the issuer.
+    /// What logs and writes know the caller by; `jwt` stands for all subjects of the issuer.
     pub identity: String,
     /// The name in the certificate, or the issuer.
     pub subject: String,

@@ -34,7 +34,7 @@ pub struct JwtSettings {
 struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    public: DecodingKey,
 }
 
 /// The issuer's keys.
@@ -79,6 +79,7 @@ impl Keys {
 
 impl Key {
     /// None for keys that are not for signatures by key pairs: those of other uses may stand in the file.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named is left out")]
     fn of(jwk: &Jwk) -> Option<Self> {
         if jwk.common.public_key_use.as_ref().is_some_and(|usage| *usage != PublicKeyUse::Signature) {
             return None;
@@ -103,12 +104,13 @@ impl Key {
         if let Some(named) = jwk.common.key_algorithm {
             algorithms.retain(|algorithm| name(*algorithm) == Some(named));
         }
-        let key = DecodingKey::from_jwk(jwk).ok()?;
-        (!algorithms.is_empty()).then(|| Self { id: jwk.common.key_id.clone(), algorithms, key })
+        let public = DecodingKey::from_jwk(jwk).ok()?;
+        (!algorithms.is_empty()).then(|| Self { id: jwk.common.key_id.clone(), algorithms, public })
     }
 }
 
 /// An algorithm as keys name it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not named is refused")]
 fn name(algorithm: Algorithm) -> Option<KeyAlgorithm> {
     Some(match algorithm {
         Algorithm::RS256 => KeyAlgorithm::RS256,
@@ -152,7 +154,7 @@ impl Checker {
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let decoded = decode::<Map<String, Value>>(token, &key.key, &validation);
+        let decoded = decode::<Map<String, Value>>(token, &key.public, &validation);
         let claims = decoded.map_err(|error| denial(error.kind()))?.claims;
         // The library takes a list of issuers, too, of which one would be enough.
         if claims.get("iss").and_then(Value::as_str) != Some(self.settings.issuer.as_str()) {
@@ -192,6 +194,7 @@ fn end(exp: f64) -> Timestamp {
     Timestamp(((exp + LEEWAY_S as f64) * 1_000.0) as i64)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are all of one kind to a caller")]
 fn denial(kind: &ErrorKind) -> Denial {
     match kind {
         ErrorKind::ExpiredSignature => Denial::Expired,
@@ -201,5 +204,65 @@ fn denial(kind: &ErrorKind) -> Denial {
         ErrorKind::ImmatureSignature => Denial::Invalid("the JWT is not valid yet"),
         ErrorKind::MissingRequiredClaim(_) => Denial::Invalid("the JWT lacks one of exp, iss, aud and sub"),
         _ => Denial::Invalid("the JWT cannot be read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::Algorithm;
+    use jsonwebtoken::crypto::verify;
+
+    use super::Keys;
+
+    /// The examples of RFC 7515 (A.2, A.3) and RFC 8037 (A.4), which other programs made.
+    #[test]
+    fn signatures_of_the_standards_are_right_and_others_are_not() {
+        let cases = [
+            (
+                Algorithm::RS256,
+                r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}"#,
+                "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+                "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+            ),
+            (
+                Algorithm::ES256,
+                r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
+                "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+                "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+            ),
+            (
+                Algorithm::EdDSA,
+                r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+                "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc",
+                "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+            ),
+        ];
+        for (algorithm, jwk, message, signature) in cases {
+            let keys = Keys::read(&format!(r#"{{"keys":[{jwk}]}}"#)).expect("a JWKS");
+            let key = keys.find(None).expect("the only key");
+            assert!(key.algorithms.contains(&algorithm));
+            let is_right = |message: &str, algorithm| verify(signature, message.as_bytes(), &key.public, algorithm);
+            assert_eq!(is_right(message, algorithm), Ok(true), "{algorithm:?}");
+            assert_eq!(is_right("another", algorithm), Ok(false), "{algorithm:?}");
+            for shared in [Algorithm::HS256, Algorithm::HS512] {
+                assert!(is_right(message, shared).is_err(), "{algorithm:?}: the public key as a shared secret");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_other_uses_are_left_out_and_a_name_is_asked_for() {
+        let key = |more: &str| {
+            let point = r#""x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
+            format!(r#"{{"kty":"EC","crv":"P-256",{point}{more}}}"#)
+        };
+        let read = |keys: &[String]| Keys::read(&format!(r#"{{"keys":[{}]}}"#, keys.join(",")));
+        let both = read(&[key(r#","kid":"a""#), key(r#","kid":"b","use":"enc""#)]).expect("one is for signatures");
+        assert_eq!(both.ids(), "a");
+        assert!(both.find(Some("a")).is_some() && both.find(None).is_some() && both.find(Some("b")).is_none());
+        let two = read(&[key(r#","kid":"a""#), key(r#","kid":"b""#)]).expect("two keys");
+        assert!(two.find(None).is_none() && two.find(Some("b")).is_some());
+        assert!(read(&[key(r#","alg":"RS256""#)]).is_err(), "an algorithm that the key is not for");
+        assert!(read(&[key(r#","d":"c2VjcmV0""#)]).is_err(), "a private key");
     }
 }

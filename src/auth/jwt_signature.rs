@@ -30,6 +30,7 @@ enum Check {
     Other(&'static dyn VerificationAlgorithm),
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not named is refused")]
 fn check_of(algorithm: Algorithm) -> Option<Check> {
     Some(match algorithm {
         Algorithm::RS256 => Check::Rsa(&ring_signature::RSA_PKCS1_2048_8192_SHA256),

@@ -19,3 +19,4 @@ pub use jwt::JwtSettings;
 pub use methods::{Access, access, methods_of};
 pub use role::{Role, Roles};
 pub use token::{NewToken, new_token};
+pub use token_file::check_name;

@@ -128,11 +128,20 @@ impl TokenFile {
     }
 }
 
-fn caller(kind: &str, name: &str, roles: &[String], expires: Option<Datetime>) -> Result<Caller, String> {
+/// Checks the name of a token or certificate: it is part of log lines and metrics.
+///
+/// # Errors
+/// What it must be.
+pub fn check_name(name: &str) -> Result<(), String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
         return Err(format!("name must be 1 to {MAX_NAME} letters, digits, `_`, `.` and `-`"));
     }
+    Ok(())
+}
+
+fn caller(kind: &str, name: &str, roles: &[String], expires: Option<Datetime>) -> Result<Caller, String> {
+    check_name(name)?;
     let roles: Option<Roles> = roles.iter().map(|role| Role::named(role)).collect();
     let roles = roles.filter(|roles| !roles.is_empty());
     let roles = roles.ok_or_else(|| format!("{name}: roles must be one or more of {}", Role::names()))?;

@@ -26,8 +26,8 @@ pub(super) fn text(answer: &ListCredentialsResponse) -> String {
         "no authentication: everybody who reaches the server may call everything\n".to_owned()
     };
     for role in &answer.roles {
-        text.push_str(&format!("\n{} opens\n", name(role.role())));
-        role.methods.iter().for_each(|method| text.push_str(&format!("  {method}\n")));
+        let methods: Vec<String> = role.methods.iter().map(|method| format!("  {method}\n")).collect();
+        text.extend(["\n", name(role.role()), " opens\n", &methods.concat()]);
     }
     text.push_str("\nadmin opens all of these\n");
     text

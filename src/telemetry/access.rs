@@ -3,7 +3,6 @@
 use metrics::{Counter, Gauge, counter, gauge};
 
 /// Counts the calls of an identity. Identities are those of the tokens file; all JWTs are one.
-#[must_use]
 pub fn calls_of(identity: &str) -> Counter {
     counter!("trustflow_auth_calls_total", "identity" => identity.to_owned())
 }

@@ -29,8 +29,8 @@ pub fn seconds_from_now(seconds: i64) -> i64 {
 
 /// An entry of a tokens file.
 pub fn token_entry(name: &str, token: &str, roles: &[&str], rest: &str) -> String {
-    let hash = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
-    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = format!("{:?}", ring::digest::digest(&ring::digest::SHA256, token.as_bytes()));
+    let hash = hash.trim_start_matches("SHA256:");
     format!("[[token]]\nname = {name:?}\nsha256 = \"{hash}\"\nroles = {roles:?}\n{rest}\n")
 }
 
