@@ -71,6 +71,7 @@ fn serve(args: &ServeArgs) -> Outcome {
         runtime.worker_threads(settings.worker_threads);
     }
     let is_demo = settings.demo;
+    let scheme = if settings.has_tls() { "https" } else { "http" };
     runtime.enable_all().build()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let shutdown = async move {
@@ -80,19 +81,19 @@ fn serve(args: &ServeArgs) -> Outcome {
                 Ok(()) = tokio::signal::ctrl_c() => {}
             }
         };
-        boot::serve(settings, |addresses| announce(addresses, is_demo), shutdown).await?;
+        boot::serve(settings, |addresses| announce(addresses, scheme, is_demo), shutdown).await?;
         Ok(())
     })
 }
 
 #[expect(clippy::print_stdout, reason = "what the caller of `serve` reads")]
-fn announce(addresses: Addresses, is_demo: bool) {
+fn announce(addresses: Addresses, scheme: &str, is_demo: bool) {
     let Addresses { grpc, http } = addresses;
     println!("listening grpc={grpc} http={http}");
     if is_demo {
         println!("try next, in another terminal:");
-        println!("  trustflow score --server http://{grpc} --scene live --kind live-room 1000010 1000020 1000180");
-        println!("  trustflow explain --server http://{grpc} --scene live --kind merchant 2");
-        println!("  trustflow status --server http://{grpc}");
+        println!("  trustflow score --server {scheme}://{grpc} --scene live --kind live-room 1000010 1000020 1000180");
+        println!("  trustflow explain --server {scheme}://{grpc} --scene live --kind merchant 2");
+        println!("  trustflow status --server {scheme}://{grpc}");
     }
 }

@@ -40,6 +40,8 @@ async fn serve(issuer: &Issuer) -> (Server, tempfile::TempDir) {
         text += &token_entry(role, &format!("tok-{role}"), &[role], "");
         text += &token_entry(&format!("old-{role}"), &format!("old-{role}"), &[role], "expires = 2020-01-01T00:00:00Z");
     }
+    // A second token of the same caller, as while tokens are changed.
+    text += &token_entry("ingester", "next-ingester", &["ingester"], "");
     let tokens = write(folder.path(), "tokens.toml", &text);
     let keys = write(folder.path(), "jwks.json", &jwks(&[issuer]));
     let server = Server::start_with(NOW, |settings| {
@@ -291,8 +293,10 @@ async fn a_write_is_kept_under_the_identity_of_its_caller() {
     };
     let ann = issuer.sign(&claims("ann", &["ingester"]));
     let first = profiles.batch_upsert_merchants(by("tok-ingester", upsert(1))).await.expect("taken").into_inner();
-    let again = profiles.batch_upsert_merchants(by("tok-ingester", upsert(1))).await.expect("taken").into_inner();
-    assert_eq!(first.revision, again.revision, "the same caller, the same request");
+    for token in ["tok-ingester", "next-ingester"] {
+        let again = profiles.batch_upsert_merchants(by(token, upsert(1))).await.expect("taken").into_inner();
+        assert_eq!(first.revision, again.revision, "the same caller, the same request, by {token}");
+    }
     let other = profiles.batch_upsert_merchants(by(&ann, upsert(2))).await.expect("taken").into_inner();
     assert!(other.revision > first.revision, "another caller has request ids of its own");
     let reused = refusal(profiles.batch_upsert_merchants(by(&ann, upsert(3))).await);
@@ -341,7 +345,7 @@ async fn an_admin_sees_who_may_call_and_no_secret() {
     let text = std::fs::read_to_string(folder.path().join("tokens.toml")).expect("there");
     let hashes = text.lines().filter_map(|line| line.strip_prefix("sha256 = "));
     let shown = format!("{answer:?}");
-    assert!(hashes.clone().count() == 10 && hashes.into_iter().all(|hash| !shown.contains(hash.trim_matches('"'))));
+    assert!(hashes.clone().count() == 11 && hashes.into_iter().all(|hash| !shown.contains(hash.trim_matches('"'))));
     server.stop().await;
 }
 

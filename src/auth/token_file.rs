@@ -13,7 +13,7 @@
 //! roles = ["ingester"]
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -81,7 +81,7 @@ impl TokenFile {
             return Err(format!("more than {MAX_ENTRIES} tokens and certificates"));
         }
         let mut file = Self::default();
-        let mut names = BTreeSet::new();
+        let mut names = Names::default();
         for entry in parsed.token {
             let at = format!("line {}", line(entry.span().start));
             let TokenText { name, sha256, roles, expires } = entry.into_inner();
@@ -91,9 +91,7 @@ impl TokenFile {
             if file.tokens.iter().any(|(other, _)| other.matches(&digest)) {
                 return Err(format!("{at}: another token has the same sha256"));
             }
-            if !names.insert(caller.identity.clone()) {
-                return Err(format!("{at}: another token has the same name"));
-            }
+            names.take(&caller).map_err(|problem| format!("{at}: {problem}"))?;
             file.tokens.push((digest, Arc::new(caller)));
         }
         for entry in parsed.certificate {
@@ -106,9 +104,7 @@ impl TokenFile {
             if file.certificates.iter().any(|(other, _)| *other == subject) {
                 return Err(format!("{at}: another certificate has the same subject"));
             }
-            if !names.insert(caller.identity.clone()) {
-                return Err(format!("{at}: another certificate has the same name"));
-            }
+            names.take(&caller).map_err(|problem| format!("{at}: {problem}"))?;
             file.certificates.push((subject, Arc::new(caller)));
         }
         Ok(file)
@@ -125,6 +121,18 @@ impl TokenFile {
     /// Who a certificate with these names belongs to: the first that stands in the file.
     pub(super) fn certificate(&self, names: &[String]) -> Option<Arc<Caller>> {
         self.certificates.iter().find(|(subject, _)| names.contains(subject)).map(|(_, caller)| caller.clone())
+    }
+}
+
+/// The names of a file. Several entries may have one name, so that a caller can change tokens and stay who it is:
+/// requests are remembered by identity.
+#[derive(Default)]
+struct Names(BTreeMap<String, Roles>);
+
+impl Names {
+    fn take(&mut self, caller: &Caller) -> Result<(), &'static str> {
+        let roles = *self.0.entry(caller.identity.clone()).or_insert(caller.roles);
+        if roles == caller.roles { Ok(()) } else { Err("another entry of the same name has other roles") }
     }
 }
 
@@ -193,7 +201,10 @@ mod tests {
             (token("a", &good, &format!("{roles}expires = 2027-01-01\n")), "expires must have an offset"),
             (token("a", &good, &format!("{roles}token = \"SECRET\"\n")), "line 6: unknown field `token`"),
             (token("a", &good, roles) + &token("b", &good, roles), "line 7: another token has the same sha256"),
-            (token("a", &good, roles) + &token("a", &good.replace('e', "f"), roles), "another token has the same name"),
+            (
+                token("a", &good, roles) + &token("a", &good.replace('e', "f"), "roles = [\"viewer\"]\n"),
+                "line 7: another entry of the same name has other roles",
+            ),
             ("[[certificate]]\nname = \"a\"\nsubject = \"*.x\"\nroles = [\"admin\"]".to_owned(), "without wildcards"),
         ];
         for (text, expected) in cases {
