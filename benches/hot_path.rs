@@ -6,12 +6,14 @@
 mod population;
 
 use std::cell::{Cell, RefCell};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use population::{Population, Random, query};
 use prost::Message;
+use trustflow::auth::{Gate, Peer, Session};
+use trustflow::clock::SystemClock;
 use trustflow::domain::{AccountKey, Body, Day, MerchantId, ReservationId, Scene, Scope, TargetKind, Timestamp};
 use trustflow::engine::{AllocateQuery, ScoreQuery, allocate, score};
 use trustflow::policy;
@@ -120,6 +122,27 @@ fn located(bencher: Bencher, population: &Population) {
     bencher
         .with_inputs(|| population.live_rooms(200, &mut random))
         .bench_local_refs(|ids| ids.iter().map(&weight).map(|weight| weight.weight).sum::<f64>());
+}
+
+/// What the gate costs a call whose credential its connection has seen before: the length is that of a static token,
+/// and that of a JWT.
+#[divan::bench(args = [68, 800])]
+fn admit_known(bencher: Bencher, length: usize) {
+    // SHA-256 of as many `x`.
+    let sha256 = match length {
+        68 => "c79817d7383e27961c1c0e247201b41ac1fd5a152677757dd0958f616228f330",
+        _ => "20885ae2150992180a94350ef60c6d8a1599899bcd2752d3392f8ad591ddd8b1",
+    };
+    let gate = Gate::new(None, Arc::new(SystemClock::default()));
+    gate.take_tokens(&format!("[[token]]\nname = \"a\"\nsha256 = \"{sha256}\"\nroles = [\"scorer\"]\n"))
+        .expect("tokens");
+    let peer = Peer { address: ([127, 0, 0, 1], 1).into(), names: Vec::new() };
+    let session = Session::new(Arc::new(gate), peer);
+    let header = format!("Bearer {}", "x".repeat(length));
+    bencher.bench_local(|| {
+        let headers = std::iter::once(black_box(header.as_bytes()));
+        session.admit("/trustflow.v1.ScoringService/Score", headers).expect("admitted")
+    });
 }
 
 #[divan::bench(args = TARGETS)]
