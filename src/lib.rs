@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod backtest_tool;
+pub mod backup_tool;
 pub mod boot;
 pub mod cli;
 pub mod clock;

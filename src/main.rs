@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use trustflow::backtest_tool::{self, BacktestArgs};
+use trustflow::backup_tool::{self, RestoreArgs, VerifyArgs};
 use trustflow::boot::{self, Addresses};
 use trustflow::cli::{self, ClientCommand};
 use trustflow::config::{ServeArgs, Settings};
@@ -28,6 +29,10 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Replays a stream of requests against budgets, caps and guarantees
     Backtest(Box<BacktestArgs>),
+    /// Makes a data folder of a backup, offline
+    Restore(RestoreArgs),
+    /// Checks a backup or a data folder, offline
+    Verify(VerifyArgs),
     #[command(flatten)]
     Client(Box<ClientCommand>),
 }
@@ -36,6 +41,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
         Command::Backtest(args) => backtest_tool::run(*args).map_err(Into::into),
+        Command::Restore(args) => say(backup_tool::restore(&args)),
+        Command::Verify(args) => say(backup_tool::verify(&args)),
         Command::Client(command) => client(*command),
     };
     match outcome {
@@ -48,6 +55,12 @@ fn main() -> ExitCode {
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[expect(clippy::print_stdout, reason = "what the caller wanted to know")]
+fn say(result: Result<String, backup_tool::BackupToolError>) -> Outcome {
+    println!("{}", result?);
+    Ok(())
+}
 
 fn client(command: ClientCommand) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use super::backup::{BackupStream, Backups};
 use super::off_the_path;
 use crate::engine::Engine;
 use crate::proto::admin_service_server::AdminService;
 use crate::proto::{
-    AcceptTimeRequest, AcceptTimeResponse, AdvanceClockRequest, AdvanceClockResponse, GetStateHashRequest,
-    GetStateHashResponse, GetStatusRequest, GetStatusResponse,
+    AcceptTimeRequest, AcceptTimeResponse, AdvanceClockRequest, AdvanceClockResponse, BackupRequest,
+    GetStateHashRequest, GetStateHashResponse, GetStatusRequest, GetStatusResponse,
 };
 use crate::wire::{self, Fields};
 
@@ -17,18 +18,21 @@ use crate::wire::{self, Fields};
 pub struct AdminApi {
     engine: Arc<Engine>,
     start_ms: u64,
+    backups: Backups,
 }
 
 impl AdminApi {
     /// The service of a process that took so long to start.
     #[must_use]
     pub fn new(engine: Arc<Engine>, start_ms: u64) -> Self {
-        Self { engine, start_ms }
+        Self { engine, start_ms, backups: Backups::default() }
     }
 }
 
 #[tonic::async_trait]
 impl AdminService for AdminApi {
+    type BackupStream = BackupStream;
+
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let (engine, start_ms) = (self.engine.clone(), self.start_ms);
         let response = off_the_path(move || {
@@ -72,5 +76,9 @@ impl AdminService for AdminApi {
     async fn accept_time(&self, _: Request<AcceptTimeRequest>) -> Result<Response<AcceptTimeResponse>, Status> {
         let accepted = self.engine.accept_time();
         Ok(Response::new(AcceptTimeResponse { accepted: Some(wire::to_proto_time(accepted)) }))
+    }
+
+    async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<BackupStream>, Status> {
+        self.backups.begin(self.engine.clone()).map(Response::new)
     }
 }

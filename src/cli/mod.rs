@@ -1,6 +1,7 @@
 //! The command line client. It talks gRPC only: what it can do, every caller of the API can do.
 
 mod allocate;
+mod backup;
 mod client;
 mod error;
 mod explain;
@@ -74,6 +75,8 @@ pub enum ClientCommand {
     Forecast(ForecastCommand),
     /// Operate the server
     Admin(AdminCommand),
+    /// Back up the running server into a file
+    Backup(BackupCommand),
 }
 
 macro_rules! command {
@@ -132,6 +135,7 @@ command!(ProgrammeCommand, action: programme::ProgrammeAction, subcommand, "`pro
 command!(PackageCommand, action: programme::PackageAction, subcommand, "`package`.");
 command!(ForecastCommand, action: programme::ForecastAction, subcommand, "`forecast`.");
 command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
+command!(BackupCommand, args: backup::BackupArgs, flatten, "`backup`.");
 
 /// Runs a client command: results go to stdout, remarks and progress to stderr.
 ///
@@ -165,6 +169,7 @@ pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), Cl
         ClientCommand::Package(PackageCommand { target, action }) => programme::package(action, &target).await,
         ClientCommand::Forecast(ForecastCommand { target, action }) => programme::forecast(action, &target).await,
         ClientCommand::Admin(AdminCommand { target, action }) => operate::admin(action, &target).await,
+        ClientCommand::Backup(BackupCommand { target, args }) => backup::run(&args, &target).await,
     }
 }
 
@@ -236,6 +241,7 @@ mod tests {
             "t admin advance-clock 2018-06-04",
             "t admin accept-time",
             "t admin state-hash",
+            "t backup today.backup --json",
         ] {
             let parsed = Program::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");

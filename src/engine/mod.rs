@@ -2,6 +2,7 @@
 
 mod allocate;
 mod backtest;
+mod backup;
 mod candidacies;
 mod control;
 mod decisions;
@@ -52,7 +53,7 @@ pub use programmes::{
     MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeStatus,
     ProgrammesAnswer, ProgrammesQuery, Serving,
 };
-pub use recovery::{RecoveryError, recover};
+pub use recovery::{RecoveryError, load, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
 pub use settle::Settle;
@@ -87,6 +88,7 @@ pub struct Engine {
     node: Arc<NodeAccounts>,
     leases: LeaseManager,
     revisions: watch::Receiver<u64>,
+    node_id: u32,
     close_days: bool,
     policy_source: RwLock<PolicySource>,
     underserved: Arc<UnderservedLists>,
@@ -171,7 +173,7 @@ impl Engine {
         node.expire(state.meta().now);
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
-        let close_days = settings.close_days;
+        let (node_id, close_days) = (settings.node, settings.close_days);
         let mut writer =
             Writer::new(log, store.clone(), state.clone(), clock.clone(), published, node.clone(), settings);
         writer.open_session().map_err(StartError::Session)?;
@@ -187,6 +189,7 @@ impl Engine {
             node,
             leases,
             revisions,
+            node_id,
             close_days,
             policy_source: RwLock::default(),
             underserved: Arc::default(),

@@ -36,6 +36,15 @@ pub enum StoreError {
         /// What this program reads and writes.
         supported: &'static str,
     },
+    /// A backup was not restored to its end.
+    #[error(
+        "data folder {} holds a restore that did not come to its end: remove the folder and restore the backup again",
+        path.display()
+    )]
+    Unfinished {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The database inside does not open.
     #[error("data folder {} does not open: {source}; if its files are damaged, restore a backup", path.display())]
     Open {
