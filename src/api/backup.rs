@@ -63,15 +63,17 @@ fn back_up(engine: &Engine, sending: &Sending) {
         Ok(summary) => {
             let (revision, rows, bytes) = (summary.revision, summary.rows, summary.bytes);
             info!(revision, rows, bytes, took_ms = took.elapsed().as_millis(), "backed up");
-            Ok(wire::backup_summary(&summary))
+            Some(Ok(wire::backup_summary(&summary)))
         }
         Err(error) => {
             warn!(%error, "a backup broke off");
-            Err(wire::backup_status(&error))
+            wire::backup_status(&error).map(Err)
         }
     };
-    // Nobody may be there to hear it.
-    let _ = sending.send(last);
+    if let Some(last) = last {
+        // Nobody may be there to hear it.
+        let _ = sending.send(last);
+    }
 }
 
 /// The caller, as something to write to.

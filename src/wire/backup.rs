@@ -13,13 +13,10 @@ pub fn backup_running() -> Status {
     retry(Reason::BackupRunning, "another backup is running; try again when it is done", 10_000)
 }
 
-/// Why a backup broke off.
+/// What the caller of a backup that broke off is told: nothing where it is the one that went away.
 #[must_use]
-pub fn backup_status(error: &BackupError) -> Status {
-    match error {
-        BackupError::Store(error) => store_status(error),
-        other => Status::aborted(other.to_string()),
-    }
+pub fn backup_status(error: &BackupError) -> Option<Status> {
+    if let BackupError::Store(error) = error { Some(store_status(error)) } else { None }
 }
 
 /// The next bytes of a backup.
