@@ -8,6 +8,7 @@ mod control;
 mod decisions;
 mod error;
 mod explain;
+mod faults;
 mod group;
 mod history;
 mod leases;
@@ -44,8 +45,9 @@ pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
 pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
 pub use control::ControlSettings;
 pub use decisions::RecordFile;
-pub use error::{ReadError, WriteError};
+pub use error::{ReadError, WriteError, WriteStatus};
 pub use explain::{ExplainQuery, ExplainedBudget, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
+pub use faults::{Faults, NoFaults, Step};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
 pub use programmes::{
@@ -68,7 +70,7 @@ pub use validate::{
     Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
     Validation, ValidationQuery,
 };
-pub use writer::{WriteStatus, WriterSettings, due_day};
+pub use writer::{WriterSettings, due_day};
 
 use candidacies::Candidacies;
 use control::{Control, ControlContext};
@@ -158,6 +160,20 @@ impl Engine {
         clock: Arc<dyn Clock>,
         settings: WriterSettings,
     ) -> Result<Self, StartError> {
+        Self::start_with(log, store, clock, settings, Box::new(NoFaults))
+    }
+
+    /// The same with a writer that fails where a test wants it to.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(
+        log: Box<dyn Log>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        settings: WriterSettings,
+        faults: Box<dyn Faults>,
+    ) -> Result<Self, StartError> {
         let mut state = recover(log.as_ref(), &store)?;
         if check_time(&mut state, clock.as_ref())? {
             // Durable before the first command: a crash between the two must not leave simulated history unmarked.
@@ -177,7 +193,8 @@ impl Engine {
         let mut writer =
             Writer::new(log, store.clone(), state.clone(), clock.clone(), published, node.clone(), settings);
         writer.open_session().map_err(StartError::Session)?;
-        let writer = Arc::new(writer.spawn()?);
+        // The start itself passes: what fails in it is the start.
+        let writer = Arc::new(writer.failing(faults).spawn()?);
         let context = LeaseContext { node: node.clone(), state: state.clone(), clock: clock.clone() };
         let leases = LeaseManager::start(context, Box::new(WriterLog(Arc::downgrade(&writer))))?;
         Ok(Self {

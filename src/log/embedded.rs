@@ -55,7 +55,7 @@ impl EmbeddedLog {
         let newest = entries.range((Bound::Excluded(trimmed.to_be_bytes()), Bound::Unbounded)).next_back();
         let last = match newest {
             None => trimmed,
-            Some(entry) => key_of(entry)?,
+            Some(entry) => key_of(entry, trimmed)?,
         };
         let log = Self { db: db.clone(), entries, meta, last, trimmed, acknowledged: None, is_poisoned: false };
         log.check_tail()?;
@@ -102,7 +102,7 @@ impl EmbeddedLog {
         let tail = self.entries.range((Bound::Excluded(self.trimmed.to_be_bytes()), Bound::Unbounded)).rev();
         let (mut expected, mut bytes) = (self.last, 0);
         for entry in tail {
-            let (key, value) = entry.into_inner()?;
+            let (key, value) = entry.into_inner().map_err(|error| unread(expected, error))?;
             if revision_of(&key) != Some(expected) {
                 return Err(LogError::Missing { revision: expected });
             }
@@ -202,8 +202,8 @@ impl Entries {
                 std::cmp::Ordering::Greater => Err(LogError::Missing { revision: self.last.saturating_add(1) }),
             };
         };
-        let (key, value) = entry.into_inner()?;
         let expected = self.before.saturating_add(1);
+        let (key, value) = entry.into_inner().map_err(|error| unread(expected, error))?;
         let revision = revision_of(&key).ok_or_else(|| damaged(expected, "its key is no revision"))?;
         if revision != expected {
             return Err(LogError::Missing { revision: expected });
@@ -261,8 +261,19 @@ fn damaged(revision: Revision, problem: &str) -> LogError {
     LogError::Damaged { revision, problem: problem.to_owned() }
 }
 
-fn key_of(entry: Guard) -> Result<Revision, LogError> {
-    let key = entry.key()?;
+/// An entry that does not read: damage that the database found itself, or another failure.
+fn unread(revision: Revision, error: fjall::Error) -> LogError {
+    if let fjall::Error::Storage(problem) = &error
+        && !matches!(problem, fjall::LsmError::Io(_))
+    {
+        return damaged(revision, &problem.to_string());
+    }
+    LogError::Database(error)
+}
+
+/// The revision of an entry that stands behind another.
+fn key_of(entry: Guard, behind: Revision) -> Result<Revision, LogError> {
+    let key = entry.key().map_err(|error| unread(behind, error))?;
     revision_of(&key).ok_or(LogError::Other("a key of the log is no revision".to_owned()))
 }
 

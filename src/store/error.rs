@@ -53,6 +53,14 @@ pub enum StoreError {
         /// What the database says.
         source: fjall::Error,
     },
+    /// The database gave up on a damaged file while it opened.
+    #[error("data folder {} does not open, a file of its database is damaged: {problem}; restore a backup", path.display())]
+    GaveUp {
+        /// The folder.
+        path: PathBuf,
+        /// What it said.
+        problem: String,
+    },
     /// The database failed at work. After a failed write it takes no more.
     #[error("store: {0}")]
     Database(#[from] fjall::Error),

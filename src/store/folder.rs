@@ -3,8 +3,10 @@
 //! It holds the file `VERSION`, written last when a folder is created, the fjall database `db`, and the note
 //! `acknowledged` of the log.
 
+use std::any::Any;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use fjall::Database;
@@ -53,7 +55,11 @@ impl DataFolder {
 
     fn open_database(path: &Path) -> Result<Self, StoreError> {
         let builder = Database::builder(path.join("db")).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES);
-        let db = builder.open().map_err(|source| {
+        // It takes some damage for impossible, and panics: the caller hears of it as of any other.
+        let opened = catch_unwind(AssertUnwindSafe(|| builder.open()));
+        let opened =
+            opened.map_err(|panic| StoreError::GaveUp { path: path.to_owned(), problem: words_of(&*panic) })?;
+        let db = opened.map_err(|source| {
             let path = path.to_owned();
             if matches!(source, fjall::Error::Locked) {
                 StoreError::InUse { path }
@@ -181,6 +187,12 @@ fn clear_unfinished(db: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::remove_dir_all(db)
+}
+
+/// What a panic said.
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    words.unwrap_or("it does not say how").to_owned()
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
