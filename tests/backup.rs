@@ -77,9 +77,7 @@ mod backups {
         let data = folder.path().join("data");
         let mut process = Process::start(&data);
         let mut clients = Clients::connect(&process.address).await;
-        let kinds =
-            [Kind::Profiles, Kind::Facts, Kind::Rights, Kind::Violations, Kind::Import, Kind::Closing, Kind::Exposures];
-        let writers: Vec<Writer> = (1..).zip(kinds).map(|(lane, kind)| Writer::new(kind, lane * 1_000)).collect();
+        let writers: Vec<Writer> = (1..).zip(Kind::ALL).map(|(lane, kind)| Writer::new(kind, lane * 1_000)).collect();
         let ids = writers.iter().flat_map(Writer::merchants).collect();
         clients.register("setup".to_owned(), ids, "n0").await.expect("registered");
         let mut running = Vec::new();
@@ -102,7 +100,7 @@ mod backups {
         process.kill();
         for writer in running {
             let writer = writer.await.expect("the writer's own checks hold");
-            assert!(writer.acknowledged > 0, "it wrote nothing: {writer:?}");
+            assert!(writer.acknowledged > 0 || writer.kind == Kind::Policies, "it wrote nothing: {writer:?}");
         }
 
         let mut revisions = Vec::new();

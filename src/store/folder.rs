@@ -192,7 +192,7 @@ fn clear_unfinished(db: &Path) -> io::Result<()> {
 /// What a panic said.
 fn words_of(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    words.unwrap_or("it does not say how").to_owned()
+    words.unwrap_or("it does not say how").lines().map(str::trim).collect::<Vec<_>>().join(", ")
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {

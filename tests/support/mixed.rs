@@ -40,7 +40,7 @@ pub(crate) fn body(n: u64, began: Timestamp, state: &State) -> Body {
         (11, _) => Body::CloseDay { day: closed(n, began) },
         (17, _) => Body::GrantPackage { merchant: id, exposures: n, expires_at: None, author, reason },
         (23, _) => {
-            let change = if n % 2 == 0 { ProgrammeChange::Pause } else { ProgrammeChange::Resume };
+            let change = if n.is_multiple_of(2) { ProgrammeChange::Pause } else { ProgrammeChange::Resume };
             Body::ChangeProgramme { programme: push, change, expected_revision: None, author, reason }
         }
         (_, 0) => upsert(n),
