@@ -63,7 +63,7 @@ crash rounds="50":
 
 # Lets disks fail at every step of a commit, and fills them: just disks 50. Full disks need the right to mount.
 disks rounds="50":
-    TRUSTFLOW_IO_ROUNDS={{rounds}} cargo test --test io_errors -- --nocapture
+    TRUSTFLOW_IO_ROUNDS={{rounds}} cargo test --test io_errors --test full_disk -- --nocapture
 
 # Flips bits in files of a data folder and cuts them: just damage 500.
 damage rounds="200":
