@@ -22,7 +22,7 @@ mod backups {
     use trustflow::engine::{load, recover};
     use trustflow::log::{EmbeddedLog, Log, LogError, Revision};
     use trustflow::proto::backup_response::Part;
-    use trustflow::proto::{BackupRequest, BackupSummary, BatchUpsertMerchantsRequest, Merchant};
+    use trustflow::proto::{BackupRequest, BackupSummary, BatchUpsertMerchantsRequest, GetStatusRequest, Merchant};
     use trustflow::store::{DataFolder, Restoring, verify_backup};
 
     use crate::common::calls::merchant;
@@ -66,6 +66,10 @@ mod backups {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
+    async fn revision(clients: &mut Clients) -> u64 {
+        clients.admin.get_status(GetStatusRequest {}).await.expect("a status").into_inner().revision
+    }
+
     fn text(path: &Path) -> &str {
         path.to_str().expect("a path")
     }
@@ -90,7 +94,11 @@ mod backups {
         }
         let mut backups = Vec::new();
         for n in 0..BACKUPS {
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            // Something is written between any two.
+            let before = revision(&mut clients).await;
+            while revision(&mut clients).await <= before {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             let (file, server) = (folder.path().join(format!("{n}.backup")), process.address.clone());
             let name = text(&file).to_owned();
             let backup = move || trustflow(&["backup", &name, "--server", &server]);
