@@ -15,7 +15,11 @@ const PUBLIC: &[&str] = &[
     "trustflow/v1/scoring_service.proto",
 ];
 const SCORING: &str = "ScoringService";
-const STORAGE: &[&str] = &["trustflow/storage/v1/allocation.proto", "trustflow/storage/v1/storage.proto"];
+const STORAGE: &[&str] = &[
+    "trustflow/storage/v1/allocation.proto",
+    "trustflow/storage/v1/backup.proto",
+    "trustflow/storage/v1/storage.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

@@ -57,9 +57,17 @@ bench-hot-path *args:
 instructions *args:
     python3 -B benches/instruction_gate.py {{args}}
 
-# Kills a writing server 200 times and looks for lost writes.
-crash-200:
-    TRUSTFLOW_CRASH_ROUNDS=200 cargo test --test crash
+# Kills a writing server at random, and ends a writing process at every named step of a commit: just crash 200.
+crash rounds="50":
+    TRUSTFLOW_CRASH_ROUNDS={{rounds}} cargo test --test crash --test crash_points -- --nocapture
+
+# Lets disks fail at every step of a commit, and fills them: just disks 50. Full disks need the right to mount.
+disks rounds="50":
+    TRUSTFLOW_IO_ROUNDS={{rounds}} cargo test --test io_errors --test full_disk -- --nocapture
+
+# Flips bits in files of a data folder and cuts them: just damage 500.
+damage rounds="200":
+    TRUSTFLOW_DAMAGE_ROUNDS={{rounds}} cargo test --test damage -- --nocapture
 
 # A simulated day of traffic against a server that is killed again and again: docs/simulated-day.md.
 simulated-day *args:

@@ -6,6 +6,7 @@ pub mod access;
 pub mod api;
 pub mod auth;
 pub mod backtest_tool;
+pub mod backup_tool;
 pub mod boot;
 pub mod cli;
 pub mod clock;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use trustflow::backtest_tool::{self, BacktestArgs};
+use trustflow::backup_tool::{self, RestoreArgs, VerifyArgs};
 use trustflow::boot::{self, Addresses};
 use trustflow::cli::{self, ClientCommand};
 use trustflow::config::{ServeArgs, Settings};
@@ -31,6 +32,10 @@ enum Command {
     Backtest(Box<BacktestArgs>),
     /// Static tokens for the tokens file of a server
     Token(Box<TokenArgs>),
+    /// Makes a data folder of a backup, offline
+    Restore(RestoreArgs),
+    /// Checks a backup or a data folder, offline
+    Verify(VerifyArgs),
     #[command(flatten)]
     Client(Box<ClientCommand>),
 }
@@ -40,6 +45,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Backtest(args) => backtest_tool::run(*args).map_err(Into::into),
         Command::Token(args) => token_tool::run(*args).map_err(Into::into),
+        Command::Restore(args) => say(backup_tool::restore(&args)),
+        Command::Verify(args) => say(backup_tool::verify(&args)),
         Command::Client(command) => client(*command),
     };
     match outcome {
@@ -52,6 +59,12 @@ fn main() -> ExitCode {
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[expect(clippy::print_stdout, reason = "what the caller wanted to know")]
+fn say(result: Result<String, backup_tool::BackupToolError>) -> Outcome {
+    println!("{}", result?);
+    Ok(())
+}
 
 fn client(command: ClientCommand) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -32,10 +32,10 @@ mod kills {
     use crate::dice::Dice;
     use crate::process::Process;
 
-    const ROUNDS: u64 = 50;
+    const ROUNDS: u64 = 20;
     const SEED: u64 = 20_230_216;
     /// Shortest and longest time between the first write and the kill.
-    const KILL_MS: (u64, u64) = (3, 120);
+    const KILL_MS: (u64, u64) = (3, 250);
 
     #[expect(clippy::disallowed_methods, reason = "settings of this test alone")]
     fn setting(name: &str, default: u64) -> u64 {
@@ -43,9 +43,7 @@ mod kills {
     }
 
     fn writers() -> Vec<Writer> {
-        let kinds =
-            [Kind::Profiles, Kind::Facts, Kind::Rights, Kind::Violations, Kind::Import, Kind::Closing, Kind::Exposures];
-        (1..).zip(kinds).map(|(lane, kind)| Writer::new(kind, lane * 1_000)).collect()
+        (1..).zip(Kind::ALL).map(|(lane, kind)| Writer::new(kind, lane * 1_000)).collect()
     }
 
     async fn check(writers: &mut [Writer], clients: &mut Clients) {
@@ -111,6 +109,9 @@ mod kills {
         for state in [&crashed, &replayed] {
             let (merchant, exposures) = reported;
             assert_eq!(state.recent_exposures(MerchantId(merchant)), exposures, "every report counts once");
+            for (key, account) in (0..64).flat_map(|bit| state.accounts_in(bit)) {
+                assert_eq!(account.taken(), account.delivered + account.leased() + account.orphaned(), "{key:?}");
+            }
             assert_eq!(state.session_of(1).map(u64::from), Some(starts), "a session for every start");
         }
     }
@@ -139,7 +140,9 @@ mod kills {
         check(&mut writers, &mut clients).await;
         for writer in &mut writers {
             writer.check_all(&mut clients).await;
-            assert!(writer.acknowledged > rounds / 10, "hardly anything was written: {writer:?}");
+            // A policy takes longer than most of these servers live.
+            let few = if writer.kind == Kind::Policies { 0 } else { rounds / 10 };
+            assert!(writer.acknowledged > few, "hardly anything was written: {writer:?}");
         }
         let live = live_hash(&mut clients).await;
         process.kill();

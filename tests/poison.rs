@@ -264,4 +264,27 @@ mod failures {
         }
         engine.shut_down();
     }
+
+    #[tokio::test]
+    async fn a_restart_on_a_clock_that_went_back_keeps_state_time() {
+        const HOURS_MS: i64 = 5 * 3_600_000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = |wall| Arc::new(TestClock { wall: AtomicI64::new(wall), monotonic: AtomicI64::new(0) });
+        let engine = Engine::open(folder.path(), clock(1_700_000_000_000), SETTINGS).expect("starts");
+        engine.write(None, merchants(1..2, "x")).await.expect("taken");
+        let before = engine.read(|state| state.meta().now);
+        engine.shut_down();
+        drop(engine);
+
+        // Nothing is there to compare a clock with at the start: it is said in the log, and state time waits.
+        let behind = clock(1_700_000_000_000 - HOURS_MS);
+        let engine = Engine::open(folder.path(), behind.clone(), SETTINGS).expect("starts");
+        engine.write(None, merchants(2..3, "x")).await.expect("writes are taken");
+        assert_eq!(engine.read(|state| state.meta().now), before, "state time never goes back");
+        behind.pass(HOURS_MS + 60_000, HOURS_MS + 60_000);
+        engine.write(None, merchants(3..4, "x")).await.expect("taken");
+        assert!(engine.read(|state| state.meta().now) > before, "it goes on once the clock has caught up");
+        assert_eq!(count(&engine), 3);
+        engine.shut_down();
+    }
 }

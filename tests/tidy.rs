@@ -38,8 +38,18 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Where the rooms meet: these name all others.
-const TOP: &[&str] =
-    &["access", "backtest_tool", "boot", "policy_tool", "policy_watch", "token_tool", "transport", "lib", "main"];
+const TOP: &[&str] = &[
+    "access",
+    "backtest_tool",
+    "backup_tool",
+    "boot",
+    "policy_tool",
+    "policy_watch",
+    "token_tool",
+    "transport",
+    "lib",
+    "main",
+];
 
 /// Libraries and the only places that may name them: rooms, or files by path.
 const LIBRARIES: &[(&str, &[&str])] = &[

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use super::backup::{BackupStream, Backups};
 use super::off_the_path;
 use crate::auth::Gate;
 use crate::engine::Engine;
 use crate::proto::admin_service_server::AdminService;
 use crate::proto::{
-    AcceptTimeRequest, AcceptTimeResponse, AdvanceClockRequest, AdvanceClockResponse, GetStateHashRequest,
-    GetStateHashResponse, GetStatusRequest, GetStatusResponse, ListCredentialsRequest, ListCredentialsResponse,
+    AcceptTimeRequest, AcceptTimeResponse, AdvanceClockRequest, AdvanceClockResponse, BackupRequest,
+    GetStateHashRequest, GetStateHashResponse, GetStatusRequest, GetStatusResponse, ListCredentialsRequest,
+    ListCredentialsResponse,
 };
 use crate::wire::{self, Fields};
 
@@ -19,18 +21,21 @@ pub struct AdminApi {
     engine: Arc<Engine>,
     start_ms: u64,
     gate: Option<Arc<Gate>>,
+    backups: Backups,
 }
 
 impl AdminApi {
     /// The service of a process that took so long to start, and of the gate of its callers, if there is one.
     #[must_use]
     pub fn new(engine: Arc<Engine>, start_ms: u64, gate: Option<Arc<Gate>>) -> Self {
-        Self { engine, start_ms, gate }
+        Self { engine, start_ms, gate, backups: Backups::default() }
     }
 }
 
 #[tonic::async_trait]
 impl AdminService for AdminApi {
+    type BackupStream = BackupStream;
+
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let (engine, start_ms) = (self.engine.clone(), self.start_ms);
         let response = off_the_path(move || {
@@ -81,5 +86,9 @@ impl AdminService for AdminApi {
         _: Request<ListCredentialsRequest>,
     ) -> Result<Response<ListCredentialsResponse>, Status> {
         Ok(Response::new(wire::credentials_response(self.gate.as_ref().map(|gate| gate.credentials()))))
+    }
+
+    async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<BackupStream>, Status> {
+        self.backups.begin(self.engine.clone()).map(Response::new)
     }
 }

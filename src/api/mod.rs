@@ -1,6 +1,7 @@
 //! Thin gRPC services: check, hand over, answer. Also the HTTP side: metrics and health.
 
 mod admin;
+mod backup;
 mod exposure;
 mod front;
 mod http;

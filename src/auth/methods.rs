@@ -94,7 +94,11 @@ const METHODS: &[(&str, Role, &[&str])] = &[
             "ListPackages",
         ],
     ),
-    ("AdminService", Role::Admin, &["GetStatus", "GetStateHash", "AdvanceClock", "AcceptTime", "ListCredentials"]),
+    (
+        "AdminService",
+        Role::Admin,
+        &["GetStatus", "GetStateHash", "AdvanceClock", "AcceptTime", "Backup", "ListCredentials"],
+    ),
 ];
 
 /// Methods that are not of the API but served beside it.

@@ -25,6 +25,14 @@ pub enum CliError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("{file}: cannot write it: {source}")]
+    Write {
+        /// The file.
+        file: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// An argument makes no sense.
     #[error("{argument}: {problem}")]
     Argument {

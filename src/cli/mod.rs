@@ -1,6 +1,7 @@
 //! The command line client. It talks gRPC only: what it can do, every caller of the API can do.
 
 mod allocate;
+mod backup;
 mod client;
 mod credentials;
 mod error;
@@ -75,6 +76,8 @@ pub enum ClientCommand {
     Forecast(ForecastCommand),
     /// Operate the server
     Admin(AdminCommand),
+    /// Back up the running server into a file
+    Backup(BackupCommand),
 }
 
 macro_rules! command {
@@ -133,6 +136,7 @@ command!(ProgrammeCommand, action: programme::ProgrammeAction, subcommand, "`pro
 command!(PackageCommand, action: programme::PackageAction, subcommand, "`package`.");
 command!(ForecastCommand, action: programme::ForecastAction, subcommand, "`forecast`.");
 command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
+command!(BackupCommand, args: backup::BackupArgs, flatten, "`backup`.");
 
 /// Runs a client command: results go to stdout, remarks and progress to stderr.
 ///
@@ -166,6 +170,7 @@ pub async fn run(command: ClientCommand, folder: &PolicyFolder) -> Result<(), Cl
         ClientCommand::Package(PackageCommand { target, action }) => programme::package(action, &target).await,
         ClientCommand::Forecast(ForecastCommand { target, action }) => programme::forecast(action, &target).await,
         ClientCommand::Admin(AdminCommand { target, action }) => operate::admin(action, &target).await,
+        ClientCommand::Backup(BackupCommand { target, args }) => backup::run(&args, &target).await,
     }
 }
 
@@ -239,6 +244,7 @@ mod tests {
             "t admin state-hash",
             "t admin tokens --json --server https://h:1 --ca a.pem --cert b.pem --key c.pem --token-file t",
             "t status --token tfk_1 --plaintext",
+            "t backup today.backup --json",
         ] {
             let parsed = Program::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");

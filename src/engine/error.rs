@@ -56,3 +56,32 @@ pub enum ReadError {
     #[error("{0}")]
     Store(String),
 }
+
+/// Whether writes are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteStatus {
+    /// They are.
+    Ok,
+    /// A commit failed.
+    Poisoned {
+        /// What failed.
+        cause: String,
+    },
+    /// The wall clock jumped.
+    ClockJumped {
+        /// By how much, in milliseconds.
+        jump_ms: i64,
+    },
+}
+
+impl WriteStatus {
+    /// What a write is answered while they are not taken.
+    #[must_use]
+    pub fn refusal(&self) -> Option<WriteError> {
+        match self {
+            Self::Ok => None,
+            Self::Poisoned { cause } => Some(WriteError::Poisoned { cause: cause.clone() }),
+            Self::ClockJumped { jump_ms } => Some(WriteError::ClockJumped { jump_ms: *jump_ms }),
+        }
+    }
+}

@@ -2,11 +2,13 @@
 
 mod allocate;
 mod backtest;
+mod backup;
 mod candidacies;
 mod control;
 mod decisions;
 mod error;
 mod explain;
+mod faults;
 mod group;
 mod history;
 mod leases;
@@ -43,8 +45,9 @@ pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
 pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
 pub use control::ControlSettings;
 pub use decisions::RecordFile;
-pub use error::{ReadError, WriteError};
+pub use error::{ReadError, WriteError, WriteStatus};
 pub use explain::{ExplainQuery, ExplainedBudget, ExplainedMerchant, ExplainedPrices, ExplainedProgramme, Explanation};
+pub use faults::{Faults, NoFaults, Step};
 pub use leases::{LeaseContext, LeaseError, LeaseLog, LeaseManager};
 pub use policy::PolicySource;
 pub use programmes::{
@@ -52,7 +55,7 @@ pub use programmes::{
     MemberGuarantee, MemberPage, MemberQuery, MemberStatus, Obstacle, PackageScene, Packages, ProgrammeStatus,
     ProgrammesAnswer, ProgrammesQuery, Serving,
 };
-pub use recovery::{RecoveryError, recover};
+pub use recovery::{RecoveryError, load, recover};
 pub use score::{ScoreColumns, ScoreQuery, score};
 pub use search::{ProductHit, SearchPage, SearchQuery};
 pub use settle::Settle;
@@ -67,7 +70,7 @@ pub use validate::{
     Calibration, DateValidation, Estimate, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
     Validation, ValidationQuery,
 };
-pub use writer::{WriteStatus, WriterSettings, due_day};
+pub use writer::{WriterSettings, due_day};
 
 use candidacies::Candidacies;
 use control::{Control, ControlContext};
@@ -87,6 +90,7 @@ pub struct Engine {
     node: Arc<NodeAccounts>,
     leases: LeaseManager,
     revisions: watch::Receiver<u64>,
+    node_id: u32,
     close_days: bool,
     policy_source: RwLock<PolicySource>,
     underserved: Arc<UnderservedLists>,
@@ -156,6 +160,20 @@ impl Engine {
         clock: Arc<dyn Clock>,
         settings: WriterSettings,
     ) -> Result<Self, StartError> {
+        Self::start_with(log, store, clock, settings, Box::new(NoFaults))
+    }
+
+    /// The same with a writer that fails where a test wants it to.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(
+        log: Box<dyn Log>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        settings: WriterSettings,
+        faults: Box<dyn Faults>,
+    ) -> Result<Self, StartError> {
         let mut state = recover(log.as_ref(), &store)?;
         if check_time(&mut state, clock.as_ref())? {
             // Durable before the first command: a crash between the two must not leave simulated history unmarked.
@@ -171,11 +189,12 @@ impl Engine {
         node.expire(state.meta().now);
         let state = Arc::new(RwLock::new(state));
         let (published, revisions) = watch::channel(hot.revision());
-        let close_days = settings.close_days;
+        let (node_id, close_days) = (settings.node, settings.close_days);
         let mut writer =
             Writer::new(log, store.clone(), state.clone(), clock.clone(), published, node.clone(), settings);
         writer.open_session().map_err(StartError::Session)?;
-        let writer = Arc::new(writer.spawn()?);
+        // The start itself passes: what fails in it is the start.
+        let writer = Arc::new(writer.failing(faults).spawn()?);
         let context = LeaseContext { node: node.clone(), state: state.clone(), clock: clock.clone() };
         let leases = LeaseManager::start(context, Box::new(WriterLog(Arc::downgrade(&writer))))?;
         Ok(Self {
@@ -187,6 +206,7 @@ impl Engine {
             node,
             leases,
             revisions,
+            node_id,
             close_days,
             policy_source: RwLock::default(),
             underserved: Arc::default(),

@@ -35,17 +35,25 @@ pub enum RecoveryError {
     History(#[from] HistoryError),
 }
 
+/// The state that the rows make, without what the log holds after them. Writes nothing.
+///
+/// # Errors
+/// When the store is damaged, or a stored policy cannot be used.
+pub fn load(store: &Store) -> Result<State, RecoveryError> {
+    let applied = store.applied()?;
+    let mut restore = Restore::default();
+    store.load::<RecoveryError>(&mut |row| Ok(restore.row(row)?))?;
+    Ok(restore.finish(applied, store)?)
+}
+
 /// The state as of the end of the log: rows first, then what the log holds after them. Rows of what was replayed are
 /// written, so that an empty store and a whole log give the same folder as the one that was lost.
 ///
 /// # Errors
 /// When the store or the log is damaged, or a stored policy cannot be used.
 pub fn recover(log: &dyn Log, store: &Store) -> Result<State, RecoveryError> {
-    let applied = store.applied()?;
-    let mut restore = Restore::default();
-    store.load::<RecoveryError>(&mut |row| Ok(restore.row(row)?))?;
-    let mut state = restore.finish(applied, store)?;
-
+    let mut state = load(store)?;
+    let applied = state.hot().revision();
     let mut last = applied;
     for (count, entry) in log.read_after(applied).enumerate() {
         let (revision, command) = entry?;

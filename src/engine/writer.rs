@@ -9,7 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
-use super::error::WriteError;
+use super::error::{WriteError, WriteStatus};
+use super::faults::{Faults, NoFaults, Step};
 use super::group::{begins_transition, runs, weight_of};
 use super::settle::Settle;
 use crate::clock::{Clock, Stopwatch};
@@ -45,35 +46,6 @@ pub struct WriterSettings {
     pub log_retain: u64,
     /// Whether days close by themselves at 06:00.
     pub close_days: bool,
-}
-
-/// Whether writes are taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WriteStatus {
-    /// They are.
-    Ok,
-    /// A commit failed.
-    Poisoned {
-        /// What failed.
-        cause: String,
-    },
-    /// The wall clock jumped.
-    ClockJumped {
-        /// By how much, in milliseconds.
-        jump_ms: i64,
-    },
-}
-
-impl WriteStatus {
-    /// What a write is answered while they are not taken.
-    #[must_use]
-    pub fn refusal(&self) -> Option<WriteError> {
-        match self {
-            Self::Ok => None,
-            Self::Poisoned { cause } => Some(WriteError::Poisoned { cause: cause.clone() }),
-            Self::ClockJumped { jump_ms } => Some(WriteError::ClockJumped { jump_ms: *jump_ms }),
-        }
-    }
 }
 
 /// The day that is due to be closed at an instant: yesterday from 06:00 on, the day before until then.
@@ -160,6 +132,7 @@ pub(super) struct Writer {
     building: Option<(u64, Stopwatch)>,
     /// Leases of this node.
     node: Arc<dyn Settle>,
+    faults: Box<dyn Faults>,
 }
 
 impl Writer {
@@ -176,7 +149,29 @@ impl Writer {
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
         let (synced, trimmed, building) = (0, 0, None);
-        Self { log, store, state, clock, published, settings, status, metrics, agreed, synced, trimmed, building, node }
+        let faults = Box::new(NoFaults);
+        Self {
+            log,
+            store,
+            state,
+            clock,
+            published,
+            settings,
+            status,
+            metrics,
+            agreed,
+            synced,
+            trimmed,
+            building,
+            node,
+            faults,
+        }
+    }
+
+    /// Fails where it is told to.
+    pub(super) fn failing(mut self, faults: Box<dyn Faults>) -> Self {
+        self.faults = faults;
+        self
     }
 
     /// Opens the session of this start, before anything is served.
@@ -295,6 +290,8 @@ impl Writer {
         match outcome {
             Ok(applied) => {
                 self.published.send_replace(self.log.last());
+                // It is durable and visible, whatever comes now.
+                let _ = self.faults.at(Step::Published);
                 for (reply, applied) in replies.into_iter().zip(applied) {
                     if let Some(reply) = reply {
                         // The caller may have gone; what it wrote stands.
@@ -315,8 +312,10 @@ impl Writer {
     fn append_and_apply(&mut self, first: u64, commands: &[Command]) -> Result<Vec<Applied>, String> {
         let rows_before = first - 1;
         let took = Stopwatch::start();
+        self.faults.at(Step::Append)?;
         self.log.append(commands).map_err(|error| error.to_string())?;
         self.metrics.append(took.elapsed());
+        self.faults.at(Step::Appended)?;
         // The sync that made these commands durable covered the rows written before them.
         self.synced = rows_before;
 
@@ -345,8 +344,10 @@ impl Writer {
             }
         }
         self.note_transition();
+        self.faults.at(Step::Applied)?;
         let rows = self.state.write().take_rows(SLICE);
         self.store.write(revision, rows).map_err(|error| error.to_string())?;
+        self.faults.at(Step::Written)?;
         self.trim();
         Ok(applied)
     }
@@ -381,12 +382,13 @@ impl Writer {
         }
         let building = self.state.read().transition().is_some_and(|transition| !transition.is_ready());
         if building {
-            let advanced = self.state.write().advance_transition(SLICE, &self.store);
-            return match advanced {
+            let advance =
+                || self.state.write().advance_transition(SLICE, &self.store).map_err(|error| error.to_string());
+            return match self.faults.at(Step::Building).and_then(|()| advance()) {
                 Ok(_) => true,
                 Err(cause) => {
                     error!(%cause, "preparing a new day or policy failed; writes are refused");
-                    self.poison(cause.to_string());
+                    self.poison(cause);
                     false
                 }
             };

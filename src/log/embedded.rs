@@ -4,11 +4,13 @@
 //! revision, 8 bytes big-endian).
 
 use std::ops::Bound;
+use std::path::Path;
 
 use fjall::config::{CompressionPolicy, FilterPolicy, FilterPolicyEntry};
 use fjall::{CompressionType, Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::acknowledged::Acknowledged;
 use super::{Log, LogError, Revision};
 use crate::domain::Command;
 use crate::record;
@@ -17,6 +19,8 @@ const FORMAT: u8 = 1;
 const CHECKSUM_LEN: usize = 8;
 /// Entries that one batch of a trim removes.
 const TRIM_BATCH: u64 = 4_096;
+/// How far back a start looks for gaps. What a database loses it loses from its journals, which are shorter.
+const TAIL_BYTES: usize = 192 << 20;
 /// Key of the last trimmed revision in the keyspace `log_meta`.
 const TRIMMED: &[u8] = b"trimmed";
 
@@ -29,6 +33,8 @@ pub struct EmbeddedLog {
     last: Revision,
     /// Everything up to here was forgotten.
     trimmed: Revision,
+    /// Where the last durable revision is noted, if anywhere.
+    acknowledged: Option<Acknowledged>,
     /// An append failed: nobody knows what is on disk, so nothing may follow.
     is_poisoned: bool,
 }
@@ -49,9 +55,65 @@ impl EmbeddedLog {
         let newest = entries.range((Bound::Excluded(trimmed.to_be_bytes()), Bound::Unbounded)).next_back();
         let last = match newest {
             None => trimmed,
-            Some(entry) => key_of(entry)?,
+            Some(entry) => key_of(entry, trimmed)?,
         };
-        Ok(Self { db: db.clone(), entries, meta, last, trimmed, is_poisoned: false })
+        let log = Self { db: db.clone(), entries, meta, last, trimmed, acknowledged: None, is_poisoned: false };
+        log.check_tail()?;
+        Ok(log)
+    }
+
+    /// Compares the end of the log with what a file notes as acknowledged, and goes on noting it there.
+    ///
+    /// # Errors
+    /// When acknowledged entries are not there, or the file is damaged.
+    pub fn noting(mut self, file: &Path) -> Result<Self, LogError> {
+        let (note, acknowledged) = Acknowledged::open(file)?;
+        if self.last < acknowledged {
+            return Err(LogError::Lost { last: self.last, acknowledged });
+        }
+        // What is in the log is durable, noted or not.
+        note.note(self.last)?;
+        self.acknowledged = Some(note);
+        Ok(self)
+    }
+
+    /// Everything up to here was forgotten.
+    #[must_use]
+    pub fn trimmed(&self) -> Revision {
+        self.trimmed
+    }
+
+    /// Makes an empty log go on behind a revision, as if all before it had been trimmed: what a backup needs of a log.
+    ///
+    /// # Errors
+    /// When the log is not empty, or cannot be written.
+    pub fn begin_after(&mut self, revision: Revision) -> Result<(), LogError> {
+        if self.last > 0 {
+            return Err(LogError::Other(format!("it holds revision {} already", self.last)));
+        }
+        self.meta.insert(TRIMMED, revision.to_be_bytes())?;
+        (self.trimmed, self.last) = (revision, revision);
+        self.acknowledged.as_ref().map_or(Ok(()), |note| note.note(revision))
+    }
+
+    /// Looks from the end for entries that are missing or damaged. A journal that lost its end, and was followed by
+    /// another, leaves a gap here, and rows of the same time are missing with it.
+    fn check_tail(&self) -> Result<(), LogError> {
+        let tail = self.entries.range((Bound::Excluded(self.trimmed.to_be_bytes()), Bound::Unbounded)).rev();
+        let (mut expected, mut bytes) = (self.last, 0);
+        for entry in tail {
+            let (key, value) = entry.into_inner().map_err(|error| unread(expected, error))?;
+            if revision_of(&key) != Some(expected) {
+                return Err(LogError::Missing { revision: expected });
+            }
+            checked(expected, &value)?;
+            expected = expected.saturating_sub(1);
+            bytes += value.len();
+            if bytes > TAIL_BYTES {
+                return Ok(());
+            }
+        }
+        if expected > self.trimmed { Err(LogError::Missing { revision: expected }) } else { Ok(()) }
     }
 
     fn append_all(&mut self, commands: &[Command]) -> Result<Revision, LogError> {
@@ -88,6 +150,7 @@ impl Log for EmbeddedLog {
         }
         self.is_poisoned = true;
         self.last = self.append_all(commands)?;
+        self.acknowledged.as_ref().map_or(Ok(()), |note| note.note(self.last))?;
         self.is_poisoned = false;
         Ok(())
     }
@@ -139,8 +202,8 @@ impl Entries {
                 std::cmp::Ordering::Greater => Err(LogError::Missing { revision: self.last.saturating_add(1) }),
             };
         };
-        let (key, value) = entry.into_inner()?;
         let expected = self.before.saturating_add(1);
+        let (key, value) = entry.into_inner().map_err(|error| unread(expected, error))?;
         let revision = revision_of(&key).ok_or_else(|| damaged(expected, "its key is no revision"))?;
         if revision != expected {
             return Err(LogError::Missing { revision: expected });
@@ -174,13 +237,18 @@ fn encode_entry(revision: Revision, command: &Command) -> Vec<u8> {
     value
 }
 
-fn decode_entry(revision: Revision, value: &[u8]) -> Result<Command, LogError> {
+/// An entry without its checksum, if that fits.
+fn checked(revision: Revision, value: &[u8]) -> Result<&[u8], LogError> {
     let (checked, checksum) =
         value.split_last_chunk::<CHECKSUM_LEN>().ok_or_else(|| damaged(revision, "it is too short"))?;
     if xxh3_64_with_seed(checked, revision) != u64::from_be_bytes(*checksum) {
         return Err(damaged(revision, "its checksum does not fit"));
     }
-    match checked {
+    Ok(checked)
+}
+
+fn decode_entry(revision: Revision, value: &[u8]) -> Result<Command, LogError> {
+    match checked(revision, value)? {
         [FORMAT, command @ ..] => {
             record::decode_command(command).map_err(|problem| damaged(revision, &problem.to_string()))
         }
@@ -193,8 +261,19 @@ fn damaged(revision: Revision, problem: &str) -> LogError {
     LogError::Damaged { revision, problem: problem.to_owned() }
 }
 
-fn key_of(entry: Guard) -> Result<Revision, LogError> {
-    let key = entry.key()?;
+/// An entry that does not read: damage that the database found itself, or another failure.
+fn unread(revision: Revision, error: fjall::Error) -> LogError {
+    if let fjall::Error::Storage(problem) = &error
+        && !matches!(problem, fjall::LsmError::Io(_))
+    {
+        return damaged(revision, &problem.to_string());
+    }
+    LogError::Database(error)
+}
+
+/// The revision of an entry that stands behind another.
+fn key_of(entry: Guard, behind: Revision) -> Result<Revision, LogError> {
+    let key = entry.key().map_err(|error| unread(behind, error))?;
     revision_of(&key).ok_or(LogError::Other("a key of the log is no revision".to_owned()))
 }
 

@@ -1,9 +1,12 @@
 //! The one ordered log of commands: durable order, nothing else.
 
+mod acknowledged;
 mod embedded;
 
 #[cfg(test)]
 mod tests;
+
+use std::path::PathBuf;
 
 use crate::domain::Command;
 
@@ -59,6 +62,36 @@ pub enum LogError {
     Missing {
         /// Which entry.
         revision: Revision,
+    },
+    /// The end of the log is not there.
+    #[error(
+        "the log ends at revision {last}, but revision {acknowledged} was acknowledged: the end of the database's journal \
+         is damaged; restore the data folder from a backup, or remove the file `acknowledged` in it to go on without \
+         what is lost"
+    )]
+    Lost {
+        /// The last entry there is.
+        last: Revision,
+        /// The last one that was acknowledged.
+        acknowledged: Revision,
+    },
+    /// The note of the last acknowledged revision is damaged.
+    #[error(
+        "{}: damaged, so that nobody can say whether the log is whole; restore the data folder from a backup, or remove \
+         the file to go on with what is there",
+        path.display()
+    )]
+    DamagedNote {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file beside the database cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// An earlier append failed.
     #[error("log: an earlier write failed, so that what is on disk is unknown: restart the program")]

@@ -36,6 +36,15 @@ pub enum StoreError {
         /// What this program reads and writes.
         supported: &'static str,
     },
+    /// A backup was not restored to its end.
+    #[error(
+        "data folder {} holds a restore that did not come to its end: remove the folder and restore the backup again",
+        path.display()
+    )]
+    Unfinished {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The database inside does not open.
     #[error("data folder {} does not open: {source}; if its files are damaged, restore a backup", path.display())]
     Open {
@@ -43,6 +52,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What the database says.
         source: fjall::Error,
+    },
+    /// The database gave up on a damaged file while it opened.
+    #[error("data folder {} does not open, a file of its database is damaged: {problem}; restore a backup", path.display())]
+    GaveUp {
+        /// The folder.
+        path: PathBuf,
+        /// What it said.
+        problem: String,
     },
     /// The database failed at work. After a failed write it takes no more.
     #[error("store: {0}")]

@@ -1,9 +1,12 @@
 //! The data folder: one process at a time, one version of what is in it.
 //!
-//! It holds the file `VERSION`, written last when a folder is created, and the fjall database `db`.
+//! It holds the file `VERSION`, written last when a folder is created, the fjall database `db`, and the note
+//! `acknowledged` of the log.
 
+use std::any::Any;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use fjall::Database;
@@ -15,6 +18,9 @@ use crate::log::{EmbeddedLog, LogError};
 /// What the file VERSION says.
 pub const DATA_VERSION: &str = "trustflow data 1";
 
+/// What it says while a backup is restored into the folder.
+const UNFINISHED: &str = "trustflow restore unfinished";
+
 /// Blocks of tables kept in memory. Reading everything at a start fills it, and little is read again afterwards: what
 /// requests need stands in memory by itself.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -24,6 +30,7 @@ const JOURNAL_BYTES: u64 = 128 << 20;
 
 /// The open data folder. The log and the store that it gives out keep it open.
 pub struct DataFolder {
+    path: PathBuf,
     db: Database,
 }
 
@@ -36,11 +43,22 @@ impl DataFolder {
         fs::create_dir_all(path).map_err(io_error(path))?;
         let mut version = VersionFile::lock(path)?;
         let is_complete = version.check()?;
-        let db_path = path.join("db");
         if !is_complete {
-            clear_unfinished(&db_path).map_err(io_error(&db_path))?;
+            clear_unfinished(&path.join("db")).map_err(io_error(path))?;
         }
-        let opened = Database::builder(&db_path).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES).open();
+        let folder = Self::open_database(path)?;
+        if !is_complete {
+            version.write(DATA_VERSION)?;
+        }
+        Ok(folder)
+    }
+
+    fn open_database(path: &Path) -> Result<Self, StoreError> {
+        let builder = Database::builder(path.join("db")).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES);
+        // It takes some damage for impossible, and panics: the caller hears of it as of any other.
+        let opened = catch_unwind(AssertUnwindSafe(|| builder.open()));
+        let opened =
+            opened.map_err(|panic| StoreError::GaveUp { path: path.to_owned(), problem: words_of(&*panic) })?;
         let db = opened.map_err(|source| {
             let path = path.to_owned();
             if matches!(source, fjall::Error::Locked) {
@@ -49,18 +67,15 @@ impl DataFolder {
                 StoreError::Open { path, source }
             }
         })?;
-        if !is_complete {
-            version.write()?;
-        }
-        Ok(Self { db })
+        Ok(Self { path: path.to_owned(), db })
     }
 
     /// The log in it.
     ///
     /// # Errors
-    /// When the database fails or rows about the log are damaged.
+    /// When the database fails, entries are missing or damaged, or the log ends before what was acknowledged.
     pub fn log(&self) -> Result<EmbeddedLog, LogError> {
-        EmbeddedLog::open(&self.db)
+        EmbeddedLog::open(&self.db)?.noting(&self.path.join("acknowledged"))
     }
 
     /// The store in it.
@@ -69,6 +84,40 @@ impl DataFolder {
     /// When the database fails.
     pub fn store(&self) -> Result<Store, StoreError> {
         Store::open(&self.db)
+    }
+}
+
+/// A data folder that is being filled: no server opens it before it is finished.
+pub(super) struct UnfinishedFolder {
+    version: VersionFile,
+    folder: DataFolder,
+}
+
+impl UnfinishedFolder {
+    /// Whether nothing is in a folder but what its file system keeps there.
+    pub(super) fn is_empty(path: &Path) -> Result<bool, StoreError> {
+        match fs::read_dir(path) {
+            Ok(mut entries) => Ok(entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lost+found"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(io_error(path)(error)),
+        }
+    }
+
+    /// Begins to fill an empty folder.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(path).map_err(io_error(path))?;
+        let mut version = VersionFile::lock(path)?;
+        version.write(UNFINISHED)?;
+        Ok(Self { version, folder: DataFolder::open_database(path)? })
+    }
+
+    pub(super) fn content(&self) -> &DataFolder {
+        &self.folder
+    }
+
+    /// Makes it a data folder.
+    pub(super) fn finish(mut self) -> Result<(), StoreError> {
+        self.version.write(DATA_VERSION)
     }
 }
 
@@ -100,6 +149,9 @@ impl VersionFile {
         if found == DATA_VERSION {
             return Ok(true);
         }
+        if found == UNFINISHED {
+            return Err(StoreError::Unfinished { path: self.folder.clone() });
+        }
         // Nothing, or less than all of it: the program ended while it created the folder.
         if DATA_VERSION.starts_with(found) {
             return Ok(false);
@@ -108,11 +160,11 @@ impl VersionFile {
         Err(StoreError::Version { path: self.folder.clone(), found, supported: DATA_VERSION })
     }
 
-    fn write(&mut self) -> Result<(), StoreError> {
+    fn write(&mut self, text: &str) -> Result<(), StoreError> {
         let mut write = || -> io::Result<()> {
             self.file.set_len(0)?;
             self.file.rewind()?;
-            self.file.write_all(format!("{DATA_VERSION}\n").as_bytes())?;
+            self.file.write_all(format!("{text}\n").as_bytes())?;
             self.file.sync_all()?;
             // The names of the file and of the database in their folder.
             File::open(&self.folder)?.sync_all()
@@ -135,6 +187,12 @@ fn clear_unfinished(db: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::remove_dir_all(db)
+}
+
+/// What a panic said.
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    words.unwrap_or("it does not say how").lines().map(str::trim).collect::<Vec<_>>().join(", ")
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {

@@ -24,6 +24,34 @@ const HARD: [Space; 8] = [
 /// Parts of the meta row that are hard.
 const HARD_META: [&[u8]; 5] = [keys::CLOCK, keys::DICTIONARY, keys::POLICY, keys::PROVIDER_RANKS, keys::LEDGER];
 
+/// A state hash in the making.
+#[derive(Default)]
+pub(super) struct StateHash {
+    sum: u128,
+    bytes: Vec<u8>,
+}
+
+impl StateHash {
+    /// Adds a row, if it is a hard one.
+    pub(super) fn add(&mut self, space: Space, key: &[u8], value: &[u8]) {
+        if !HARD.contains(&space) || (space == Space::Meta && !HARD_META.contains(&key)) {
+            return;
+        }
+        self.bytes.clear();
+        for part in [space.name().as_bytes(), key] {
+            self.bytes.extend(part.len().to_be_bytes());
+            self.bytes.extend(part);
+        }
+        self.bytes.extend(value);
+        self.sum = self.sum.wrapping_add(xxh3_128(&self.bytes));
+    }
+
+    /// What the rows come to.
+    pub(super) fn sum(&self) -> u128 {
+        self.sum
+    }
+}
+
 impl Store {
     /// The applied revision, and the wrapping sum of a hash of every hard row: profiles, facts, rights, violations,
     /// policy, clock, dictionary and ledgers.
@@ -32,26 +60,16 @@ impl Store {
     /// When a row cannot be read.
     pub fn state_hash(&self) -> Result<(u64, u128), StoreError> {
         let snapshot = self.db.snapshot();
-        let mut sum = 0_u128;
-        let mut bytes = Vec::new();
+        let mut hash = StateHash::default();
         for space in HARD {
             let mut rows = Scan::all(&snapshot, space, self.spaces.of(space));
-            let mut hash = |key: &[u8], value: &[u8]| -> Result<u128, String> {
-                if space == Space::Meta && !HARD_META.contains(&key) {
-                    return Ok(0);
-                }
-                bytes.clear();
-                for part in [space.name().as_bytes(), key] {
-                    bytes.extend(part.len().to_be_bytes());
-                    bytes.extend(part);
-                }
-                bytes.extend(value);
-                Ok(xxh3_128(&bytes))
-            };
-            while let Some(row) = rows.next_with(&mut hash) {
-                sum = sum.wrapping_add(row?);
+            while let Some(row) = rows.next_with(|key, value| {
+                hash.add(space, key, value);
+                Ok(())
+            }) {
+                row?;
             }
         }
-        Ok((applied(&snapshot, &self.spaces)?, sum))
+        Ok((applied(&snapshot, &self.spaces)?, hash.sum()))
     }
 }

@@ -164,7 +164,7 @@ fn read_batch(space: Space, rows: &mut Scan, words: &mut WordPool) -> Batch {
     Ok(batch)
 }
 
-fn read_row(space: Space, key: &[u8], value: &[u8]) -> Result<Row, DecodeProblem> {
+pub(super) fn read_row(space: Space, key: &[u8], value: &[u8]) -> Result<Row, DecodeProblem> {
     let of_merchant = || keys::read_merchant(key).ok_or(DecodeProblem::Missing { field: "the merchant in the key" });
     Ok(match space {
         Space::Policy => Row::Policy(values::read_policy(value)?),

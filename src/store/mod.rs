@@ -1,8 +1,10 @@
 //! The data folder, and in it the store: what the state machine made of the log, so that a start need not replay all.
 //!
 //! Read in this order: `folder` (what is opened), `spaces` (which keyspaces there are and how they are tuned), `keys`
-//! and `values` (what stands in them; `ledgers` for what allocation keeps), `store` (writing and looking up), `load` and `snapshot` (reading it all).
+//! and `values` (what stands in them; `ledgers` for what allocation keeps), `store` (writing and looking up), `load` and `snapshot` (reading it all),
+//! `backup` (taking it elsewhere).
 
+mod backup;
 mod error;
 mod folder;
 mod hash;
@@ -18,6 +20,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{BackupError, BackupSummary, FolderContent, Restoring, Taken, verify_backup};
 pub use error::StoreError;
 pub use folder::{DATA_VERSION, DataFolder};
 pub use snapshot::{FactsIter, FactsSnapshot};

@@ -36,7 +36,7 @@ impl Space {
     /// How many there are.
     const COUNT: usize = 11;
     /// All of them, in index order.
-    const ALL: [Self; Self::COUNT] = [
+    pub(super) const ALL: [Self; Self::COUNT] = [
         Self::Meta,
         Self::Policy,
         Self::Profiles,

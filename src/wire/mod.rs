@@ -2,6 +2,7 @@
 
 mod admin;
 mod allocate;
+mod backup;
 mod closing;
 mod codec;
 mod conduct;
@@ -27,6 +28,7 @@ mod validation;
 
 pub use admin::{Status, credentials_response, status_response};
 pub use allocate::{allocate_query, allocate_response, underserved_query, underserved_response};
+pub use backup::{backup_chunk, backup_running, backup_status, backup_summary};
 pub use codec::{Fast, ScoringCodec};
 pub use conduct::{decision, revocation, rights, violation};
 pub use explain::{explain_query, explain_response, rules_response};

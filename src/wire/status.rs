@@ -62,6 +62,8 @@ pub enum Reason {
     ClockNotSimulated,
     /// Another simulation is running: try again when it is done.
     SimulationRunning,
+    /// Another backup is running: try again when it is done.
+    BackupRunning,
     /// The store cannot be read: an operator must look.
     StoreFailed,
     /// The policy has no Trust Purchase.
@@ -100,7 +102,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 38] = [
+    pub const ALL: [(Self, Code); 39] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -122,6 +124,7 @@ impl Reason {
         (Self::ShuttingDown, Code::Unavailable),
         (Self::ClockNotSimulated, Code::FailedPrecondition),
         (Self::SimulationRunning, Code::ResourceExhausted),
+        (Self::BackupRunning, Code::ResourceExhausted),
         (Self::StoreFailed, Code::Internal),
         (Self::NoTrustPurchase, Code::FailedPrecondition),
         (Self::NotPromoter, Code::FailedPrecondition),
@@ -166,6 +169,7 @@ impl Reason {
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::ClockNotSimulated => "CLOCK_NOT_SIMULATED",
             Self::SimulationRunning => "SIMULATION_RUNNING",
+            Self::BackupRunning => "BACKUP_RUNNING",
             Self::StoreFailed => "STORE_FAILED",
             Self::NoTrustPurchase => "NO_TRUST_PURCHASE",
             Self::NotPromoter => "NOT_PROMOTER",

@@ -11,12 +11,13 @@ use trustflow::domain::Day;
 use trustflow::proto::admin_service_client::AdminServiceClient;
 use trustflow::proto::exposure_service_client::ExposureServiceClient;
 use trustflow::proto::insight_service_client::InsightServiceClient;
+use trustflow::proto::policy_service_client::PolicyServiceClient;
 use trustflow::proto::profile_service_client::ProfileServiceClient;
 use trustflow::proto::{
     BatchUpsertMerchantsRequest, CloseDayRequest, DayFacts, ExplainScoreRequest, ExposureRow, FactColumns,
     GetImportProgressRequest, GetMerchantRequest, GetStatusRequest, HeldRight, ImportRequest, ItemStatus,
-    ListFactsRequest, Merchant, RecordFactsRequest, RecordViolationRequest, ReportExposuresRequest, Scene,
-    SetRightsRequest, TargetKind,
+    ListFactsRequest, ListPolicyVersionsRequest, Merchant, PolicyFile, PublishPolicyRequest, RecordFactsRequest,
+    RecordViolationRequest, ReportExposuresRequest, Scene, SetRightsRequest, TargetKind,
 };
 
 /// Merchants that one batch of the profile writer upserts.
@@ -51,6 +52,22 @@ pub(crate) enum Kind {
     Closing,
     /// Reports of exposures.
     Exposures,
+    /// Policies, each of a text of its own.
+    Policies,
+}
+
+impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Profiles,
+        Self::Facts,
+        Self::Rights,
+        Self::Violations,
+        Self::Import,
+        Self::Closing,
+        Self::Exposures,
+        Self::Policies,
+    ];
 }
 
 /// The services of one connection.
@@ -59,6 +76,7 @@ pub(crate) struct Clients {
     profiles: ProfileServiceClient<Channel>,
     insight: InsightServiceClient<Channel>,
     exposures: ExposureServiceClient<Channel>,
+    policies: PolicyServiceClient<Channel>,
     pub(crate) admin: AdminServiceClient<Channel>,
 }
 
@@ -70,6 +88,7 @@ impl Clients {
             profiles: ProfileServiceClient::new(channel.clone()),
             insight: InsightServiceClient::new(channel.clone()),
             exposures: ExposureServiceClient::new(channel.clone()),
+            policies: PolicyServiceClient::new(channel.clone()),
             admin: AdminServiceClient::new(channel),
         }
     }
@@ -111,6 +130,10 @@ fn assert_all_ok(results: &[ItemStatus]) {
     assert!(results.iter().all(is_ok), "{results:?}");
 }
 
+fn file((path, content): (String, String)) -> PolicyFile {
+    PolicyFile { path, content }
+}
+
 /// The date some days after the first.
 fn date(days: u64) -> String {
     let first = Day::parse(FIRST).expect("a date");
@@ -120,7 +143,7 @@ fn date(days: u64) -> String {
 /// One writer, across all crashes.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Its merchants have ids from here on.
     base: u64,
     /// The last write that was acknowledged.
@@ -148,7 +171,7 @@ impl Writer {
     /// Ids of merchants that must be registered before it writes.
     pub(crate) fn merchants(&self) -> Vec<u64> {
         match self.kind {
-            Kind::Profiles | Kind::Closing => Vec::new(),
+            Kind::Profiles | Kind::Closing | Kind::Policies => Vec::new(),
             Kind::Facts | Kind::Rights | Kind::Import | Kind::Exposures => vec![self.base],
             Kind::Violations => (0..VIOLATORS).map(|n| self.base + n).collect(),
         }
@@ -189,7 +212,7 @@ impl Writer {
         match self.kind {
             // A chunk that was taken is skipped; a closing answers from which revision on reads follow from the day.
             Kind::Import | Kind::Closing => assert!(second >= first, "{self:?}"),
-            Kind::Profiles | Kind::Facts | Kind::Rights | Kind::Violations | Kind::Exposures => {
+            Kind::Profiles | Kind::Facts | Kind::Rights | Kind::Violations | Kind::Exposures | Kind::Policies => {
                 assert_eq!(first, second, "{self:?}: a repeated request answers its first revision");
             }
         }
@@ -282,6 +305,15 @@ impl Writer {
                 let request = ReportExposuresRequest { report_id: request_id, rows: vec![row] };
                 clients.exposures.report_exposures(request).await?.into_inner().revision
             }
+            Kind::Policies => {
+                let mut files: Vec<PolicyFile> = trustflow::policy::embedded().files.into_iter().map(file).collect();
+                for file in files.iter_mut().filter(|file| file.path == "score.toml") {
+                    file.content = format!("# {n}\n{}", file.content);
+                }
+                let comment = n.to_string();
+                let request = PublishPolicyRequest { request_id, files, comment, ..PublishPolicyRequest::default() };
+                clients.policies.publish_policy(request).await?.into_inner().revision
+            }
             Kind::Closing => {
                 let request = CloseDayRequest { request_id, date: date(n) };
                 profiles.close_day(request).await?.into_inner().revision
@@ -318,6 +350,12 @@ impl Writer {
             }
             // How far it came is seen at the end, in what was counted.
             Kind::Exposures => self.acknowledged,
+            Kind::Policies => {
+                let request = ListPolicyVersionsRequest { page_size: 1, ..ListPolicyVersionsRequest::default() };
+                let listed = clients.policies.list_policy_versions(request).await.expect("lists").into_inner();
+                // The first is the one that the program brings with it.
+                listed.versions.first().and_then(|newest| newest.comment.parse().ok()).unwrap_or(0)
+            }
             Kind::Closing => loop {
                 let status = clients.admin.get_status(GetStatusRequest {}).await.expect("status").into_inner();
                 if status.building.is_empty() {
