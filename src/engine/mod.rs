@@ -1,5 +1,6 @@
 //! The machine around the state: one writer, many readers.
 
+mod alike;
 mod allocate;
 mod backtest;
 mod candidacies;
@@ -15,6 +16,7 @@ mod programmes;
 mod recovery;
 mod samples;
 mod score;
+mod scorer;
 mod search;
 mod settle;
 mod simulate;
