@@ -1,5 +1,6 @@
 //! The machine around the state: one writer, many readers.
 
+mod alike;
 mod allocate;
 mod backtest;
 mod backup;
@@ -17,6 +18,7 @@ mod programmes;
 mod recovery;
 mod samples;
 mod score;
+mod scorer;
 mod search;
 mod settle;
 mod simulate;

@@ -1,7 +1,9 @@
 //! Score: two rounds of lookups, then arithmetic. Memory only.
 
 use super::Engine;
+use super::alike;
 use super::decisions::{Answer, Decided, Witness};
+use super::scorer::{Frame, Scorer};
 use crate::domain::{Scene, TargetKind};
 use crate::state::{Hot, World, WorldGuard as Guard};
 use crate::traffic::{ItemRecord, Lines, MemberPrice, PriceBook, ScenePrices, SceneRules};
@@ -136,7 +138,7 @@ pub(super) fn scene_prices(book: &PriceBook, scene: Scene, kind: TargetKind) -> 
 /// Brings the prices of members near where there can be any.
 pub(super) fn touch_prices(hot: &Hot, rules: &SceneRules, located: &[ItemRecord]) {
     if rules.open & rules.limited != 0 {
-        hot.prices().touch(located.iter().map(|item| item.merchant_slot));
+        located.iter().for_each(|item| hot.prices().touch(item.merchant_slot));
     }
 }
 
@@ -156,9 +158,14 @@ pub(super) fn score_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u3
     if lines.limited == 0 {
         return MemberPrice { spent: stopped, ..MemberPrice::default() };
     }
-    let (mut price, own) = hot.prices().scored(slot);
-    price.spent |= stopped | own;
-    packed(hot, rules, lines, slot, price)
+    packed(hot, rules, lines, slot, own_price(hot, slot, stopped))
+}
+
+/// The price of a member where scores steer, packages not looked at.
+#[inline]
+pub(super) fn own_price(hot: &Hot, slot: u32, stopped: u64) -> MemberPrice {
+    let (price, own) = hot.prices().scored(slot);
+    MemberPrice { spent: price.spent | stopped | own, ..price }
 }
 
 /// A member's price for one target, packages included.
@@ -207,36 +214,29 @@ impl ScoreColumns {
         if let Some(witness) = &mut witness {
             witness.priced(book.epoch);
         }
-        let stopped = hot.prices().stopped(query.scene);
-        touch_prices(hot, &rules, located);
         let planned = witness.as_ref().map(|_| world.planned_rules(query.scene));
+        let frame = Frame { hot, world, query, rules: &rules, prices, mean };
         self.adjusted_scores = vec![0.0; query.base_scores.len()];
-        let (adjusted, base_scores) = (&mut self.adjusted_scores, query.base_scores);
         let rows = (self.trust_scores.iter_mut().zip(&mut self.boost_weights))
             .zip(self.programmes.iter_mut().zip(&mut self.labels))
             .zip(located);
-        let mut lines = Lines::default();
-        for (at, (((trust, boost), (programmes, labels)), item)) in rows.enumerate() {
-            let row = world.table.read_row(item.merchant_slot, query.scene, query.kind);
-            // A world has every class that its items name.
-            let Some(class) = world.classes.get(item.class) else { continue };
-            lines.set(&rules, item.merchant_slot, &row, class);
-            let member = score_price(hot, &rules, &lines, item.merchant_slot, stopped);
-            let weight = lines.weight(prices, &member);
-            *trust = row.trust;
-            *boost = to_f32(weight.weight);
-            *programmes = weight.programmes;
-            *labels = weight.labels;
-            self.unknown += usize::from(!row.is_registered);
-            if let (Some(adjusted), Some(base)) = (adjusted.get_mut(at), base_scores.get(at)) {
-                if let (Some(witness), Some(planned)) = (&mut witness, &planned) {
-                    witness.add(&lines, (planned, &row, class), item.merchant_slot, *base);
+        alike::with(|alike| {
+            let mut scorer = Scorer::new(frame, alike);
+            for (at, (((trust, boost), (programmes, labels)), item)) in rows.enumerate() {
+                let base = query.base_scores.get(at).copied();
+                let scored = match (&mut witness, &planned) {
+                    (Some(witness), Some(planned)) => scorer.score_seen(*item, base, planned, witness),
+                    _ => scorer.score(*item, base),
+                };
+                let Some(scored) = scored else { continue };
+                (*trust, *boost) = (scored.trust, scored.boost);
+                (*programmes, *labels) = (scored.programmes, scored.labels);
+                self.unknown += usize::from(!scored.is_registered);
+                if let Some(adjusted) = self.adjusted_scores.get_mut(at) {
+                    *adjusted = scored.adjusted;
                 }
-                let bid = lines.adjusted(prices, &member, mean, *base);
-                *adjusted = to_f32(bid.score);
-                *programmes = lines.programmes(bid.charged);
             }
-        }
+        });
     }
 
     /// The columns of answers that ask for them.

@@ -1,6 +1,8 @@
 //! The classes of items of one world: items that are alike share one, so that an item takes no more memory than its
 //! place in the index.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use dashmap::{DashMap, Entry};
 
 use crate::domain::TargetKind;
@@ -11,12 +13,16 @@ pub(super) const MAX_CLASSES: u32 = (1 << 19) - 1;
 /// The class of items that violations exclude, for when there is no room for another.
 const EXCLUDED: u32 = 4;
 
+/// Worlds whose classes were begun in this process.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
 /// What makes two classes the same.
 type Key = (u32, u64, Vec<(u8, u32)>);
 
 /// The classes. They are only ever added; readers need no lock.
 pub struct ItemClasses {
     list: boxcar::Vec<ItemClass>,
+    identity: u64,
     /// Where each class is. Whoever makes records looks here, on several cores at a time; Score does not.
     positions: DashMap<Key, u32, foldhash::fast::FixedState>,
 }
@@ -24,7 +30,8 @@ pub struct ItemClasses {
 impl ItemClasses {
     /// The classes of targets that are not registered, by kind index, and of excluded items.
     pub(super) fn new(programmes: &[Programme]) -> Self {
-        let classes = Self { list: boxcar::Vec::new(), positions: DashMap::default() };
+        let identity = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let classes = Self { list: boxcar::Vec::new(), identity, positions: DashMap::default() };
         for kind in TargetKind::ALL {
             classes.list.push(ItemClass::new(programmes, kind, None, 1.0));
         }
@@ -35,6 +42,12 @@ impl ItemClasses {
     /// The class of targets of a kind that are not registered, and of merchants.
     pub(super) fn unregistered(kind: TargetKind) -> u32 {
         u32::try_from(kind.index()).unwrap_or(0)
+    }
+
+    /// A number that no other world's classes have in this process: what is remembered of a position holds under it.
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// The class at a position.

@@ -7,7 +7,6 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::classes::{ItemClasses, MAX_CLASSES};
 use super::index::{IdIndex, IdTable};
-use super::near::bring_near;
 use super::owners::Owners;
 use super::prices::Prices;
 use super::table::MerchantTable;
@@ -255,20 +254,19 @@ impl Targets {
     #[must_use]
     pub fn locate_all(&self, world: &World, ids: &[u64], owners: &[u64]) -> Vec<ItemRecord> {
         let table = self.items.as_ref().map_or(&self.merchants, |(_, items)| items);
-        // All places first: they come while each other is waited for.
-        bring_near(ids.iter().map(|id| table.home_word(*id)));
+        // All places first: they come while each other is waited for. Then each record, as soon as it is known which.
+        let homes: Vec<usize> = ids.iter().map(|id| table.home(*id)).inspect(|home| table.touch(*home)).collect();
         let owner = |at: usize| owners.get(at).copied().unwrap_or(0);
         let is_item = self.items.is_some();
-        let locate = |(at, id): (usize, &u64)| match table.get(*id) {
+        let locate = |(at, (id, home)): (usize, (&u64, usize))| match table.get_from(home, *id) {
             // Most targets: a registered item.
             Some(value) if is_item && owner_of(value) != NO_OWNER => {
                 ItemRecord { merchant_slot: owner_of(value), class: class_in(value, world.side) }
             }
             _ => self.locate(world, *id, owner(at)),
         };
-        let located: Vec<ItemRecord> = ids.iter().enumerate().map(locate).collect();
-        world.table.touch(located.iter().map(|item| item.merchant_slot));
-        located
+        let located = ids.iter().zip(homes).enumerate().map(locate);
+        located.inspect(|record| world.table.touch(record.merchant_slot)).collect()
     }
 
     /// Where a target's records are: its own, or those of the owner sent with a target that is not registered.

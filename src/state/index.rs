@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::near::{bring_near, on_large_pages};
+
 /// The value of an id that is not there; it cannot be stored.
 const ABSENT: u64 = u64::MAX;
 /// Places of a new table; a power of two.
@@ -33,7 +35,7 @@ pub(super) struct IdIndex {
 impl IdTable {
     fn with_places(count: usize) -> Self {
         let empty = || Place { id: AtomicU64::new(0), value: AtomicU64::new(ABSENT) };
-        Self { places: (0..count).map(|_| empty()).collect(), used: AtomicUsize::new(0) }
+        Self { places: on_large_pages(count, empty), used: AtomicUsize::new(0) }
     }
 
     /// The places of an id: from its home on, round the end.
@@ -43,20 +45,33 @@ impl IdTable {
         after.iter().chain(before)
     }
 
-    /// What stands where an id's search begins, for bringing it near.
+    /// Where an id's search begins.
     #[inline]
-    pub(super) fn home_word(&self, id: u64) -> u64 {
-        self.places.get(home(id, self.places.len())).map_or(0, |place| place.id.load(Ordering::Relaxed))
+    pub(super) fn home(&self, id: u64) -> usize {
+        home(id, self.places.len())
+    }
+
+    /// Brings a place near.
+    #[inline]
+    pub(super) fn touch(&self, at: usize) {
+        if let Some(place) = self.places.get(at) {
+            bring_near(place);
+        }
     }
 
     /// The value of an id.
-    #[inline]
     pub(super) fn get(&self, id: u64) -> Option<u64> {
+        self.get_from(self.home(id), id)
+    }
+
+    /// The value of an id whose search begins at `home`.
+    #[inline]
+    pub(super) fn get_from(&self, home: usize, id: u64) -> Option<u64> {
         if id == 0 {
             return None;
         }
         let mask = self.places.len().wrapping_sub(1);
-        let mut at = home(id, self.places.len());
+        let mut at = home;
         loop {
             let place = self.places.get(at)?;
             match place.id.load(Ordering::Acquire) {
@@ -95,13 +110,13 @@ impl IdTable {
     }
 }
 
-/// Where an id's search begins: two rounds of mixing, so that no plain pattern of ids shares a place.
+/// Where an id's search begins: mixed, so that no plain pattern of ids shares a place. There are a power of two.
 #[inline]
 fn home(id: u64, places: usize) -> usize {
     let mixed = (id ^ id >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    // The high half is the well-mixed one; places are a power of two.
-    usize::try_from(mixed >> 32 ^ mixed >> 48).unwrap_or(0) & places.wrapping_sub(1)
+    // The high half is the well-mixed one.
+    let high = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32;
+    usize::try_from(high).unwrap_or(0) & places.wrapping_sub(1)
 }
 
 impl Default for IdIndex {

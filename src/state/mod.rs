@@ -39,6 +39,7 @@ mod state;
 mod switches;
 mod table;
 mod transition;
+mod treatments;
 mod upkeep;
 mod words;
 
@@ -62,6 +63,7 @@ pub use rows::{
     ImportRow, KillSwitch, MetaRow, PendingPolicy, PolicyRow, PolicySwitch, RequestRow, Row, TransitionRow, WindowsRow,
 };
 pub use state::{Applied, MerchantEntry, State};
-pub use table::{MAX_SLOTS, MerchantTable};
+pub use table::{Brief, MAX_SLOTS, MerchantTable};
 pub use transition::{Transition, disabled_signals};
+pub use treatments::Treatment;
 pub use words::WordPool;

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::table::{CHUNK, MAX_CHUNKS, place};
+use super::table::{MAX_CHUNKS, place, slots_of};
 use crate::domain::MerchantId;
 
 /// Merchant ids by slot.
@@ -28,9 +28,9 @@ impl Owners {
 
     /// Gives a slot.
     pub(super) fn set(&self, slot: u32, id: MerchantId) {
-        let Some((chunk, at)) = place(slot) else { return };
-        let empty = || (0..CHUNK).map(|_| AtomicU64::new(0)).collect();
-        let chunk = self.chunks.get(chunk).map(|chunk| chunk.get_or_init(empty));
+        let Some((number, at)) = place(slot) else { return };
+        let empty = || (0..slots_of(number)).map(|_| AtomicU64::new(0)).collect();
+        let chunk = self.chunks.get(number).map(|chunk| chunk.get_or_init(empty));
         if let Some(owner) = chunk.and_then(|chunk| chunk.get(at)) {
             owner.store(id.0, Ordering::Relaxed);
         }
@@ -39,13 +39,13 @@ impl Owners {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK, Owners};
+    use super::Owners;
     use crate::domain::MerchantId;
 
     #[test]
     fn a_slot_is_whose_it_was_given_to() {
         let owners = Owners::default();
-        let far = u32::try_from(CHUNK * 2 + 1).expect("small");
+        let far = 200_001;
         owners.set(far, MerchantId(77));
         assert_eq!(owners.get(far), Some(MerchantId(77)));
         assert_eq!([0, far - 1, u32::MAX].map(|slot| owners.get(slot)), [None; 3]);

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::near::bring_near;
-use super::table::{CHUNK, MAX_CHUNKS, place};
+use super::near::{bring_near, on_large_pages};
+use super::table::{MAX_CHUNKS, place, slots_of};
 use crate::domain::Scene;
 use crate::traffic::{MemberPrice, PriceBook, ScenePrices};
 
@@ -48,16 +48,22 @@ struct Rest {
     unpacked: AtomicU8,
 }
 
+/// What the byte of a member says: nothing is its own.
+const NOTHING: u8 = 0;
+/// Its place is to be read. The numbers between are those of [`Tails`]: the place says nothing but that.
+const PLACE: u8 = u8::MAX;
+
 /// Members side by side.
 struct Chunk {
-    /// Whose place says anything, as bits: most say nothing, and a request need not wait for them.
-    told: [AtomicU64; CHUNK / 64],
+    /// A byte for each: for most it says all there is to know, and a request need not wait for their places.
+    told: Box<[AtomicU8]>,
     places: Box<[Place]>,
     rest: Box<[Rest]>,
 }
 
-impl Default for Chunk {
-    fn default() -> Self {
+impl Chunk {
+    fn new(number: usize) -> Self {
+        let slots = slots_of(number);
         let neutral = MemberPrice::default();
         let empty = || Place {
             price: AtomicU64::new(word(neutral.additive, neutral.factor, false)),
@@ -66,37 +72,65 @@ impl Default for Chunk {
             tail: AtomicU64::new(0),
         };
         Self {
-            told: std::array::from_fn(|_| AtomicU64::new(0)),
-            places: (0..CHUNK).map(|_| empty()).collect(),
-            rest: (0..CHUNK).map(|_| Rest::default()).collect(),
+            told: (0..slots).map(|_| AtomicU8::new(NOTHING)).collect(),
+            places: on_large_pages(slots, empty),
+            rest: (0..slots).map(|_| Rest::default()).collect(),
+        }
+    }
+
+    /// Notes what a place says, after it was written.
+    fn tell(&self, at: usize, tails: &Tails) {
+        let (Some(place), Some(told)) = (self.places.get(at), self.told.get(at)) else { return };
+        let neutral = MemberPrice::default();
+        let is_neutral = place.price.load(Ordering::Relaxed) == word(neutral.additive, neutral.factor, false)
+            && [&place.spent, &place.stopped].iter().all(|mask| mask.load(Ordering::Relaxed) == 0);
+        let byte = if is_neutral { tails.number(place.tail.load(Ordering::Relaxed)) } else { PLACE };
+        // Mostly nothing has changed, and a word that is written leaves the caches of all who read it.
+        if told.load(Ordering::Relaxed) != byte {
+            told.store(byte, Ordering::Release);
         }
     }
 }
 
-impl Chunk {
-    fn is_told(&self, at: usize) -> bool {
-        self.told.get(at / 64).is_some_and(|bits| bits.load(Ordering::Relaxed) >> (at % 64) & 1 == 1)
+/// The sets of programmes to whose long tail some member belongs, each once.
+struct Tails([AtomicU64; 255]);
+
+impl Default for Tails {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Tails {
+    /// The number of a set, the next one if it is new; [`PLACE`] when there are too many. One thread alone calls it.
+    fn number(&self, programmes: u64) -> u8 {
+        if programmes == 0 {
+            return NOTHING;
+        }
+        for (number, place) in (0_u8..).zip(&self.0).skip(1) {
+            match place.load(Ordering::Relaxed) {
+                0 => {
+                    place.store(programmes, Ordering::Relaxed);
+                    return number;
+                }
+                known if known == programmes => return number,
+                _ => {}
+            }
+        }
+        PLACE
     }
 
-    /// Notes whether a place says anything, after it was written.
-    fn tell(&self, at: usize) {
-        let (Some(place), Some(bits)) = (self.places.get(at), self.told.get(at / 64)) else { return };
-        let masks = [&place.spent, &place.stopped, &place.tail];
-        let neutral = MemberPrice::default();
-        let is_neutral = place.price.load(Ordering::Relaxed) == word(neutral.additive, neutral.factor, false)
-            && masks.iter().all(|mask| mask.load(Ordering::Relaxed) == 0);
-        let mask = 1_u64 << (at % 64);
-        // Mostly nothing has changed, and a word that is written leaves the caches of all who read it.
-        match (is_neutral, bits.load(Ordering::Relaxed) & mask != 0) {
-            (true, true) => {
-                bits.fetch_and(!mask, Ordering::Relaxed);
-            }
-            (false, false) => {
-                bits.fetch_or(mask, Ordering::Relaxed);
-            }
-            (true, false) | (false, true) => {}
-        }
+    fn get(&self, number: u8) -> u64 {
+        self.0.get(usize::from(number)).map_or(0, |programmes| programmes.load(Ordering::Relaxed))
     }
+}
+
+/// What there is to know of a member.
+enum Told<'a> {
+    /// Nothing but to the long tail of which programmes it belongs, as bits.
+    Tail(u64),
+    /// What its place says.
+    Place(&'a Place),
 }
 
 /// A price book that is held for a request.
@@ -106,6 +140,7 @@ pub type PriceGuard = Guard<Arc<PriceBook>>;
 pub struct Prices {
     book: ArcSwap<PriceBook>,
     chunks: Box<[OnceLock<Box<Chunk>>]>,
+    tails: Tails,
     /// By scene index.
     stopped: [AtomicU64; Scene::COUNT],
     /// Programmes in which nothing is left but the share of the long tail.
@@ -117,6 +152,7 @@ impl Default for Prices {
         Self {
             book: ArcSwap::default(),
             chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect(),
+            tails: Tails::default(),
             stopped: std::array::from_fn(|_| AtomicU64::new(0)),
             tail_only: AtomicU64::new(0),
         }
@@ -140,7 +176,10 @@ impl Prices {
     #[must_use]
     #[inline]
     pub fn member(&self, slot: u32) -> MemberPrice {
-        self.told(slot).map_or_else(MemberPrice::default, Place::price)
+        match self.told(slot) {
+            Told::Tail(_) => MemberPrice::default(),
+            Told::Place(place) => place.price(),
+        }
     }
 
     /// The prices of a member, and the programmes of which it may have nothing more by scores, beside those that are
@@ -149,14 +188,20 @@ impl Prices {
     #[inline]
     pub fn scored(&self, slot: u32) -> (MemberPrice, u64) {
         let only = self.tail_only.load(Ordering::Relaxed);
-        let Some(place) = self.told(slot) else { return (MemberPrice::default(), only) };
-        let not_in_tail = only & !place.tail.load(Ordering::Relaxed);
-        (place.price(), place.stopped.load(Ordering::Relaxed) | not_in_tail)
+        match self.told(slot) {
+            Told::Tail(tail) => (MemberPrice::default(), only & !tail),
+            Told::Place(place) => {
+                let not_in_tail = only & !place.tail.load(Ordering::Relaxed);
+                (place.price(), place.stopped.load(Ordering::Relaxed) | not_in_tail)
+            }
+        }
     }
 
-    /// Brings the prices of members near, before they are read one by one.
-    pub fn touch(&self, slots: impl Iterator<Item = u32>) {
-        bring_near(slots.map(|slot| self.told(slot).map_or(0, |place| place.price.load(Ordering::Relaxed))));
+    /// Brings the price of a member near, before it is read.
+    pub fn touch(&self, slot: u32) {
+        if let Told::Place(place) = self.told(slot) {
+            bring_near(place);
+        }
     }
 
     /// Publishes the prices of a member.
@@ -174,7 +219,10 @@ impl Prices {
     /// what is kept for small members must not be open to all until somebody has looked.
     #[must_use]
     pub fn tail_of(&self, slot: u32) -> u64 {
-        self.told(slot).map_or(0, |place| place.tail.load(Ordering::Relaxed))
+        match self.told(slot) {
+            Told::Tail(tail) => tail,
+            Told::Place(place) => place.tail.load(Ordering::Relaxed),
+        }
     }
 
     /// Says to the long tail of which programmes a member belongs.
@@ -239,22 +287,26 @@ impl Prices {
 
     /// Writes a member's place: who never had one needs none for what is neutral. Control's thread alone calls it.
     fn set_place(&self, slot: u32, is_neutral: bool, write: impl FnOnce(&Place)) {
-        let Some((chunk, at)) = place(slot) else { return };
-        let Some(chunk) = self.chunks.get(chunk) else { return };
-        let chunk = if is_neutral { chunk.get() } else { Some(chunk.get_or_init(Box::default)) };
+        let Some((number, at)) = place(slot) else { return };
+        let Some(chunk) = self.chunks.get(number) else { return };
+        let chunk = if is_neutral { chunk.get() } else { Some(chunk.get_or_init(|| Box::new(Chunk::new(number)))) };
         let Some(chunk) = chunk else { return };
         if let Some(place) = chunk.places.get(at) {
             write(place);
         }
-        chunk.tell(at);
+        chunk.tell(at, &self.tails);
     }
 
-    /// The place of a member, if it says anything.
+    /// What there is to know of a member.
     #[inline]
-    fn told(&self, slot: u32) -> Option<&Place> {
-        let (chunk, at) = place(slot)?;
-        let chunk = self.chunks.get(chunk)?.get()?;
-        if chunk.is_told(at) { chunk.places.get(at) } else { None }
+    fn told(&self, slot: u32) -> Told<'_> {
+        let Some((chunk, at)) = place(slot) else { return Told::Tail(0) };
+        let Some(chunk) = self.chunks.get(chunk).and_then(OnceLock::get) else { return Told::Tail(0) };
+        match chunk.told.get(at).map_or(NOTHING, |told| told.load(Ordering::Acquire)) {
+            NOTHING => Told::Tail(0),
+            PLACE => chunk.places.get(at).map_or(Told::Tail(0), Told::Place),
+            number => Told::Tail(self.tails.get(number)),
+        }
     }
 
     fn rest(&self, slot: u32) -> Option<&Rest> {
@@ -263,8 +315,8 @@ impl Prices {
     }
 
     fn rest_or_new(&self, slot: u32) -> Option<&Rest> {
-        let (chunk, at) = place(slot)?;
-        self.chunks.get(chunk)?.get_or_init(Box::default).rest.get(at)
+        let (number, at) = place(slot)?;
+        self.chunks.get(number)?.get_or_init(|| Box::new(Chunk::new(number))).rest.get(at)
     }
 }
 
@@ -280,7 +332,7 @@ fn halves(word: u64) -> [u32; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK, Prices};
+    use super::Prices;
     use crate::domain::Scene;
     use crate::traffic::MemberPrice;
 
@@ -288,7 +340,7 @@ mod tests {
     fn what_was_set_is_read_and_all_else_is_neutral() {
         let prices = Prices::default();
         let price = MemberPrice { additive: -0.75, factor: 0.25, spent: 1 << 63 | 1, must_serve: true };
-        let far = u32::try_from(CHUNK * 5 + 3).expect("small");
+        let far = 300_003;
         prices.set_member(far, &price);
         assert_eq!(prices.member(far), price);
         for other in [0, far + 1, u32::MAX] {
@@ -310,6 +362,19 @@ mod tests {
         assert_eq!(prices.scored(7).1, 0b110);
         prices.set_tail_only(0);
         assert_eq!((prices.scored(7).1, prices.scored(8).1), (0b010, 0));
+    }
+
+    #[test]
+    fn any_number_of_tails_is_kept() {
+        let prices = Prices::default();
+        let tail = |slot: u32| u64::from(slot) + 1;
+        (0..400).for_each(|slot| prices.set_tail(slot, tail(slot)));
+        prices.set_tail_only(u64::MAX);
+        for slot in 0..400 {
+            assert_eq!((prices.tail_of(slot), prices.scored(slot).1), (tail(slot), !tail(slot)));
+        }
+        prices.set_tail(3, 0);
+        assert_eq!(prices.tail_of(3), 0);
     }
 
     #[test]

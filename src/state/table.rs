@@ -9,19 +9,23 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-use super::near::bring_near;
+use super::near::{bring_near, on_large_pages};
+use super::treatments::{POSITION_BITS, Treatment, Treatments};
 use crate::domain::{Scene, TargetKind};
-use crate::traffic::{Boost, MAX_BOOSTS, MerchantRecord, MerchantRow};
+use crate::traffic::{Boost, Label, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
-/// Slots per chunk: 4,096 of 128 bytes are half a mebibyte.
-pub(super) const CHUNK: usize = 4_096;
-/// Chunks at most: 67 million merchants.
-pub(super) const MAX_CHUNKS: usize = 16_384;
+/// Slots of a chunk, of 128 bytes each: 8 MiB, four large pages.
+const CHUNK: usize = 1 << 16;
+/// The first chunk is in parts: half a mebibyte each, for small populations.
+const PARTS: usize = 16;
+const PART: usize = CHUNK / PARTS;
+/// Chunks at most, the parts of the first counted one by one: 67 million merchants.
+pub(super) const MAX_CHUNKS: usize = PARTS + 1_023;
 /// Words of a record: with the version they fill its two cache lines.
 const WORDS: usize = 31;
 
 /// Most merchants that one table holds.
-pub const MAX_SLOTS: usize = CHUNK * MAX_CHUNKS;
+pub const MAX_SLOTS: usize = CHUNK * (MAX_CHUNKS - PARTS + 1);
 
 /// One record. Two cache lines, aligned, so that a record never touches a third.
 #[repr(align(128))]
@@ -33,11 +37,23 @@ struct Slot {
 /// Records by slot. Slots that were never written hold [`MerchantRecord::UNREGISTERED`].
 pub struct MerchantTable {
     chunks: Box<[OnceLock<Box<[Slot]>>]>,
+    treatments: Treatments,
+}
+
+/// What tells merchants in one scene apart that programmes treat alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Brief {
+    /// Position of the merchant's treatment; 0 is none.
+    pub treatment: u32,
+    /// Trust score, 0 to 100.
+    pub trust: f32,
+    /// Trust tilt in the scene.
+    pub tilt: f32,
 }
 
 impl Default for MerchantTable {
     fn default() -> Self {
-        Self { chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect() }
+        Self { chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect(), treatments: Treatments::default() }
     }
 }
 
@@ -60,7 +76,7 @@ impl MerchantTable {
             let mut row = MerchantRow {
                 is_registered: word(LABELS) & REGISTERED != 0,
                 trust: f32::from_bits(word(TRUST)),
-                labels: word(LABELS) & !(REGISTERED | IS_NEAR),
+                labels: word(LABELS) & LABEL_MASK,
                 penalty: 1.0,
                 tilt: f32::from_bits(word(FIRST_TILT + scene.index())),
                 programmes: both(word(PROGRAMMES), word(PROGRAMMES + 1)),
@@ -82,20 +98,45 @@ impl MerchantTable {
         })
     }
 
-    /// Brings the records of slots near, before they are read one by one: their first lines.
-    pub fn touch(&self, slots: impl Iterator<Item = u32>) {
-        bring_near(slots.map(|slot| self.slot(slot).map_or(0, |slot| slot.version.load(Ordering::Relaxed).into())));
+    /// The brief of the merchant in a slot; none where nobody ever was.
+    #[must_use]
+    #[inline]
+    pub fn read_brief(&self, slot: u32, scene: Scene) -> Option<Brief> {
+        let brief = self.slot(slot)?.read(|words| {
+            let word = |at: usize| words.get(at).map_or(0, load);
+            Brief {
+                treatment: word(LABELS) >> FIRST_POSITION_BIT & POSITION_MASK,
+                trust: f32::from_bits(word(TRUST)),
+                tilt: f32::from_bits(word(FIRST_TILT + scene.index())),
+            }
+        });
+        Some(brief)
+    }
+
+    /// The treatment at a position that a brief names.
+    #[must_use]
+    pub fn treatment(&self, position: u32) -> Option<&Treatment> {
+        self.treatments.get(position)
+    }
+
+    /// Brings the first line of the record in a slot near.
+    #[inline]
+    pub(super) fn touch(&self, slot: u32) {
+        if let Some(slot) = self.slot(slot) {
+            bring_near(&slot.version);
+        }
     }
 
     /// Writes a record. Only one thread may write a slot at a time.
     pub fn write(&self, slot: u32, record: &MerchantRecord) {
-        let Some((chunk, at)) = place(slot) else { return };
-        let Some(chunk) = self.chunks.get(chunk) else { return };
-        let Some(slot) = chunk.get_or_init(empty_chunk).get(at) else { return };
+        let words = pack(record, self.treatments.position(record));
+        let Some((number, at)) = place(slot) else { return };
+        let Some(chunk) = self.chunks.get(number) else { return };
+        let Some(slot) = chunk.get_or_init(|| empty_chunk(number)).get(at) else { return };
         let version = slot.version.load(Ordering::Relaxed);
         slot.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        for (word, value) in slot.words.iter().zip(pack(record)) {
+        for (word, value) in slot.words.iter().zip(words) {
             word.store(value, Ordering::Relaxed);
         }
         slot.version.store(version.wrapping_add(2), Ordering::Release);
@@ -108,14 +149,20 @@ impl MerchantTable {
 }
 
 /// The chunk of a slot, and its place there: of everything that is kept by slot.
+#[inline]
 pub(super) fn place(slot: u32) -> Option<(usize, usize)> {
     let slot = usize::try_from(slot).ok()?;
-    Some((slot / CHUNK, slot % CHUNK))
+    Some(if slot < CHUNK { (slot / PART, slot % PART) } else { (slot / CHUNK + PARTS - 1, slot % CHUNK) })
 }
 
-fn empty_chunk() -> Box<[Slot]> {
-    let words = pack(&MerchantRecord::UNREGISTERED);
-    (0..CHUNK).map(|_| Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) }).collect()
+/// Slots of a chunk.
+pub(super) fn slots_of(chunk: usize) -> usize {
+    if chunk < PARTS { PART } else { CHUNK }
+}
+
+fn empty_chunk(chunk: usize) -> Box<[Slot]> {
+    let words = pack(&MerchantRecord::UNREGISTERED, 0);
+    on_large_pages(slots_of(chunk), || Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) })
 }
 
 /// Where the words stand. The version and the first fifteen are one cache line.
@@ -134,6 +181,13 @@ const NEAR_BOOSTS: usize = 15 - FIRST_BOOST;
 const REGISTERED: u32 = 1 << 31;
 /// Bit beside the labels that says that the first line is all that weights need: no penalty, no holdout, few boosts.
 const IS_NEAR: u32 = 1 << 30;
+/// Where the position of the treatment stands beside the labels.
+const FIRST_POSITION_BIT: u32 = 30 - POSITION_BITS;
+const POSITION_MASK: u32 = (1 << POSITION_BITS) - 1;
+/// The labels themselves.
+const LABEL_MASK: u32 = (1 << FIRST_POSITION_BIT) - 1;
+
+const _: () = assert!(Label::ALL & !LABEL_MASK == 0, "labels have room beside the position");
 
 const _: () = assert!(HELD_OUT + 2 == WORDS, "a record fills its words");
 
@@ -180,14 +234,15 @@ fn is_near(record: &MerchantRecord) -> bool {
     is_unpunished && record.held_out == 0 && further.into_iter().all(|boost| *boost == Boost::default())
 }
 
-fn pack(record: &MerchantRecord) -> [u32; WORDS] {
+fn pack(record: &MerchantRecord, treatment: u32) -> [u32; WORDS] {
     let registered = if record.is_registered { REGISTERED } else { 0 };
     let near = if is_near(record) { IS_NEAR } else { 0 };
     let boosts = record.boosts.iter().map(|boost| {
         let [low, high] = boost.thousandths.to_le_bytes();
         u32::from_le_bytes([low, high, boost.bit, boost.scenes])
     });
-    let values = [record.labels & !(REGISTERED | IS_NEAR) | registered | near, record.trust.to_bits()]
+    let labels = record.labels & LABEL_MASK | treatment << FIRST_POSITION_BIT | near | registered;
+    let values = [labels, record.trust.to_bits()]
         .into_iter()
         .chain(halves(record.programmes))
         .chain(record.tilt.map(f32::to_bits))
@@ -211,7 +266,7 @@ fn unpack(words: &[u32; WORDS]) -> MerchantRecord {
         trust: float(TRUST),
         layers: std::array::from_fn(|at| float(FIRST_LAYER + at)),
         ad_price: float(AD_PRICE),
-        labels: word(LABELS) & !(REGISTERED | IS_NEAR),
+        labels: word(LABELS) & LABEL_MASK,
         penalty: std::array::from_fn(|at| float(FIRST_PENALTY + at)),
         tilt: std::array::from_fn(|at| float(FIRST_TILT + at)),
         programmes: both(word(PROGRAMMES), word(PROGRAMMES + 1)),
@@ -224,7 +279,7 @@ fn unpack(words: &[u32; WORDS]) -> MerchantRecord {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::{CHUNK, MAX_BOOSTS, MerchantTable, NEAR_BOOSTS, is_near};
+    use super::{CHUNK, MAX_BOOSTS, MAX_CHUNKS, MAX_SLOTS, MerchantTable, NEAR_BOOSTS, PART, is_near, place, slots_of};
     use crate::domain::{Scene, TargetKind};
     use crate::traffic::{Boost, MerchantRecord};
 
@@ -244,9 +299,20 @@ mod tests {
     }
 
     #[test]
+    fn every_slot_has_a_place_of_its_own() {
+        let mut expected = (0..MAX_CHUNKS).flat_map(|chunk| (0..slots_of(chunk)).map(move |at| (chunk, at)));
+        for slot in 0..CHUNK * 3 {
+            assert_eq!(place(u32::try_from(slot).expect("small")), expected.next(), "{slot}");
+        }
+        let last = u32::try_from(MAX_SLOTS - 1).expect("fits");
+        assert_eq!(place(last), Some((MAX_CHUNKS - 1, CHUNK - 1)));
+        assert_eq!(place(u32::try_from(PART).expect("small")), Some((1, 0)));
+    }
+
+    #[test]
     fn a_record_reads_back_whole() {
         let table = MerchantTable::default();
-        let far = u32::try_from(CHUNK * 3 + 1).expect("small");
+        let far = u32::try_from(CHUNK + 1).expect("small");
         table.write(far, &record(0.5));
         assert_eq!(table.read(far), record(0.5));
         for (scene, kind) in Scene::ALL.into_iter().flat_map(|scene| TargetKind::ALL.map(|kind| (scene, kind))) {

@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 use super::bits::mask_of;
 use super::item::ItemClass;
 use super::price::{Bid, MemberPrice, Offer, ScenePrices, Support};
+use super::priced::{NEVER, PricedLines};
 use super::record::{Boost, MAX_BOOSTS, MerchantRow};
 use super::rules::SceneRules;
 use super::weight::{Label, Weight};
@@ -161,13 +162,40 @@ impl Lines {
     #[must_use]
     #[inline]
     pub fn adjusted(&mut self, prices: &ScenePrices, member: &MemberPrice, mean: f64, base_score: f32) -> Bid {
-        let never = Bid { score: f64::from(f32::MIN), charged: None };
         if self.is_excluded {
-            return never;
+            return NEVER;
         }
         self.offer.value *= f64::from(base_score);
         let bid = self.offer.bid(prices, member, mean, 0);
-        bid.map_or(never, |bid| Bid { score: bid.score * mean, ..bid })
+        bid.map_or(NEVER, |bid| Bid { score: bid.score * mean, ..bid })
+    }
+
+    /// What it comes to under prices for all whose merchants programmes treat as this one's, a registered one; `spent`
+    /// are programmes that the member gets nothing more of, beside those of the prices. None when excluded. Not for the
+    /// kill switch: then tilts say nothing.
+    #[must_use]
+    pub fn priced(&self, prices: &ScenePrices, spent: u64) -> Option<PricedLines> {
+        if self.is_excluded {
+            return None;
+        }
+        let closed = spent | prices.spent;
+        let is_stopped = self.offer.hard & closed != 0;
+        let (lift, charged) = self.offer.lift(prices, closed);
+        Some(PricedLines {
+            labels: self.labels,
+            is_limited: self.limited != 0,
+            programmes: self.programmes(charged.filter(|_| !is_stopped)),
+            hard: self.hard,
+            is_stopped,
+            tilt: self.tilt,
+            penalty: self.penalty,
+            item_factor: self.item_factor,
+            ceiling: self.ceiling,
+            discount: self.offer.discount(prices),
+            lift,
+            debt: self.offer.debt(prices),
+            supports: self.offer.open_supports(prices, closed).collect(),
+        })
     }
 
     /// Bits of the programmes that an exposure counts against when it is charged to a support programme.

@@ -1,7 +1,7 @@
 //! From trust and programmes to boost weights (DESIGN section 7): pure arithmetic, no I/O.
 //!
 //! Read in this order: `programme` (what a policy declares), `record` (what a write prepares of a merchant), `item` (and
-//! of an item), `lines` (what the two bring to pricing), `price` (what prices make of it), `weight`, `slate`.
+//! of an item), `lines` (what the two bring to pricing), `price` (what prices make of it), `priced` (and of many that are alike at once), `weight`, `slate`.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 mod bits;
@@ -16,6 +16,7 @@ mod lift;
 mod limits;
 mod lines;
 mod price;
+mod priced;
 mod profile;
 mod programme;
 mod provider;
@@ -40,6 +41,7 @@ pub use limits::{
 };
 pub use lines::{Lines, lines};
 pub use price::{Bid, MemberPrice, Offer, PriceBook, ScenePrices, Support};
+pub use priced::PricedLines;
 pub use profile::{Profile, WeekCounts};
 pub use programme::{Area, Eligibility, ItemUplift, Programme, ProgrammeKind, SceneCondition, Uplift};
 pub use provider::{ProviderRanking, rank};

@@ -119,16 +119,8 @@ impl Offer {
         if self.hard & spent != 0 {
             return None;
         }
-        let value = self.value / mean;
-        let hard = bits(self.hard & prices.priced).fold(0.0, |sum, bit| sum + at(&prices.lambda, bit));
-        let mut support = (0.0, None);
-        for Support { bit, uplift } in &self.supports {
-            let gain = uplift * value - at(&prices.lambda, *bit);
-            if mask_of(*bit) & spent == 0 && gain > support.0 {
-                support = (gain, Some(*bit));
-            }
-        }
-        Some(Bid { score: value - hard + f64::from(member.additive) + support.0, charged: support.1 })
+        let additive = f64::from(member.additive);
+        Some(bid(self.value / mean, self.debt(prices), additive, self.open_supports(prices, spent)))
     }
 
     /// `value · member · Π discount(hard) · max(1, max((1 + uplift)·discount(support)))`, clamped to the ceiling, over
@@ -139,17 +131,55 @@ impl Offer {
         if self.hard & spent != 0 {
             return None;
         }
-        let hard = bits(self.hard & prices.priced).fold(1.0, |product, bit| product * at(&prices.discount, bit));
-        let mut support = (1.0, None);
+        let (lift, charged) = self.lift(prices, spent);
+        let factor = f64::from(member.factor);
+        Some(Bid { score: weight(self.value, factor, self.discount(prices), lift, ceiling), charged })
+    }
+
+    /// Sum of the prices of its hard budgets.
+    pub(super) fn debt(&self, prices: &ScenePrices) -> f64 {
+        bits(self.hard & prices.priced).fold(0.0, |sum, bit| sum + at(&prices.lambda, bit))
+    }
+
+    /// Product of the factors that its hard budgets' prices are in weights mode.
+    pub(super) fn discount(&self, prices: &ScenePrices) -> f64 {
+        bits(self.hard & prices.priced).fold(1.0, |product, bit| product * at(&prices.discount, bit))
+    }
+
+    /// The largest factor of a support programme that has budget left after its price, and whose; at least 1.
+    pub(super) fn lift(&self, prices: &ScenePrices, spent: u64) -> (f64, Option<u8>) {
+        let mut best = (1.0, None);
         for Support { bit, uplift } in &self.supports {
             let lift = (1.0 + uplift) * at(&prices.discount, *bit);
-            if mask_of(*bit) & spent == 0 && lift > support.0 {
-                support = (lift, Some(*bit));
+            if mask_of(*bit) & spent == 0 && lift > best.0 {
+                best = (lift, Some(*bit));
             }
         }
-        let weight = self.value * f64::from(member.factor) * hard * support.0;
-        Some(Bid { score: weight.clamp(0.0, ceiling), charged: support.1 })
+        best
     }
+
+    /// Its support programmes with budget left, and the prices of their budgets.
+    pub(super) fn open_supports(&self, prices: &ScenePrices, spent: u64) -> impl Iterator<Item = (Support, f64)> {
+        let open = self.supports.iter().filter(move |support| mask_of(support.bit) & spent == 0);
+        open.map(|support| (*support, at(&prices.lambda, support.bit)))
+    }
+}
+
+/// The bid of a value in units of the mean base score, given what its hard budgets and its member cost and add.
+pub(super) fn bid(value: f64, debt: f64, additive: f64, supports: impl Iterator<Item = (Support, f64)>) -> Bid {
+    let mut best = (0.0, None);
+    for (Support { bit, uplift }, price) in supports {
+        let gain = uplift * value - price;
+        if gain > best.0 {
+            best = (gain, Some(bit));
+        }
+    }
+    Bid { score: value - debt + additive + best.0, charged: best.1 }
+}
+
+/// The weight of a value, given the factors of its member, its hard budgets and its best support programme.
+pub(super) fn weight(value: f64, member: f64, discount: f64, lift: f64, ceiling: f64) -> f64 {
+    (value * member * discount * lift).clamp(0.0, ceiling)
 }
 
 #[cfg(test)]

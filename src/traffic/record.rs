@@ -17,7 +17,7 @@ pub const MAX_BOOSTS: usize = 11;
 const THOUSANDTHS: f64 = 1_000.0;
 
 /// What one programme lifts a merchant by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Boost {
     /// The programme's bit.
     pub bit: u8,

@@ -32,6 +32,9 @@ pub enum Label {
 }
 
 impl Label {
+    /// The bits of all labels.
+    pub const ALL: u32 = (Self::Holdout.bit() << 1).wrapping_sub(1);
+
     /// The bit.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "the discriminant is the bit")]

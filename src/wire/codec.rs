@@ -26,6 +26,11 @@ pub trait Fast: Message + Default {
         let _ = self.encode(out);
     }
 
+    /// Bytes that the message takes, more or less: so many are made room for at once.
+    fn size_hint(&self) -> usize {
+        0
+    }
+
     /// Takes a field if it is a whole packed column; answers whether it did. `payload` follows the key.
     fn take_column(&mut self, _tag: u32, _payload: &mut impl Buf) -> bool {
         false
@@ -76,6 +81,13 @@ impl Fast for proto::ScoreResponse {
         put_column(10, &self.consumer_rights_scores, out);
         put_column(11, &self.experience_scores, out);
         put_column(12, &self.ad_price_factors, out);
+    }
+
+    fn size_hint(&self) -> usize {
+        // Four numbers, and columns that are as long as the first or empty.
+        let Self { trust_scores, adjusted_scores, governance_scores, ad_price_factors, .. } = self;
+        let narrow = trust_scores.len() * 2 + adjusted_scores.len() + governance_scores.len() * 3 + ad_price_factors.len();
+        64 + narrow * size_of::<f32>() + self.programmes.len() * size_of::<u64>() + self.labels.len() * 2
     }
 }
 
@@ -136,8 +148,20 @@ fn put_varints(tag: u32, column: &[u32], out: &mut impl BufMut) {
     if column.is_empty() {
         return;
     }
-    let len: usize = column.iter().map(|number| encoded_len_varint(u64::from(*number))).sum();
     encode_key(tag, WireType::LengthDelimited, out);
+    // Most labels are below 128 and take a byte each.
+    if column.iter().fold(0, |bits, number| bits | number) < 128 {
+        encode_varint(column.len() as u64, out);
+        for part in column.chunks(256) {
+            let mut bytes = [0; 256];
+            for (byte, number) in bytes.iter_mut().zip(part) {
+                [*byte, ..] = number.to_le_bytes();
+            }
+            out.put_slice(bytes.get(..part.len()).unwrap_or_default());
+        }
+        return;
+    }
+    let len: usize = column.iter().map(|number| encoded_len_varint(u64::from(*number))).sum();
     encode_varint(len as u64, out);
     for number in column {
         encode_varint(u64::from(*number), out);
@@ -176,6 +200,7 @@ impl<T: Fast> Encoder for ScoringEncoder<T> {
     type Error = Status;
 
     fn encode(&mut self, message: T, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.reserve(message.size_hint());
         message.write(out);
         Ok(())
     }
@@ -303,7 +328,9 @@ mod tests {
             numbers in any::<(u64, u64, u32)>(),
             floats in prop::collection::vec(prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 0..30), 7),
             programmes in prop::collection::vec(any::<u64>(), 0..30),
-            labels in prop::collection::vec(any::<u32>(), 0..30),
+            labels in prop_oneof![
+                prop::collection::vec(any::<u32>(), 0..30), prop::collection::vec(0_u32..128, 0..600),
+            ],
         ) {
             let mut floats = floats.into_iter();
             let mut column = || floats.next().unwrap_or_default();
