@@ -39,6 +39,9 @@ impl Access {
         } else if gate.is_none() {
             info!("no authentication: everybody on this machine may call everything");
         }
+        if !settings.http.ip().is_loopback() {
+            warn!(address = %settings.http, "metrics are served to other machines, to everybody who asks");
+        }
         Ok(Self { tls, gate, files })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection};
 use webpki::EndEntityCert;
 
@@ -38,6 +38,11 @@ pub fn tls(chain: &[u8], key: &[u8], client_authorities: Option<&[u8]>) -> Resul
     let config = builder.with_single_cert(chain, key);
     let mut config = config.map_err(|error| format!("tls_cert and tls_key do not go together: {error}"))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
+    if client_authorities.is_some() {
+        // A resumed session would bring its certificate along unchecked, expired or not.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(Arc::new(config))
 }
 

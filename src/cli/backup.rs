@@ -32,12 +32,7 @@ pub(super) async fn run(args: &BackupArgs, target: &Target) -> Result<(), CliErr
     let mut partial = file.clone().into_os_string();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let taken = take(&partial, target).await;
-    if taken.is_err() {
-        // What is there is no backup. It may not even be there.
-        let _ = fs::remove_file(&partial);
-    }
-    let summary = taken?;
+    let summary = take(&partial, target).await?;
     fs::rename(&partial, file).map_err(not_written(file))?;
     sync_folder(file).map_err(not_written(file))?;
     let BackupSummary { revision, state_hash, rows, bytes, file_hash } = summary;
@@ -54,9 +49,25 @@ pub(super) async fn run(args: &BackupArgs, target: &Target) -> Result<(), CliErr
 async fn take(partial: &Path, target: &Target) -> Result<BackupSummary, CliError> {
     let mut client = AdminServiceClient::new(target.connect().await?);
     let answer = client.backup(BackupRequest {}).await.map_err(CliError::rpc("Backup"))?;
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(true).open(partial).map_err(not_written(partial))?;
-    let (summary, bytes, hash) = write(answer.into_inner(), &file, partial).await?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(partial);
+    let file = file.map_err(not_written(partial))?;
+    // Another command may be writing it: then it stays that command's.
+    file.try_lock().map_err(|error| not_written(partial)(error.into()))?;
+    file.set_len(0).map_err(not_written(partial))?;
+    let checked = write_checked(answer.into_inner(), &file, partial).await;
+    if checked.is_err() {
+        // What is there is no backup.
+        let _ = fs::remove_file(partial);
+    }
+    checked
+}
+
+async fn write_checked(
+    parts: Streaming<BackupResponse>,
+    file: &File,
+    partial: &Path,
+) -> Result<BackupSummary, CliError> {
+    let (summary, bytes, hash) = write(parts, file, partial).await?;
     file.sync_all().map_err(not_written(partial))?;
     let found = (bytes, format!("{hash:032x}"));
     if found != (summary.bytes, summary.file_hash.clone()) {

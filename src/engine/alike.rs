@@ -1,4 +1,5 @@
-//! What targets come to whose merchants programmes treat alike: worked out once under prices, then looked up.
+//! What targets come to whose merchants and items are of the same classes: worked out once under prices, then looked
+//! up.
 //!
 //! Each thread remembers for itself what it worked out, so that nothing is shared and nobody waits; what it forgets it
 //! works out again. A place is taken by whoever came last.
@@ -6,7 +7,7 @@
 use std::cell::RefCell;
 
 use crate::domain::{Scene, TargetKind};
-use crate::state::Treatment;
+use crate::state::MerchantClass;
 use crate::traffic::{ItemClass, Lines, PricedLines, ScenePrices, SceneRules};
 
 /// Places of a thread, a power of two: 400 KiB, which stay in its core's cache.
@@ -41,10 +42,10 @@ struct Grounded {
 /// What one thing that is remembered is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Position of the treatment of the merchant.
-    pub(super) treatment: u32,
+    /// Position of the class of the merchant.
+    pub(super) merchant_class: u32,
     /// Position of the class of the item.
-    pub(super) class: u32,
+    pub(super) item_class: u32,
     /// Programmes that the member gets nothing more of, beside those of the prices, as bits.
     pub(super) spent: u64,
 }
@@ -52,7 +53,7 @@ pub(super) struct Key {
 impl Key {
     /// A number that differs for most that differ.
     fn hash(self) -> u64 {
-        let positions = u64::from(self.treatment) << 32 | u64::from(self.class);
+        let positions = u64::from(self.merchant_class) << 32 | u64::from(self.item_class);
         (positions ^ self.spent.rotate_left(11)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
@@ -130,35 +131,35 @@ impl Alike {
 
 impl Remembered<'_> {
     /// What the lines of a merchant and an item come to. None if they are to be worked out for this target alone, or
-    /// where `find` finds no treatment or no class.
+    /// where `find` finds no class.
     #[inline]
     pub(super) fn priced<'f>(
         &mut self,
         key: Key,
-        find: impl FnOnce() -> Option<(&'f Treatment, &'f ItemClass)>,
+        find: impl FnOnce() -> Option<(&'f MerchantClass, &'f ItemClass)>,
     ) -> Option<&PricedLines> {
         let hash = key.hash() ^ self.number;
         let place = self.places.get_mut(usize::try_from(hash >> 32 ^ hash).unwrap_or(0) % PLACES)?;
         if (place.number, place.key) != (self.number, key) {
-            let (treatment, class) = find()?;
+            let (merchant_class, item_class) = find()?;
             let Self { rules, prices, kind, number, .. } = *self;
-            let lines = work_out(self.lines, rules, (treatment, kind), class, (prices, key.spent));
+            let lines = work_out(self.lines, rules, (merchant_class, kind), item_class, (prices, key.spent));
             *place = Place { number, key, lines };
         }
         place.lines.as_ref()
     }
 }
 
-/// What is the same for all merchants so treated.
+/// What is the same for all of a class.
 #[inline(never)]
 fn work_out(
     lines: &mut Lines,
     rules: &SceneRules,
-    (treatment, kind): (&Treatment, TargetKind),
-    class: &ItemClass,
+    (merchant_class, kind): (&MerchantClass, TargetKind),
+    item_class: &ItemClass,
     (prices, spent): (&ScenePrices, u64),
 ) -> Option<PricedLines> {
-    lines.set(rules, 0, &treatment.row(kind), class);
+    lines.set(rules, 0, &merchant_class.row(kind), item_class);
     // Under the kill switch tilts say nothing. Packages are their members' own.
     if rules.kill_switch || lines.limited & rules.packages != 0 {
         return None;
@@ -174,9 +175,7 @@ mod tests {
     use crate::domain::{Scene, TargetKind};
     use crate::policy::{self, Dictionary};
     use crate::state::MerchantTable;
-    use crate::traffic::{
-        Boost, ItemClass, Lines, MAX_BOOSTS, MemberPrice, MerchantRecord, ScenePrices, mask_of,
-    };
+    use crate::traffic::{Boost, ItemClass, Lines, MAX_BOOSTS, MemberPrice, MerchantRecord, ScenePrices, mask_of};
 
     /// Of the 64 bits the shipped policy uses the first.
     const BITS: u8 = 26;
@@ -260,8 +259,8 @@ mod tests {
                     let position = u32::try_from(position).expect("small");
                     table.write(position, record);
                     let brief = table.read_brief(position, scene).expect("just written");
-                    let find = || Some((table.treatment(brief.treatment)?, class));
-                    let key = Key { treatment: brief.treatment, class: position, spent };
+                    let find = || Some((table.merchant_class(brief.class)?, class));
+                    let key = Key { merchant_class: brief.class, item_class: position, spent };
                     let found = remembered.priced(key, find);
                     let mut lines = Lines::default();
                     lines.set(&rules, position, &table.read_row(position, scene, kind), class);
@@ -278,7 +277,7 @@ mod tests {
                     }
                     let member = lines.member_price(price);
                     let weight = lines.weight(&prices, &member);
-                    prop_assert_eq!(brief.trust, record.trust);
+                    prop_assert_eq!(brief.trust.to_bits(), record.trust.to_bits());
                     prop_assert_eq!(found.weight(brief.tilt, &price).to_bits(), weight.weight.to_bits());
                     prop_assert_eq!((found.programmes, found.labels), (weight.programmes, weight.labels));
                     prop_assert_eq!(found.is_limited, lines.limited != 0);

@@ -138,7 +138,9 @@ pub(super) fn scene_prices(book: &PriceBook, scene: Scene, kind: TargetKind) -> 
 /// Brings the prices of members near where there can be any.
 pub(super) fn touch_prices(hot: &Hot, rules: &SceneRules, located: &[ItemRecord]) {
     if rules.open & rules.limited != 0 {
-        located.iter().for_each(|item| hot.prices().touch(item.merchant_slot));
+        for item in located {
+            hot.prices().touch(item.merchant_slot);
+        }
     }
 }
 
@@ -158,14 +160,15 @@ pub(super) fn score_price(hot: &Hot, rules: &SceneRules, lines: &Lines, slot: u3
     if lines.limited == 0 {
         return MemberPrice { spent: stopped, ..MemberPrice::default() };
     }
-    packed(hot, rules, lines, slot, own_price(hot, slot, stopped))
+    packed(hot, rules, lines, slot, own_price(hot, rules, slot, stopped))
 }
 
-/// The price of a member where scores steer, packages not looked at.
+/// The price of a member where scores steer, packages not looked at. What it has spent of a programme that limits nobody
+/// any more, under another policy than when that was noted, counts no longer.
 #[inline]
-pub(super) fn own_price(hot: &Hot, slot: u32, stopped: u64) -> MemberPrice {
+pub(super) fn own_price(hot: &Hot, rules: &SceneRules, slot: u32, stopped: u64) -> MemberPrice {
     let (price, own) = hot.prices().scored(slot);
-    MemberPrice { spent: price.spent | stopped | own, ..price }
+    MemberPrice { spent: (price.spent | own) & rules.limited | stopped, ..price }
 }
 
 /// A member's price for one target, packages included.
@@ -224,16 +227,16 @@ impl ScoreColumns {
             let mut scorer = Scorer::new(frame, alike);
             for (at, (((trust, boost), (programmes, labels)), item)) in rows.enumerate() {
                 let base = query.base_scores.get(at).copied();
-                let scored = match (&mut witness, &planned) {
+                let target = match (&mut witness, &planned) {
                     (Some(witness), Some(planned)) => scorer.score_seen(*item, base, planned, witness),
                     _ => scorer.score(*item, base),
                 };
-                let Some(scored) = scored else { continue };
-                (*trust, *boost) = (scored.trust, scored.boost);
-                (*programmes, *labels) = (scored.programmes, scored.labels);
-                self.unknown += usize::from(!scored.is_registered);
+                let Some(target) = target else { continue };
+                (*trust, *boost) = (target.trust, target.boost);
+                (*programmes, *labels) = (target.programmes, target.labels);
+                self.unknown += usize::from(!target.is_registered);
                 if let Some(adjusted) = self.adjusted_scores.get_mut(at) {
-                    *adjusted = scored.adjusted;
+                    *adjusted = target.adjusted;
                 }
             }
         });
@@ -254,5 +257,27 @@ impl ScoreColumns {
                 self.ad_price_factors.push(record.ad_price);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_price;
+    use crate::domain::Scene;
+    use crate::policy::{self, Dictionary};
+    use crate::state::Hot;
+    use crate::traffic::MemberPrice;
+
+    /// Control notes what a member has spent, and comes by again later than a policy that lifts the cap.
+    #[test]
+    fn what_was_spent_of_a_programme_without_limits_counts_no_longer() {
+        let policy = policy::compile(&policy::embedded(), 1, &mut Dictionary::default()).expect("the shipped policy");
+        let rules = policy.weight_rules.in_scene(Scene::Live, u64::MAX, false);
+        assert!(rules.limited != 0 && rules.limited != u64::MAX, "some limit members, some do not");
+        let hot = Hot::default();
+        hot.prices().set_member(3, &MemberPrice { spent: u64::MAX, ..MemberPrice::default() });
+        assert_eq!(own_price(&hot, &rules, 3, 0).spent, rules.limited);
+        assert_eq!(own_price(&hot, &rules, 3, !rules.limited).spent, u64::MAX, "what is stopped for all stays so");
+        assert_eq!(own_price(&hot, &rules, 4, 0).spent, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What the targets of one request come to, one after the other: looked up where programmes treat many merchants alike,
+//! What the targets of one request come to, one after the other: looked up where it is the same for many merchants,
 //! else worked out from the record.
 
 use super::alike::{Alike, Ground, Key, Remembered};
@@ -85,16 +85,16 @@ impl<'a> Scorer<'a> {
         })
     }
 
-    /// Scores a target by what those come to whose merchants programmes treat alike; none where that does not do.
+    /// Scores a target by what those of its classes come to; none where that does not do.
     #[inline]
     fn look_up(&mut self, item: ItemRecord, base: Option<f32>) -> Option<Scored> {
-        let Frame { hot, world, query, mean, .. } = self.frame;
+        let Frame { hot, world, query, rules, mean, .. } = self.frame;
         let brief = world.table.read_brief(item.merchant_slot, query.scene)?;
-        let price = own_price(hot, item.merchant_slot, self.stopped);
-        let key = Key { treatment: brief.treatment, class: item.class, spent: price.spent };
-        let find = || Some((world.table.treatment(brief.treatment)?, world.classes.get(item.class)?));
+        let price = own_price(hot, rules, item.merchant_slot, self.stopped);
+        let key = Key { merchant_class: brief.class, item_class: item.class, spent: price.spent };
+        let find = || Some((world.table.merchant_class(brief.class)?, world.classes.get(item.class)?));
         let priced = self.remembered.priced(key, find)?;
-        // What has no part in anything limited here has no price here, and what is not limited spends no share.
+        // What has no part in anything limited here has no price here.
         let member = if priced.is_limited { price } else { MemberPrice::default() };
         if !priced.takes(&member) {
             return None;

@@ -16,6 +16,7 @@ mod index;
 mod items;
 mod leases;
 mod ledgers;
+mod merchant_classes;
 mod near;
 mod node;
 mod owners;
@@ -39,7 +40,6 @@ mod state;
 mod switches;
 mod table;
 mod transition;
-mod treatments;
 mod upkeep;
 mod words;
 
@@ -51,6 +51,7 @@ pub use ledgers::{
     Account, AccountRow, ChangeRow, GuaranteeKey, GuaranteeRow, Hold, KEPT_ACCOUNT_DAYS, KEPT_CHANGES,
     KEPT_GUARANTEE_DAYS, LedgerMeta, LedgerRow, PackageRow, ProgrammeRow, WalletRow,
 };
+pub use merchant_classes::MerchantClass;
 pub use node::{Balance, Charged, NodeAccounts, NodeLedger, ProgrammeLeases, RenewalTurn, Reservations};
 pub use parallel::{behind_requests, yield_to_requests};
 pub use prices::{PriceGuard, Prices};
@@ -65,5 +66,4 @@ pub use rows::{
 pub use state::{Applied, MerchantEntry, State};
 pub use table::{Brief, MAX_SLOTS, MerchantTable};
 pub use transition::{Transition, disabled_signals};
-pub use treatments::Treatment;
 pub use words::WordPool;

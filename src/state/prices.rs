@@ -107,7 +107,7 @@ impl Tails {
         if programmes == 0 {
             return NOTHING;
         }
-        for (number, place) in (0_u8..).zip(&self.0).skip(1) {
+        for (number, place) in (0..PLACE).zip(&self.0).skip(1) {
             match place.load(Ordering::Relaxed) {
                 0 => {
                     place.store(programmes, Ordering::Relaxed);

@@ -9,8 +9,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use super::merchant_classes::{MerchantClass, MerchantClasses, POSITION_BITS};
 use super::near::{bring_near, on_large_pages};
-use super::treatments::{POSITION_BITS, Treatment, Treatments};
 use crate::domain::{Scene, TargetKind};
 use crate::traffic::{Boost, Label, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
@@ -37,14 +37,14 @@ struct Slot {
 /// Records by slot. Slots that were never written hold [`MerchantRecord::UNREGISTERED`].
 pub struct MerchantTable {
     chunks: Box<[OnceLock<Box<[Slot]>>]>,
-    treatments: Treatments,
+    classes: MerchantClasses,
 }
 
-/// What tells merchants in one scene apart that programmes treat alike.
+/// What tells merchants of one class apart in one scene.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Brief {
-    /// Position of the merchant's treatment; 0 is none.
-    pub treatment: u32,
+    /// Position of the merchant's class; 0 is none.
+    pub class: u32,
     /// Trust score, 0 to 100.
     pub trust: f32,
     /// Trust tilt in the scene.
@@ -53,7 +53,7 @@ pub struct Brief {
 
 impl Default for MerchantTable {
     fn default() -> Self {
-        Self { chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect(), treatments: Treatments::default() }
+        Self { chunks: (0..MAX_CHUNKS).map(|_| OnceLock::new()).collect(), classes: MerchantClasses::default() }
     }
 }
 
@@ -105,7 +105,7 @@ impl MerchantTable {
         let brief = self.slot(slot)?.read(|words| {
             let word = |at: usize| words.get(at).map_or(0, load);
             Brief {
-                treatment: word(LABELS) >> FIRST_POSITION_BIT & POSITION_MASK,
+                class: word(LABELS) >> FIRST_POSITION_BIT & POSITION_MASK,
                 trust: f32::from_bits(word(TRUST)),
                 tilt: f32::from_bits(word(FIRST_TILT + scene.index())),
             }
@@ -113,10 +113,10 @@ impl MerchantTable {
         Some(brief)
     }
 
-    /// The treatment at a position that a brief names.
+    /// The class at a position that a brief names.
     #[must_use]
-    pub fn treatment(&self, position: u32) -> Option<&Treatment> {
-        self.treatments.get(position)
+    pub fn merchant_class(&self, position: u32) -> Option<&MerchantClass> {
+        self.classes.get(position)
     }
 
     /// Brings the first line of the record in a slot near.
@@ -129,7 +129,7 @@ impl MerchantTable {
 
     /// Writes a record. Only one thread may write a slot at a time.
     pub fn write(&self, slot: u32, record: &MerchantRecord) {
-        let words = pack(record, self.treatments.position(record));
+        let words = pack(record, self.classes.position(record));
         let Some((number, at)) = place(slot) else { return };
         let Some(chunk) = self.chunks.get(number) else { return };
         let Some(slot) = chunk.get_or_init(|| empty_chunk(number)).get(at) else { return };
@@ -181,7 +181,7 @@ const NEAR_BOOSTS: usize = 15 - FIRST_BOOST;
 const REGISTERED: u32 = 1 << 31;
 /// Bit beside the labels that says that the first line is all that weights need: no penalty, no holdout, few boosts.
 const IS_NEAR: u32 = 1 << 30;
-/// Where the position of the treatment stands beside the labels.
+/// Where the position of the merchant's class stands beside the labels.
 const FIRST_POSITION_BIT: u32 = 30 - POSITION_BITS;
 const POSITION_MASK: u32 = (1 << POSITION_BITS) - 1;
 /// The labels themselves.
@@ -234,14 +234,14 @@ fn is_near(record: &MerchantRecord) -> bool {
     is_unpunished && record.held_out == 0 && further.into_iter().all(|boost| *boost == Boost::default())
 }
 
-fn pack(record: &MerchantRecord, treatment: u32) -> [u32; WORDS] {
+fn pack(record: &MerchantRecord, class: u32) -> [u32; WORDS] {
     let registered = if record.is_registered { REGISTERED } else { 0 };
     let near = if is_near(record) { IS_NEAR } else { 0 };
     let boosts = record.boosts.iter().map(|boost| {
         let [low, high] = boost.thousandths.to_le_bytes();
         u32::from_le_bytes([low, high, boost.bit, boost.scenes])
     });
-    let labels = record.labels & LABEL_MASK | treatment << FIRST_POSITION_BIT | near | registered;
+    let labels = record.labels & LABEL_MASK | (class & POSITION_MASK) << FIRST_POSITION_BIT | near | registered;
     let values = [labels, record.trust.to_bits()]
         .into_iter()
         .chain(halves(record.programmes))

@@ -4,6 +4,7 @@
 //! `acknowledged` of the log.
 
 use std::any::Any;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -94,21 +95,29 @@ pub(super) struct UnfinishedFolder {
 }
 
 impl UnfinishedFolder {
-    /// Whether nothing is in a folder but what its file system keeps there.
-    pub(super) fn is_empty(path: &Path) -> Result<bool, StoreError> {
+    /// Whether nothing is in a folder but what its file system keeps there, and VERSION if that `may_be_there`.
+    fn is_empty(path: &Path, may_be_there: &str) -> Result<bool, StoreError> {
+        let is_nothing = |name: &OsStr| name == "lost+found" || name == may_be_there;
         match fs::read_dir(path) {
-            Ok(mut entries) => Ok(entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lost+found"))),
+            Ok(mut entries) => Ok(entries.all(|entry| entry.is_ok_and(|entry| is_nothing(&entry.file_name())))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(error) => Err(io_error(path)(error)),
         }
     }
 
-    /// Begins to fill an empty folder.
-    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+    /// Begins to fill an empty folder; none if it is not empty.
+    pub(super) fn create(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !Self::is_empty(path, "")? {
+            return Ok(None);
+        }
         fs::create_dir_all(path).map_err(io_error(path))?;
         let mut version = VersionFile::lock(path)?;
+        // Again, now that nobody else begins: a server may have made it its own meanwhile.
+        if !Self::is_empty(path, "VERSION")? {
+            return Ok(None);
+        }
         version.write(UNFINISHED)?;
-        Ok(Self { version, folder: DataFolder::open_database(path)? })
+        Ok(Some(Self { version, folder: DataFolder::open_database(path)? }))
     }
 
     pub(super) fn content(&self) -> &DataFolder {

@@ -170,7 +170,7 @@ impl Lines {
         bid.map_or(NEVER, |bid| Bid { score: bid.score * mean, ..bid })
     }
 
-    /// What it comes to under prices for all whose merchants programmes treat as this one's, a registered one; `spent`
+    /// What it comes to under prices for all whose merchants are of the class of this one's, a registered one; `spent`
     /// are programmes that the member gets nothing more of, beside those of the prices. None when excluded. Not for the
     /// kill switch: then tilts say nothing.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Lines under prices: what targets have in common whose merchants programmes treat alike. The tilt of trust and the
+//! Lines under prices: what targets have in common whose merchants are of one class. The tilt of trust and the
 //! price of the member are all that is left to each.
 
 use arrayvec::ArrayVec;
@@ -7,6 +7,7 @@ use super::price::{Bid, MemberPrice, Support, bid, weight};
 use super::record::MAX_BOOSTS;
 
 /// A bid below all others: of what is excluded, or whose hard budget is spent.
+#[expect(clippy::as_conversions, reason = "widens, which `From` does not do in constants")]
 pub(super) const NEVER: Bid = Bid { score: f32::MIN as f64, charged: None };
 
 /// What [`Lines`](super::Lines) of a registered merchant with a trust tilt of 1 come to under prices.

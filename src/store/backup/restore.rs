@@ -22,10 +22,9 @@ impl Restoring {
     /// When the file is damaged, the folder is not empty, or what was written is not what was read.
     pub fn fill(file: &Path, path: &Path) -> Result<Self, BackupError> {
         verify_backup(file)?;
-        if !UnfinishedFolder::is_empty(path)? {
+        let Some(folder) = UnfinishedFolder::create(path)? else {
             return Err(BackupError::NotEmpty { path: path.to_owned() });
-        }
-        let folder = UnfinishedFolder::create(path)?;
+        };
         let store = folder.content().store()?;
         let summary = read_backup(file, |space, rows| {
             let mut batch = store.db.batch();

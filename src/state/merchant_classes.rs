@@ -1,5 +1,5 @@
-//! How programmes treat merchants, each way once: of millions of merchants most are in the same few programmes with the
-//! same uplifts, and differ by trust alone. What a weight takes beside trust is worked out once for all who are alike.
+//! The classes of merchants of one world: of millions most are in the same few programmes with the same uplifts, and
+//! differ by trust alone. What a weight takes beside trust is worked out once for all of a class.
 
 use dashmap::{DashMap, Entry};
 
@@ -8,12 +8,12 @@ use crate::traffic::{Boost, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
 /// Bits of a position in a merchant's record.
 pub(super) const POSITION_BITS: u32 = 16;
-/// Most treatments that are kept apart; merchants beyond them are worked out one by one.
-const MAX_TREATMENTS: usize = 1 << POSITION_BITS;
+/// Most classes that are kept apart; merchants beyond them are worked out one by one.
+const MAX_CLASSES: usize = 1 << POSITION_BITS;
 
-/// Everything that weights need of a registered merchant's record but its trust.
+/// Everything that weights need of a registered merchant's record but its trust: the same for all of a class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Treatment {
+pub struct MerchantClass {
     labels: u32,
     programmes: u64,
     held_out: u64,
@@ -22,7 +22,7 @@ pub struct Treatment {
     penalty: [u32; TargetKind::COUNT],
 }
 
-impl Treatment {
+impl MerchantClass {
     fn of(record: &MerchantRecord) -> Self {
         Self {
             labels: record.labels,
@@ -33,7 +33,7 @@ impl Treatment {
         }
     }
 
-    /// The part of the record of a merchant so treated for one kind of target, as if its trust said nothing.
+    /// The part of the record of a merchant of the class for one kind of target, as if its trust said nothing.
     #[must_use]
     pub fn row(&self, kind: TargetKind) -> MerchantRow {
         MerchantRow {
@@ -49,36 +49,38 @@ impl Treatment {
     }
 }
 
-/// The treatments of one world. They are only ever added; readers need no lock.
+/// The classes of one world. They are only ever added; readers need no lock.
 #[derive(Default)]
-pub(super) struct Treatments {
-    list: boxcar::Vec<Treatment>,
+pub(super) struct MerchantClasses {
+    list: boxcar::Vec<MerchantClass>,
     /// Where each is, counted from 1. Whoever makes records looks here, on several cores at a time; Score does not.
-    positions: DashMap<Treatment, u32, foldhash::fast::FixedState>,
+    positions: DashMap<MerchantClass, u32, foldhash::fast::FixedState>,
 }
 
-impl Treatments {
-    /// The treatment at a position.
-    pub(super) fn get(&self, position: u32) -> Option<&Treatment> {
+impl MerchantClasses {
+    /// The class at a position.
+    pub(super) fn get(&self, position: u32) -> Option<&MerchantClass> {
         self.list.get(usize::try_from(position).ok()?.checked_sub(1)?)
     }
 
-    /// The position of a record's treatment, added if it is new; 0 for who is not registered, and where there is no room.
+    /// The position of a record's class, added if it is new; 0 for who is not registered, and where there is no room.
     pub(super) fn position(&self, record: &MerchantRecord) -> u32 {
         if !record.is_registered {
             return 0;
         }
-        let treatment = Treatment::of(record);
-        if let Some(position) = self.positions.get(&treatment) {
+        let class = MerchantClass::of(record);
+        if let Some(position) = self.positions.get(&class) {
             return *position;
         }
-        match self.positions.entry(treatment) {
+        match self.positions.entry(class) {
             Entry::Occupied(known) => *known.get(),
             // One less than fit: 0 is none.
-            Entry::Vacant(_) if self.list.count().saturating_add(1) >= MAX_TREATMENTS => 0,
+            Entry::Vacant(_) if self.list.count().saturating_add(1) >= MAX_CLASSES => 0,
             Entry::Vacant(place) => {
                 let position = self.list.push(place.key().clone()).saturating_add(1);
-                *place.insert(u32::try_from(position).unwrap_or(0))
+                // Others may have pushed meanwhile, each of them seeing room for one.
+                let position = u32::try_from(position).ok().filter(|_| position < MAX_CLASSES).unwrap_or(0);
+                *place.insert(position)
             }
         }
     }
@@ -86,7 +88,7 @@ impl Treatments {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_TREATMENTS, Treatments};
+    use super::{MAX_CLASSES, MerchantClasses};
     use crate::domain::{Scene, TargetKind};
     use crate::traffic::{Boost, MAX_BOOSTS, MerchantRecord};
 
@@ -104,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn who_differs_by_trust_alone_is_treated_alike() {
-        let treatments = Treatments::default();
-        let first = treatments.position(&record(3));
+    fn who_differs_by_trust_alone_is_of_one_class() {
+        let classes = MerchantClasses::default();
+        let first = classes.position(&record(3));
         assert!(first > 0);
         let other = MerchantRecord { trust: 12.0, tilt: [0.5; Scene::COUNT], layers: [9.0; 3], ..record(3) };
-        assert_eq!(treatments.position(&other), first);
+        assert_eq!(classes.position(&other), first);
         for unlike in [
             record(2),
             MerchantRecord { labels: 4, ..record(3) },
@@ -117,23 +119,23 @@ mod tests {
             MerchantRecord { penalty: [1.0; 4], ..record(3) },
             MerchantRecord { boosts: [Boost::default(); MAX_BOOSTS], ..record(3) },
         ] {
-            assert_ne!(treatments.position(&unlike), first, "{unlike:?}");
+            assert_ne!(classes.position(&unlike), first, "{unlike:?}");
         }
         for kind in TargetKind::ALL {
             let row = MerchantRecord { trust: 0.0, tilt: [1.0; Scene::COUNT], ..record(3) }.row(Scene::Live, kind);
-            assert_eq!(treatments.get(first).map(|treatment| treatment.row(kind)), Some(row));
+            assert_eq!(classes.get(first).map(|class| class.row(kind)), Some(row));
         }
-        assert_eq!(treatments.position(&MerchantRecord::UNREGISTERED), 0);
-        assert!(treatments.get(0).is_none());
+        assert_eq!(classes.position(&MerchantRecord::UNREGISTERED), 0);
+        assert!(classes.get(0).is_none());
     }
 
     #[test]
     fn beyond_the_most_there_is_no_position() {
-        let treatments = Treatments::default();
-        let positions = (0..MAX_TREATMENTS as u64 + 5).map(|programmes| treatments.position(&record(programmes)));
+        let classes = MerchantClasses::default();
+        let positions = (0..MAX_CLASSES as u64 + 5).map(|programmes| classes.position(&record(programmes)));
         let (kept, none): (Vec<u32>, Vec<u32>) = positions.partition(|position| *position > 0);
-        assert_eq!((kept.len(), none.len()), (MAX_TREATMENTS - 1, 6));
-        assert!(kept.iter().all(|position| treatments.get(*position).is_some() && *position >> super::POSITION_BITS == 0));
-        assert_eq!(treatments.position(&record(0)), 1, "those that have one keep it");
+        assert_eq!((kept.len(), none.len()), (MAX_CLASSES - 1, 6));
+        assert!(kept.iter().all(|position| classes.get(*position).is_some() && *position >> super::POSITION_BITS == 0));
+        assert_eq!(classes.position(&record(0)), 1, "those that have one keep it");
     }
 }
