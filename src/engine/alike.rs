@@ -174,9 +174,7 @@ mod tests {
     use crate::domain::{Scene, TargetKind};
     use crate::policy::{self, Dictionary};
     use crate::state::MerchantTable;
-    use crate::traffic::{
-        Boost, ItemClass, Lines, MAX_BOOSTS, MemberPrice, MerchantRecord, ScenePrices, mask_of,
-    };
+    use crate::traffic::{Boost, ItemClass, Lines, MAX_BOOSTS, MemberPrice, MerchantRecord, ScenePrices, mask_of};
 
     /// Of the 64 bits the shipped policy uses the first.
     const BITS: u8 = 26;

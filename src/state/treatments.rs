@@ -133,7 +133,9 @@ mod tests {
         let positions = (0..MAX_TREATMENTS as u64 + 5).map(|programmes| treatments.position(&record(programmes)));
         let (kept, none): (Vec<u32>, Vec<u32>) = positions.partition(|position| *position > 0);
         assert_eq!((kept.len(), none.len()), (MAX_TREATMENTS - 1, 6));
-        assert!(kept.iter().all(|position| treatments.get(*position).is_some() && *position >> super::POSITION_BITS == 0));
+        assert!(
+            kept.iter().all(|position| treatments.get(*position).is_some() && *position >> super::POSITION_BITS == 0)
+        );
         assert_eq!(treatments.position(&record(0)), 1, "those that have one keep it");
     }
 }

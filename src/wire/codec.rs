@@ -86,7 +86,8 @@ impl Fast for proto::ScoreResponse {
     fn size_hint(&self) -> usize {
         // Four numbers, and columns that are as long as the first or empty.
         let Self { trust_scores, adjusted_scores, governance_scores, ad_price_factors, .. } = self;
-        let narrow = trust_scores.len() * 2 + adjusted_scores.len() + governance_scores.len() * 3 + ad_price_factors.len();
+        let narrow =
+            trust_scores.len() * 2 + adjusted_scores.len() + governance_scores.len() * 3 + ad_price_factors.len();
         64 + narrow * size_of::<f32>() + self.programmes.len() * size_of::<u64>() + self.labels.len() * 2
     }
 }
