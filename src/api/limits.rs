@@ -1,6 +1,7 @@
 //! What the server takes on: calls a second, of everybody and of each identity, and calls at a time. What is beyond is
 //! refused before its body is read, so that refusing stays far cheaper than answering.
 
+use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -11,7 +12,6 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
-use std::convert::Infallible;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
