@@ -18,8 +18,8 @@ use tracing::{info, warn};
 
 use crate::access::Access;
 use crate::api::{
-    AdminApi, ExposureApi, Front, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi, ScoringApi,
-    Waiter, router,
+    AdminApi, CallLimits, ExposureApi, Front, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi,
+    ScoringApi, Waiter, router,
 };
 use crate::auth::Session;
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
@@ -178,7 +178,7 @@ pub async fn serve(
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    let front = Front::new(scoring.max_decoding_message_size(max), routes);
+    let front = Front::new(scoring.max_decoding_message_size(max), routes, bounds_of(&settings));
     let (measure, gate) = (MeasureLayer::default(), access.gate.clone());
     let connect = move |peer| {
         let session = gate.clone().map(|gate| Session::new(gate, peer));
@@ -241,6 +241,18 @@ fn limits_of(settings: &Settings) -> transport::Limits {
         max_connections: settings.max_connections,
         max_handshakes: settings.max_handshakes,
         handshake: Duration::from_millis(settings.handshake_ms),
+        stall: Duration::from_millis(settings.stall_ms),
+    }
+}
+
+fn bounds_of(settings: &Settings) -> CallLimits {
+    CallLimits {
+        per_second: settings.max_calls_per_second,
+        per_identity: settings.max_calls_per_identity,
+        in_flight: settings.max_calls_in_flight,
+        scores_waiting: settings.max_scores_waiting,
+        // A Score may wait for its revision behind a request that came slowly.
+        longest_score: Duration::from_millis(settings.stall_ms.saturating_add(settings.max_wait_ms)),
     }
 }
 

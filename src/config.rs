@@ -82,6 +82,16 @@ pub struct Settings {
     pub max_request_bytes: usize,
     /// Streams of one connection at a time.
     pub max_concurrent_streams: u32,
+    /// Calls a second of everybody together; 0 sets no limit.
+    pub max_calls_per_second: u32,
+    /// Calls a second of each identity; 0 sets no limit.
+    pub max_calls_per_identity: u32,
+    /// Calls under way at a time, those of `ScoringService` left out.
+    pub max_calls_in_flight: usize,
+    /// Calls of `ScoringService` that wait at a time, for the rest of their request or for a revision.
+    pub max_scores_waiting: usize,
+    /// How long a client may leave answers unread, or a request of `ScoringService` unfinished, in milliseconds.
+    pub stall_ms: u64,
     /// How long calls in flight may take after a stop was asked for, in milliseconds.
     pub drain_ms: u64,
     /// Revisions that stay in the log after their rows are durable.
@@ -139,6 +149,11 @@ impl Default for Settings {
             max_wait_ms: 5_000,
             max_request_bytes: 4 * 1_024 * 1_024,
             max_concurrent_streams: 256,
+            max_calls_per_second: 0,
+            max_calls_per_identity: 0,
+            max_calls_in_flight: 512,
+            max_scores_waiting: 4_096,
+            stall_ms: 30_000,
             drain_ms: 10_000,
             log_retain: 10_000,
             close_days: true,
@@ -242,6 +257,21 @@ pub struct ServeArgs {
     /// Streams of one connection at a time [default: 256].
     #[arg(long, env = "TRUSTFLOW_MAX_CONCURRENT_STREAMS", value_name = "N")]
     pub max_concurrent_streams: Option<u32>,
+    /// Calls a second of everybody together; 0 sets no limit [default: 0].
+    #[arg(long, env = "TRUSTFLOW_MAX_CALLS_PER_SECOND", value_name = "N")]
+    pub max_calls_per_second: Option<u32>,
+    /// Calls a second of each identity; 0 sets no limit [default: 0].
+    #[arg(long, env = "TRUSTFLOW_MAX_CALLS_PER_IDENTITY", value_name = "N")]
+    pub max_calls_per_identity: Option<u32>,
+    /// Calls under way at a time, those of `ScoringService` left out [default: 512].
+    #[arg(long, env = "TRUSTFLOW_MAX_CALLS_IN_FLIGHT", value_name = "N")]
+    pub max_calls_in_flight: Option<usize>,
+    /// Calls of `ScoringService` that wait at a time [default: 4096].
+    #[arg(long, env = "TRUSTFLOW_MAX_SCORES_WAITING", value_name = "N")]
+    pub max_scores_waiting: Option<usize>,
+    /// How long a client may leave answers unread or a request unfinished, ms [default: 30000].
+    #[arg(long, env = "TRUSTFLOW_STALL_MS", value_name = "MS")]
+    pub stall_ms: Option<u64>,
     /// How long calls in flight may take after a stop was asked for, ms [default: 10000].
     #[arg(long, env = "TRUSTFLOW_DRAIN_MS", value_name = "MS")]
     pub drain_ms: Option<u64>,
@@ -325,8 +355,9 @@ impl Settings {
         override_settings!(
             settings, args, data, listen, http, policy_watch_ms, demo, insecure, jwt_roles_claim, credentials_watch_ms,
             handshake_ms, max_handshakes, max_connections, clock_rate, worker_threads, max_targets, max_wait_ms,
-            max_request_bytes, max_concurrent_streams, drain_ms, log_retain, close_days, control_ms, resolve_ms,
-            report_lag_ms, record_share, record_max_mb, node, log_format, log ;
+            max_request_bytes, max_concurrent_streams, max_calls_per_second, max_calls_per_identity,
+            max_calls_in_flight, max_scores_waiting, stall_ms, drain_ms, log_retain, close_days, control_ms,
+            resolve_ms, report_lag_ms, record_share, record_max_mb, node, log_format, log ;
             optional: policy, now, record, tls_cert, tls_key, tls_client_ca, tokens, jwks, jwt_issuer, jwt_audience
         );
         if settings.demo && settings.data == Self::default().data {
@@ -355,6 +386,8 @@ impl Settings {
             Some("max_concurrent_streams must be at least 1".to_owned())
         } else if self.max_handshakes == 0 || self.max_connections == 0 || self.handshake_ms == 0 {
             Some("max_handshakes, max_connections and handshake_ms must be at least 1".to_owned())
+        } else if self.max_calls_in_flight == 0 || self.max_scores_waiting == 0 || self.stall_ms == 0 {
+            Some("max_calls_in_flight, max_scores_waiting and stall_ms must be at least 1".to_owned())
         } else {
             self.problem_of_access()
         };

@@ -19,6 +19,7 @@ pub mod log;
 pub mod policy;
 pub mod policy_tool;
 pub mod policy_watch;
+mod preface;
 pub mod proto;
 pub mod record;
 pub mod state;

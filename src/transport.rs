@@ -22,7 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -34,6 +34,7 @@ use tower::Service;
 use tracing::{debug, error, warn};
 
 use crate::auth::Peer;
+use crate::preface::{Begun, PREFACE_BYTES};
 use crate::telemetry::{ConnectionMetrics, Handshake};
 use crate::tls::{Tls, client_names};
 
@@ -41,6 +42,14 @@ use crate::tls::{Tls, client_names};
 pub const STREAM_WINDOW: u32 = 1 << 20;
 /// Bytes of all calls of a connection that a client may send ahead.
 pub const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Bytes of the headers of one call.
+const HEADERS: u32 = 16 << 10;
+/// Bytes of an answer that wait for a slow reader beside what it has asked for.
+const SEND_BUFFER: usize = 256 << 10;
+/// Calls that a client may take back before they were looked at, and calls with errors of the protocol: then its
+/// connection ends. Clients that give up on calls in earnest stay far below.
+const MAX_TAKEN_BACK: usize = 128;
+const MAX_WRONG: usize = 256;
 /// After so long without a byte the system asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted, which mostly means too many open files.
@@ -55,8 +64,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// TLS handshakes at a time; more wait their turn.
     pub max_handshakes: usize,
-    /// Time for a handshake, its turn included.
+    /// Time for a handshake, its turn included; then for the first bytes of HTTP/2.
     pub handshake: Duration,
+    /// How long the other side may leave unread what was sent to it.
+    pub stall: Duration,
 }
 
 /// How TLS comes about on new connections.
@@ -150,13 +161,13 @@ impl Connected {
         S::Future: Send,
     {
         let Self { stream, address, limits, mut stop } = self;
-        if let Err(error) = configure(&stream) {
+        if let Err(error) = configure(&stream, limits.stall) {
             // The other side has gone already, or the system lacks an option: it is served all the same.
             debug!(%error, "a connection keeps the system's settings");
         }
         let Some(handshakes) = handshakes else {
             let service = connect(Peer { address, names: Vec::new() });
-            return connection(stream, service, limits.max_concurrent_streams, stop).await;
+            return connection(stream, service, limits, stop).await;
         };
         let secured = tokio::select! {
             secured = handshakes.shake(stream) => secured,
@@ -164,21 +175,36 @@ impl Connected {
         };
         if let Some(stream) = secured {
             let service = connect(Peer { address, names: client_names(stream.get_ref().1) });
-            connection(stream, service, limits.max_concurrent_streams, stop).await;
+            connection(stream, service, limits, stop).await;
         }
     }
 }
 
 /// Serves the calls of one connection.
-async fn connection<I, S>(stream: I, service: S, max_concurrent_streams: u32, mut stop: watch::Receiver<bool>)
+async fn connection<I, S>(mut stream: I, service: S, limits: Limits, mut stop: watch::Receiver<bool>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let mut preface = [0; PREFACE_BYTES];
+    tokio::select! {
+        read = tokio::time::timeout(limits.handshake, stream.read_exact(&mut preface)) => {
+            if !matches!(read, Ok(Ok(_))) {
+                debug!("a connection did not begin");
+                return;
+            }
+        }
+        () = stopped(&mut stop) => return,
+    }
+    let stream = Begun { preface, read: 0, stream };
     let calls = Calls::default();
     let http = http2::Builder::new(calls.clone())
-        .max_concurrent_streams(max_concurrent_streams)
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_header_list_size(HEADERS)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_TAKEN_BACK)
+        .max_local_error_reset_streams(MAX_WRONG)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .auto_date_header(false)
@@ -198,9 +224,13 @@ where
 }
 
 /// Answers go out at once: an answer of two packets must not wait for an acknowledgement. The system finds out who has
-/// gone without a word; pings of HTTP/2 would look at the clock for every frame.
-fn configure(stream: &TcpStream) -> std::io::Result<()> {
+/// gone without a word, or has stopped reading; pings of HTTP/2 would look at the clock for every frame.
+fn configure(stream: &TcpStream, stall: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_user_timeout(Some(stall))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = stall;
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))
 }
 

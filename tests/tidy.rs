@@ -45,6 +45,7 @@ const TOP: &[&str] = &[
     "boot",
     "policy_tool",
     "policy_watch",
+    "preface",
     "token_tool",
     "transport",
     "lib",
@@ -74,6 +75,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["tls", "transport"]),
     ("webpki", &["tls"]),
     ("cel", &["policy"]),
+    ("governor", &["api"]),
     ("schemars", &["policy"]),
 ];
 

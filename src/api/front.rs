@@ -1,13 +1,13 @@
-//! What every call meets first: the gate, if there is one. Then `ScoringService` answers at once, and everything else is
-//! routed, within the time that the caller gives it.
+//! What every call meets first: the gate, if there is one, and the limits of what the server takes on. Then
+//! `ScoringService` answers at once, and everything else is routed, within the time that the caller gives it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use tonic::body::Body;
-use tonic::codegen::BoxFuture;
 use tonic::codegen::http::header::AUTHORIZATION;
 use tonic::codegen::http::{HeaderValue, Request, Response};
 use tonic::server::NamedService;
@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::{debug, info};
 
+use super::limits::{Answer, Bounds, CallLimits, Score, deadline_passed};
 use super::{ScoringApi, patience};
 use crate::auth::{Access, Caller, Role, Session, access};
 use crate::proto::scoring_service_server::ScoringServiceServer;
@@ -30,13 +31,14 @@ pub struct Front {
     routes: Routes,
     /// The connection at the gate; none where everybody may come in.
     session: Option<Arc<Session>>,
+    bounds: Arc<Bounds>,
 }
 
 impl Front {
     /// The hot path, and the routes to all else.
     #[must_use]
-    pub fn new(scoring: Scoring, routes: Routes) -> Self {
-        Self { scoring, routes: routes.prepare(), session: None }
+    pub fn new(scoring: Scoring, routes: Routes, limits: CallLimits) -> Self {
+        Self { scoring, routes: routes.prepare(), session: None, bounds: Arc::new(Bounds::new(limits)) }
     }
 
     /// The same for one connection, which passes a gate or need not.
@@ -46,19 +48,27 @@ impl Front {
     }
 }
 
-/// A call of somebody known, to be logged when it has ended.
+/// A call of somebody known. It is logged when it ends, answered or not: who goes away before the answer may have
+/// changed something all the same.
 struct CallOf {
     caller: Arc<Caller>,
     session: Arc<Session>,
     path: String,
+    code: Code,
 }
 
 impl CallOf {
-    /// What operators and admins do is rare and changes much; the calls of others are many.
-    fn ended(&self, answered: &Result<Response<Body>, Infallible>) {
+    fn ended(mut self, answered: &Result<Response<Body>, Infallible>) {
         let status = answered.as_ref().ok().and_then(|response| Status::from_header_map(response.headers()));
-        let code = status.map_or(Code::Ok, |status| status.code());
-        let (identity, peer, method) = (&self.caller.identity, self.session.peer().address, &self.path);
+        self.code = status.map_or(Code::Ok, |status| status.code());
+    }
+}
+
+impl Drop for CallOf {
+    fn drop(&mut self) {
+        let (identity, peer) = (&self.caller.identity, self.session.peer().address);
+        let (method, code) = (&self.path, self.code);
+        // What operators and admins do is rare and changes much; the calls of others are many.
         if matches!(access(method), Some(Access::Role(Role::Operator | Role::Admin))) {
             info!(%identity, %peer, method, ?code, "a call");
         } else {
@@ -76,7 +86,7 @@ fn is_scoring(path: &str) -> bool {
 impl Service<Request<Incoming>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<Response<Body>, Infallible>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -84,41 +94,52 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let is_scoring = is_scoring(request.uri().path());
-        let mut call_of = None;
+        let mut caller = None;
         if let Some(session) = &self.session {
             let headers = request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
             match session.admit(request.uri().path(), headers) {
-                Err(denial) => {
-                    let denied = wire::denied_status(&denial).into_http();
-                    return Box::pin(std::future::ready(Ok(denied)));
-                }
-                // Scores do not depend on who asks.
-                Ok(Some(caller)) if !is_scoring => {
-                    let path = request.uri().path().to_owned();
-                    request.extensions_mut().insert(caller.clone());
-                    call_of = Some(CallOf { caller, session: session.clone(), path });
-                }
-                Ok(_) => {}
+                Err(denial) => return Answer::refused(wire::denied_status(&denial)),
+                Ok(admitted) => caller = admitted,
             }
             // Nothing behind the gate needs it, and so nothing can show it.
             request.headers_mut().remove(AUTHORIZATION);
         }
-        if is_scoring {
-            return self.scoring.call(request);
-        }
         let patience = patience(request.headers());
+        if patience == Some(Duration::ZERO) {
+            return Answer::refused(deadline_passed());
+        }
+        // A server that has much to do is alive: health is always answered.
+        let is_limited = is_scoring || access(request.uri().path()) != Some(Access::Open);
+        if is_limited && let Err(refusal) = self.bounds.count(caller.as_deref()) {
+            return Answer::refused(refusal);
+        }
+        if is_scoring {
+            // Scores do not depend on who asks.
+            let (call, bounds) = (self.scoring.call(request), self.bounds.clone());
+            return Answer::Score(Score { call, patience, caller, bounds, waiting: None });
+        }
+        let place = match is_limited.then(|| self.bounds.begin(caller.as_deref())).transpose() {
+            Ok(place) => place,
+            Err(refusal) => return Answer::refused(refusal),
+        };
+        let call_of = caller.zip(self.session.clone()).map(|(caller, session)| {
+            let path = request.uri().path().to_owned();
+            request.extensions_mut().insert(caller.clone());
+            CallOf { caller, session, path, code: Code::Cancelled }
+        });
         let call = self.routes.call(request);
-        Box::pin(async move {
+        Answer::Other(Box::pin(async move {
+            let _place = place;
             let answered = match patience {
                 None => call.await,
-                Some(patience) => tokio::time::timeout(patience, call)
-                    .await
-                    .unwrap_or_else(|_| Ok(Status::deadline_exceeded("the caller's deadline has passed").into_http())),
+                Some(patience) => {
+                    tokio::time::timeout(patience, call).await.unwrap_or_else(|_| Ok(deadline_passed().into_http()))
+                }
             };
             if let Some(call_of) = call_of {
                 call_of.ended(&answered);
             }
             answered
-        })
+        }))
     }
 }

@@ -6,6 +6,7 @@ mod exposure;
 mod front;
 mod http;
 mod insight;
+mod limits;
 mod measure;
 mod policy;
 mod profile;
@@ -15,6 +16,7 @@ mod scoring;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Request, Status};
 
@@ -29,6 +31,7 @@ pub use exposure::ExposureApi;
 pub use front::Front;
 pub use http::{HttpState, router};
 pub use insight::InsightApi;
+pub use limits::CallLimits;
 pub use measure::MeasureLayer;
 pub use policy::PolicyApi;
 pub use profile::ProfileApi;
@@ -106,8 +109,17 @@ fn unexpected(outcome: &Outcome) -> Status {
     Status::internal(format!("unexpected outcome {outcome:?}; please report this"))
 }
 
+/// Works off the path at a time; others wait. Work that was begun goes on when its caller gives up, and so calls that
+/// are begun and given up in turn would heap it up without this.
+static OFF_THE_PATH: Semaphore = Semaphore::const_new(64);
+
 /// Runs work that reads the disk where it does not hold up requests.
 async fn off_the_path<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    let turn = OFF_THE_PATH.acquire().await.map_err(|_| Status::unavailable("the server stops"))?;
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
     tokio::task::spawn_blocking(work).await.map_err(|error| Status::internal(format!("a reading task failed: {error}")))
 }
 

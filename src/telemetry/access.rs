@@ -12,6 +12,12 @@ pub fn call_denied(reason: &'static str) {
     counter!("trustflow_auth_denied_total", "reason" => reason).increment(1);
 }
 
+/// Counts a call that was refused because there are too many. `identity` is of the same set as in [`calls_of`], and
+/// `none` where nobody is asked.
+pub fn call_refused(reason: &'static str, identity: &str) {
+    counter!("trustflow_calls_refused_total", "reason" => reason, "identity" => identity.to_owned()).increment(1);
+}
+
 /// What became of the files that credentials and certificates are read from.
 pub struct CredentialFileMetrics {
     taken: Counter,

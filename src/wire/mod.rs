@@ -49,8 +49,8 @@ pub use scoring::{ScoreLimits, base_score, score_query, score_response};
 pub use search::{search_query, search_response};
 pub use simulate::{SimulateRequest, simulate_request, simulate_response, simulate_status, simulation_running};
 pub use status::{
-    Batch, Reason, bad_policy, denied_status, item_status, not_registered, read_status, rejected_status,
-    rejection_to_item, store_status, too_many_searches, write_status,
+    Batch, Reason, bad_policy, denied_status, item_status, not_registered, rate_limited, read_status, rejected_status,
+    rejection_to_item, store_status, too_many_calls, too_many_searches, write_status,
 };
 pub use time::{date, timestamp, to_proto_time};
 pub use trust_purchase::{no_trust_purchase, trust_purchase_query, trust_purchase_response};

@@ -98,11 +98,15 @@ pub enum Reason {
     CredentialsExpired,
     /// The caller's roles do not open the method.
     RoleMissing,
+    /// More calls a second than the server takes: try again later.
+    RateLimited,
+    /// More calls at a time than the server takes: try again later.
+    TooManyCalls,
 }
 
 impl Reason {
     /// Every reason with its code.
-    pub const ALL: [(Self, Code); 39] = [
+    pub const ALL: [(Self, Code); 41] = [
         (Self::BadRequest, Code::InvalidArgument),
         (Self::NotRegistered, Code::NotFound),
         (Self::EtagMismatch, Code::Aborted),
@@ -142,6 +146,8 @@ impl Reason {
         (Self::CredentialsInvalid, Code::Unauthenticated),
         (Self::CredentialsExpired, Code::Unauthenticated),
         (Self::RoleMissing, Code::PermissionDenied),
+        (Self::RateLimited, Code::ResourceExhausted),
+        (Self::TooManyCalls, Code::ResourceExhausted),
     ];
 
     /// The reason as it is sent.
@@ -187,6 +193,8 @@ impl Reason {
             Self::CredentialsInvalid => "CREDENTIALS_INVALID",
             Self::CredentialsExpired => "CREDENTIALS_EXPIRED",
             Self::RoleMissing => "ROLE_MISSING",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::TooManyCalls => "TOO_MANY_CALLS",
         }
     }
 
@@ -345,6 +353,19 @@ pub(super) fn trust_purchase_status(error: &TrustPurchaseError) -> Status {
 pub fn too_many_searches() -> Status {
     let text = "as many searches are under way as the server does at a time; try again".to_owned();
     status(Reason::TooManySearches, text, Some(Duration::from_millis(200)))
+}
+
+/// A call beyond what the server takes a second.
+#[must_use]
+pub fn rate_limited(after: Duration) -> Status {
+    status(Reason::RateLimited, "more calls a second than are taken; try again later".to_owned(), Some(after))
+}
+
+/// A call beyond what the server takes at a time.
+#[must_use]
+pub fn too_many_calls() -> Status {
+    let text = "as many calls are under way as the server takes at a time; try again".to_owned();
+    status(Reason::TooManyCalls, text, Some(Duration::from_millis(200)))
 }
 
 /// The status of one item of a batch.
