@@ -80,11 +80,10 @@ impl Bounds {
             }
             let unnamed = String::new();
             let identity = caller.map_or(&unnamed, |caller| &caller.identity);
-            each.check_key(identity)
-                .map_err(|until| self.rate_limited(until.wait_time_from(self.clock.now()), caller))?;
+            each.check_key(identity).map_err(|until| rate_limited(until.wait_time_from(self.clock.now()), caller))?;
         }
         match &self.all {
-            Some(all) => all.check().map_err(|until| self.rate_limited(until.wait_time_from(self.clock.now()), caller)),
+            Some(all) => all.check().map_err(|until| rate_limited(until.wait_time_from(self.clock.now()), caller)),
             None => Ok(()),
         }
     }
@@ -93,12 +92,12 @@ impl Bounds {
     pub(super) fn begin(&self, caller: Option<&Caller>) -> Result<OwnedSemaphorePermit, Status> {
         self.in_flight.clone().try_acquire_owned().map_err(|_| too_many_calls(caller))
     }
+}
 
-    fn rate_limited(&self, after: Duration, caller: Option<&Caller>) -> Status {
-        refused(Reason::RateLimited, caller);
-        // At rates of thousands a second, callers that came back after a part of a millisecond would be a flood.
-        wire::rate_limited(after.max(Duration::from_millis(1)))
-    }
+fn rate_limited(after: Duration, caller: Option<&Caller>) -> Status {
+    refused(Reason::RateLimited, caller);
+    // At rates of thousands a second, callers that came back after a part of a millisecond would be a flood.
+    wire::rate_limited(after.max(Duration::from_millis(1)))
 }
 
 fn too_many_calls(caller: Option<&Caller>) -> Status {
