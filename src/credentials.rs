@@ -11,6 +11,7 @@ use tracing::{error, info};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::telemetry::CredentialFileMetrics;
+use crate::watched::{self, Watched};
 
 /// Largest file, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -25,10 +26,8 @@ pub struct CredentialFiles {
     paths: Vec<PathBuf>,
     take: Take,
     metrics: CredentialFileMetrics,
-    /// Hash of what the last read found.
-    seen: Option<u128>,
-    /// Hash of what was last taken or refused.
-    handled: Option<u128>,
+    /// Hashes of what was found.
+    watched: Watched<u128>,
     /// What was last said to be wrong.
     problem: Option<String>,
 }
@@ -52,63 +51,37 @@ impl CredentialFiles {
         paths: Vec<PathBuf>,
         take: impl Fn(&[Vec<u8>]) -> Result<String, String> + Send + 'static,
     ) -> Result<Self, CredentialError> {
+        let taken = read(&paths).and_then(|read| Ok((take(&read)?, hash(&read))));
+        let (found, hash) = taken.map_err(|problem| CredentialError { kind, paths: names(&paths), problem })?;
+        info!(file = kind, paths = names(&paths), found, "read credentials");
         let metrics = CredentialFileMetrics::of(kind);
-        let mut files = Self { kind, paths, take: Box::new(take), metrics, seen: None, handled: None, problem: None };
-        let taken = files.read().and_then(|read| {
-            files.handled = Some(hash(&read));
-            (files.take)(&read)
-        });
-        match taken {
-            Ok(found) => {
-                info!(file = kind, paths = files.names(), found, "read credentials");
-                files.metrics.is_well();
-                Ok(files)
-            }
-            Err(problem) => Err(CredentialError { kind, paths: files.names(), problem }),
-        }
-    }
-
-    fn names(&self) -> String {
-        self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-    }
-
-    fn read(&self) -> Result<Vec<Vec<u8>>, String> {
-        let read = self.paths.iter().map(|path| {
-            let said = |problem: String| format!("{}: {problem}", path.display());
-            let length = std::fs::metadata(path).map_err(|cause| said(cause.to_string()))?.len();
-            if length > MAX_BYTES {
-                return Err(said(format!("larger than {MAX_BYTES} bytes")));
-            }
-            std::fs::read(path).map_err(|cause| said(cause.to_string()))
-        });
-        read.collect()
+        metrics.is_well();
+        Ok(Self { kind, paths, take: Box::new(take), metrics, watched: Watched::new(hash), problem: None })
     }
 
     /// Reads again, and takes what has changed since and is the same as in the read before.
     fn look(&mut self) {
-        let read = match self.read() {
+        let read = match read(&self.paths) {
             Ok(read) => read,
             Err(problem) => {
                 // Taken again when it is back, and said once.
-                self.handled = None;
+                self.watched.lose();
                 if self.problem.as_ref() != Some(&problem) {
                     self.refused(problem);
                 }
                 return;
             }
         };
-        let found = Some(hash(&read));
-        let is_stable = found == self.seen;
-        self.seen = found;
-        if !is_stable || found == self.handled {
+        let found = hash(&read);
+        if !self.watched.is_new(&found) {
             return;
         }
-        self.handled = found;
+        self.watched.handle(found);
         match (self.take)(&read) {
             Ok(found) => {
                 self.problem = None;
                 self.metrics.taken();
-                info!(file = self.kind, paths = self.names(), found, "took changed credentials");
+                info!(file = self.kind, paths = names(&self.paths), found, "took changed credentials");
             }
             Err(problem) => self.refused(problem),
         }
@@ -118,12 +91,28 @@ impl CredentialFiles {
         self.metrics.refused();
         error!(
             file = self.kind,
-            paths = self.names(),
+            paths = names(&self.paths),
             problem,
             "changed credentials are refused; those from before stay in force"
         );
         self.problem = Some(problem);
     }
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn read(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, String> {
+    let read = paths.iter().map(|path| {
+        let said = |problem: String| format!("{}: {problem}", path.display());
+        let length = std::fs::metadata(path).map_err(|cause| said(cause.to_string()))?.len();
+        if length > MAX_BYTES {
+            return Err(said(format!("larger than {MAX_BYTES} bytes")));
+        }
+        std::fs::read(path).map_err(|cause| said(cause.to_string()))
+    });
+    read.collect()
 }
 
 fn hash(read: &[Vec<u8>]) -> u128 {
@@ -137,12 +126,7 @@ fn hash(read: &[Vec<u8>]) -> u128 {
 
 /// Watches files until told to stop.
 pub async fn watch(mut files: Vec<CredentialFiles>, every: Duration, mut stopped: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            // An error means the sender is gone, which is a stop too.
-            _ = stopped.wait_for(|stopped| *stopped) => return,
-        }
+    while watched::next(every, &mut stopped).await {
         let looked = tokio::task::spawn_blocking(move || {
             files.iter_mut().for_each(CredentialFiles::look);
             files

@@ -30,4 +30,5 @@ pub mod token_tool;
 pub mod traffic;
 pub mod transport;
 pub mod trust;
+pub mod watched;
 pub mod wire;

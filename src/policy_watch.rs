@@ -15,6 +15,7 @@ use crate::domain::{Body, Outcome, PolicyPublish, PolicyText};
 use crate::engine::{Engine, PolicySource, WriteError};
 use crate::policy::{self, Problem};
 use crate::policy_tool::read_folder;
+use crate::watched::{self, Watched};
 
 /// What was read: a text, or why there is none.
 pub type Found = Result<PolicyText, Vec<Problem>>;
@@ -126,22 +127,15 @@ pub async fn watch(
     engine: Arc<Engine>,
     folder: PathBuf,
     every: Duration,
-    mut handled: Found,
+    handled: Found,
     mut stopped: watch::Receiver<bool>,
 ) {
     let name = folder.display().to_string();
-    let mut seen = handled.clone();
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            // An error means the sender is gone, which is a stop too.
-            _ = stopped.wait_for(|stopped| *stopped) => return,
-        }
+    let mut watched = Watched::new(handled);
+    while watched::next(every, &mut stopped).await {
         let found = read(folder.clone()).await;
         let mut source = PolicySource { last_read: Some(engine.clock().now()), ..engine.policy_source() };
-        let is_stable = found == seen;
-        seen.clone_from(&found);
-        if is_stable && found != handled {
+        if watched.is_new(&found) {
             match take(&engine, &name, false, found.clone()).await {
                 Ok(problems) => {
                     for problem in &problems {
@@ -151,7 +145,7 @@ pub async fn watch(
                         info!(source = name, "the policy is mended");
                     }
                     source.problems = problems;
-                    handled = found;
+                    watched.handle(found);
                 }
                 // Not handled: it is tried again.
                 Err(cause) => warn!(%cause, source = name, "the changed policy could not be published yet"),

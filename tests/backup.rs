@@ -28,7 +28,7 @@ mod backups {
     use crate::common::calls::merchant;
     use crate::common::process::{Process as Program, run};
     use crate::common::{Client, NOW, PATIENCE, Server, refusal};
-    use crate::crash_writer::{Clients, Kind, Writer};
+    use crate::crash_writer::{Clients, Kind, Writer, begin, ended};
     use crate::process::Process;
 
     /// A log that ends at a revision.
@@ -84,14 +84,7 @@ mod backups {
         let writers: Vec<Writer> = (1..).zip(Kind::ALL).map(|(lane, kind)| Writer::new(kind, lane * 1_000)).collect();
         let ids = writers.iter().flat_map(Writer::merchants).collect();
         clients.register("setup".to_owned(), ids, "n0").await.expect("registered");
-        let mut running = Vec::new();
-        for mut writer in writers {
-            let clients = clients.clone();
-            running.push(tokio::spawn(async move {
-                writer.run(clients).await;
-                writer
-            }));
-        }
+        let running = begin(writers, &clients);
         let mut backups = Vec::new();
         for n in 0..BACKUPS {
             // Something is written between any two.
@@ -106,8 +99,7 @@ mod backups {
             backups.push(file);
         }
         process.kill();
-        for writer in running {
-            let writer = writer.await.expect("the writer's own checks hold");
+        for writer in ended(running).await {
             assert!(writer.acknowledged > 0 || writer.kind == Kind::Policies, "it wrote nothing: {writer:?}");
         }
 

@@ -13,6 +13,9 @@ mod dice;
 #[cfg(test)]
 #[path = "support/process.rs"]
 mod process;
+#[cfg(test)]
+#[path = "support/rounds.rs"]
+mod rounds;
 
 #[cfg(test)]
 mod kills {
@@ -28,19 +31,15 @@ mod kills {
     use trustflow::store::DataFolder;
     use trustflow::traffic::MerchantRecord;
 
-    use crate::crash_writer::{Clients, Kind, Writer};
+    use crate::crash_writer::{Clients, Kind, Writer, begin, ended};
     use crate::dice::Dice;
     use crate::process::Process;
+    use crate::rounds::setting;
 
     const ROUNDS: u64 = 20;
     const SEED: u64 = 20_230_216;
     /// Shortest and longest time between the first write and the kill.
     const KILL_MS: (u64, u64) = (3, 250);
-
-    #[expect(clippy::disallowed_methods, reason = "settings of this test alone")]
-    fn setting(name: &str, default: u64) -> u64 {
-        std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
-    }
 
     fn writers() -> Vec<Writer> {
         (1..).zip(Kind::ALL).map(|(lane, kind)| Writer::new(kind, lane * 1_000)).collect()
@@ -57,21 +56,10 @@ mod kills {
 
     /// Writes until the kill.
     async fn crash(writers: Vec<Writer>, process: &mut Process, clients: &Clients, after: Duration) -> Vec<Writer> {
-        let mut running = Vec::new();
-        for mut writer in writers {
-            let clients = clients.clone();
-            running.push(tokio::spawn(async move {
-                writer.run(clients).await;
-                writer
-            }));
-        }
+        let running = begin(writers, clients);
         tokio::time::sleep(after).await;
         process.kill();
-        let mut writers = Vec::new();
-        for writer in running {
-            writers.push(writer.await.expect("the writer's own checks hold"));
-        }
-        writers
+        ended(running).await
     }
 
     /// The hash a live server tells, once it stands still.

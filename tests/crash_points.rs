@@ -10,6 +10,9 @@ mod dice;
 #[path = "support/mixed.rs"]
 mod mixed;
 #[cfg(test)]
+#[path = "support/rounds.rs"]
+mod rounds;
+#[cfg(test)]
 #[path = "support/small_policy.rs"]
 mod small_policy;
 #[cfg(test)]
@@ -30,6 +33,7 @@ mod points {
 
     use crate::dice::Dice;
     use crate::mixed::{Acknowledged, SETTINGS, check, check_replay, write};
+    use crate::rounds::setting;
 
     const ROUNDS: u64 = 8;
     const SEED: u64 = 20_230_113;
@@ -40,13 +44,9 @@ mod points {
     /// What the child is told: folder, step, passes, first number, began.
     const CHILD: &str = "TRUSTFLOW_CRASH_CHILD";
 
-    #[expect(clippy::disallowed_methods, reason = "settings of this test alone")]
-    fn setting(name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    fn number(name: &str, default: u64) -> u64 {
-        setting(name).map_or(default, |value| value.parse().expect("a number"))
+    #[expect(clippy::disallowed_methods, reason = "the parent tells by it what to do")]
+    fn told() -> Option<String> {
+        std::env::var(CHILD).ok()
     }
 
     /// Ends the process at a step.
@@ -72,7 +72,7 @@ mod points {
     #[tokio::test]
     #[ignore = "run by the test below, as a process of its own"]
     async fn child() {
-        let Some(told) = setting(CHILD) else { return };
+        let Some(told) = told() else { return };
         let told: Vec<&str> = told.split('|').collect();
         let [folder, step, passes, next, began] = told.as_slice() else { panic!("{told:?}") };
         let step = STEPS[step.parse::<usize>().expect("a number")];
@@ -113,7 +113,7 @@ mod points {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn ending_at_any_step_of_a_commit_loses_nothing_acknowledged() {
-        let (rounds, seed) = (number("TRUSTFLOW_CRASH_ROUNDS", ROUNDS), number("TRUSTFLOW_CRASH_SEED", SEED));
+        let (rounds, seed) = (setting("TRUSTFLOW_CRASH_ROUNDS", ROUNDS), setting("TRUSTFLOW_CRASH_SEED", SEED));
         let (mut dice, folder) = (Dice::new(seed), tempfile::tempdir().expect("a folder"));
         let began = SystemClock::default().now();
         let (mut next, mut total) = (1, 0);

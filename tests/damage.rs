@@ -8,6 +8,9 @@ mod common;
 #[cfg(test)]
 #[path = "support/dice.rs"]
 mod dice;
+#[cfg(test)]
+#[path = "support/rounds.rs"]
+mod rounds;
 
 #[cfg(test)]
 mod damage {
@@ -21,16 +24,12 @@ mod damage {
     use crate::common::process::{Process, run};
     use crate::common::{Client, NOW};
     use crate::dice::Dice;
+    use crate::rounds::setting;
 
     const ROUNDS: u64 = 16;
     const SEED: u64 = 20_221_101;
     /// Batches of large merchants: enough that the database writes its tables.
     const BATCHES: u64 = 14;
-
-    #[expect(clippy::disallowed_methods, reason = "settings of this test alone")]
-    fn setting(name: &str, default: u64) -> u64 {
-        std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
-    }
 
     async fn fill(client: &Client) {
         for batch in 0..BATCHES {

@@ -10,6 +10,9 @@ mod dice;
 #[path = "support/mixed.rs"]
 mod mixed;
 #[cfg(test)]
+#[path = "support/rounds.rs"]
+mod rounds;
+#[cfg(test)]
 #[path = "support/small_disk.rs"]
 mod small_disk;
 #[cfg(test)]
@@ -31,6 +34,7 @@ mod failing_disks {
 
     use crate::dice::Dice;
     use crate::mixed::{Acknowledged, SETTINGS, check, check_replay, write};
+    use crate::rounds::setting;
     use crate::small_disk::SmallDisk;
 
     const ROUNDS: u64 = 5;
@@ -38,11 +42,6 @@ mod failing_disks {
     const STEPS: [Step; 5] = [Step::Append, Step::Appended, Step::Applied, Step::Written, Step::Building];
     const PASSES: u64 = 25;
     const DISK_MIB: u64 = 48;
-
-    #[expect(clippy::disallowed_methods, reason = "settings of this test alone")]
-    fn setting(name: &str, default: u64) -> u64 {
-        std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
-    }
 
     /// Fails at a step, and at everything after it.
     struct FailsAt {

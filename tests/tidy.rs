@@ -34,7 +34,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("telemetry", &["config"]),
     ("tls", &[]),
-    ("credentials", &["telemetry"]),
+    ("watched", &[]),
+    ("credentials", &["telemetry", "watched"]),
 ];
 
 /// Where the rooms meet: these name all others.

@@ -3,8 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dashmap::{DashMap, Entry};
-
+use super::distinct::Distinct;
 use crate::domain::TargetKind;
 use crate::traffic::{ItemClass, Programme};
 
@@ -19,23 +18,21 @@ static BEGUN: AtomicU64 = AtomicU64::new(0);
 /// What makes two classes the same.
 type Key = (u32, u64, Vec<(u8, u32)>);
 
-/// The classes. They are only ever added; readers need no lock.
+/// The classes.
 pub struct ItemClasses {
-    list: boxcar::Vec<ItemClass>,
+    distinct: Distinct<Key, ItemClass>,
     identity: u64,
-    /// Where each class is. Whoever makes records looks here, on several cores at a time; Score does not.
-    positions: DashMap<Key, u32, foldhash::fast::FixedState>,
 }
 
 impl ItemClasses {
     /// The classes of targets that are not registered, by kind index, and of excluded items.
     pub(super) fn new(programmes: &[Programme]) -> Self {
         let identity = BEGUN.fetch_add(1, Ordering::Relaxed);
-        let classes = Self { list: boxcar::Vec::new(), identity, positions: DashMap::default() };
+        let classes = Self { distinct: Distinct::new(MAX_CLASSES), identity };
         for kind in TargetKind::ALL {
-            classes.list.push(ItemClass::new(programmes, kind, None, 1.0));
+            classes.distinct.push(ItemClass::new(programmes, kind, None, 1.0));
         }
-        classes.list.push(ItemClass { factor: 0.0, programmes: 0, uplift_factors: Vec::new() });
+        classes.distinct.push(ItemClass { factor: 0.0, programmes: 0, uplift_factors: Vec::new() });
         classes
     }
 
@@ -54,7 +51,7 @@ impl ItemClasses {
     #[must_use]
     #[inline]
     pub fn get(&self, position: u32) -> Option<&ItemClass> {
-        self.list.get(usize::try_from(position).ok()?)
+        self.distinct.get(position)
     }
 
     /// The position of a class, added if it is new. When there are too many, excluded items stay excluded and others
@@ -62,23 +59,9 @@ impl ItemClasses {
     pub(super) fn position(&self, class: ItemClass, kind: TargetKind) -> u32 {
         let factors = class.uplift_factors.iter().map(|(bit, factor)| (*bit, factor.to_bits())).collect();
         let key: Key = (class.factor.to_bits(), class.programmes, factors);
-        if let Some(position) = self.positions.get(&key) {
-            return *position;
-        }
-        match self.positions.entry(key) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(_) if self.list.count() >= MAX_CLASSES as usize => {
-                if class.factor <= 0.0 {
-                    EXCLUDED
-                } else {
-                    Self::unregistered(kind)
-                }
-            }
-            Entry::Vacant(place) => {
-                let position = u32::try_from(self.list.push(class)).unwrap_or(EXCLUDED);
-                *place.insert(position)
-            }
-        }
+        let is_excluded = class.factor <= 0.0;
+        let full = || if is_excluded { EXCLUDED } else { Self::unregistered(kind) };
+        self.distinct.position(key, |_| class).unwrap_or_else(full)
     }
 }
 

@@ -1,15 +1,14 @@
 //! The classes of merchants of one world: of millions most are in the same few programmes with the same uplifts, and
 //! differ by trust alone. What a weight takes beside trust is worked out once for all of a class.
 
-use dashmap::{DashMap, Entry};
-
+use super::distinct::Distinct;
 use crate::domain::TargetKind;
 use crate::traffic::{Boost, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
 /// Bits of a position in a merchant's record.
 pub(super) const POSITION_BITS: u32 = 16;
 /// Most classes that are kept apart; merchants beyond them are worked out one by one.
-const MAX_CLASSES: usize = 1 << POSITION_BITS;
+const MAX_CLASSES: u32 = 1 << POSITION_BITS;
 
 /// Everything that weights need of a registered merchant's record but its trust: the same for all of a class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,40 +48,27 @@ impl MerchantClass {
     }
 }
 
-/// The classes of one world. They are only ever added; readers need no lock.
-#[derive(Default)]
-pub(super) struct MerchantClasses {
-    list: boxcar::Vec<MerchantClass>,
-    /// Where each is, counted from 1. Whoever makes records looks here, on several cores at a time; Score does not.
-    positions: DashMap<MerchantClass, u32, foldhash::fast::FixedState>,
+/// The classes of one world.
+pub(super) struct MerchantClasses(Distinct<MerchantClass, MerchantClass>);
+
+impl Default for MerchantClasses {
+    fn default() -> Self {
+        // One less than there are numbers: 0 is none.
+        Self(Distinct::new(MAX_CLASSES - 1))
+    }
 }
 
 impl MerchantClasses {
-    /// The class at a position.
+    /// The class at a position, counted from 1.
     pub(super) fn get(&self, position: u32) -> Option<&MerchantClass> {
-        self.list.get(usize::try_from(position).ok()?.checked_sub(1)?)
+        self.0.get(position.checked_sub(1)?)
     }
 
     /// The position of a record's class, added if it is new; 0 for who is not registered, and where there is no room.
     pub(super) fn position(&self, record: &MerchantRecord) -> u32 {
-        if !record.is_registered {
-            return 0;
-        }
-        let class = MerchantClass::of(record);
-        if let Some(position) = self.positions.get(&class) {
-            return *position;
-        }
-        match self.positions.entry(class) {
-            Entry::Occupied(known) => *known.get(),
-            // One less than fit: 0 is none.
-            Entry::Vacant(_) if self.list.count().saturating_add(1) >= MAX_CLASSES => 0,
-            Entry::Vacant(place) => {
-                let position = self.list.push(place.key().clone()).saturating_add(1);
-                // Others may have pushed meanwhile, each of them seeing room for one.
-                let position = u32::try_from(position).ok().filter(|_| position < MAX_CLASSES).unwrap_or(0);
-                *place.insert(position)
-            }
-        }
+        let class = record.is_registered.then(|| MerchantClass::of(record));
+        let position = class.and_then(|class| self.0.position(class, MerchantClass::clone));
+        position.map_or(0, |position| position.saturating_add(1))
     }
 }
 
@@ -132,9 +118,9 @@ mod tests {
     #[test]
     fn beyond_the_most_there_is_no_position() {
         let classes = MerchantClasses::default();
-        let positions = (0..MAX_CLASSES as u64 + 5).map(|programmes| classes.position(&record(programmes)));
+        let positions = (0..u64::from(MAX_CLASSES) + 5).map(|programmes| classes.position(&record(programmes)));
         let (kept, none): (Vec<u32>, Vec<u32>) = positions.partition(|position| *position > 0);
-        assert_eq!((kept.len(), none.len()), (MAX_CLASSES - 1, 6));
+        assert_eq!((kept.len(), none.len()), (MAX_CLASSES as usize - 1, 6));
         assert!(kept.iter().all(|position| classes.get(*position).is_some() && *position >> super::POSITION_BITS == 0));
         assert_eq!(classes.position(&record(0)), 1, "those that have one keep it");
     }

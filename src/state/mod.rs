@@ -6,6 +6,7 @@ mod audience;
 mod changes;
 mod classes;
 mod conduct;
+mod distinct;
 mod exposures;
 mod flips;
 mod forks;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use trustflow::domain::Day;
@@ -34,6 +35,27 @@ pub(crate) const VIOLATORS: u64 = 400;
 const CHUNK_ROWS: u64 = 4;
 /// The first day that is closed, and the first that facts are of.
 const FIRST: &str = "2000-01-01";
+
+/// Lets writers write until the server is gone.
+pub(crate) fn begin(writers: Vec<Writer>, clients: &Clients) -> Vec<JoinHandle<Writer>> {
+    let write = |mut writer: Writer| {
+        let clients = clients.clone();
+        tokio::spawn(async move {
+            writer.run(clients).await;
+            writer
+        })
+    };
+    writers.into_iter().map(write).collect()
+}
+
+/// The writers, when all have seen it go.
+pub(crate) async fn ended(running: Vec<JoinHandle<Writer>>) -> Vec<Writer> {
+    let mut writers = Vec::new();
+    for writer in running {
+        writers.push(writer.await.expect("the writer's own checks hold"));
+    }
+    writers
+}
 
 /// What a writer writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
