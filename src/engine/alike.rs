@@ -258,7 +258,8 @@ mod tests {
                 for (position, (record, class, base, price)) in targets.iter().enumerate().chain(targets.iter().enumerate()) {
                     let position = u32::try_from(position).expect("small");
                     table.write(position, record);
-                    let brief = table.read_brief(position, scene).expect("just written");
+                    let brief = table.read_brief(position).expect("just written");
+                    let tilt = record.tilt[scene.index()];
                     let find = || Some((table.merchant_class(brief.class)?, class));
                     let key = Key { merchant_class: brief.class, item_class: position, spent };
                     let found = remembered.priced(key, find);
@@ -278,11 +279,11 @@ mod tests {
                     let member = lines.member_price(price);
                     let weight = lines.weight(&prices, &member);
                     prop_assert_eq!(brief.trust.to_bits(), record.trust.to_bits());
-                    prop_assert_eq!(found.weight(brief.tilt, &price).to_bits(), weight.weight.to_bits());
+                    prop_assert_eq!(found.weight(tilt, &price).to_bits(), weight.weight.to_bits());
                     prop_assert_eq!((found.programmes, found.labels), (weight.programmes, weight.labels));
                     prop_assert_eq!(found.is_limited, lines.limited != 0);
                     let bid = lines.adjusted(&prices, &member, 0.7, *base);
-                    let adjusted = found.adjusted(brief.tilt, &price, 0.7, *base);
+                    let adjusted = found.adjusted(tilt, &price, 0.7, *base);
                     prop_assert_eq!((adjusted.score.to_bits(), adjusted.charged), (bid.score.to_bits(), bid.charged));
                     prop_assert_eq!(found.hard, lines.programmes(None));
                 }

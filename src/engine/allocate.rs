@@ -145,7 +145,8 @@ fn allocate_with(
 ) -> Slate {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
-    let located = Located::of(hot, query.kind, query.target_ids, query.merchant_ids);
+    let ids = (query.target_ids, query.merchant_ids);
+    let located = Located::of(hot, query.kind, ids, |world, slot| world.table.touch(slot));
     let policy = &located.world.policy;
     let kill_switch = hot.kill_switch();
     let field = Field::of(hot, &located, query, kill_switch, witness.as_deref_mut());

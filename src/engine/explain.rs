@@ -361,7 +361,7 @@ fn explain_merchant(
     }
     Ok(ExplainedMerchant {
         merchant: view.merchant.clone(),
-        facts: view.facts.clone(),
+        facts: view.facts.stored().clone(),
         rights: view.rights.to_vec(),
         violations,
         programmes,

@@ -109,7 +109,11 @@ pub fn score(hot: &Hot, query: &ScoreQuery) -> ScoreColumns {
 fn score_with(hot: &Hot, query: &ScoreQuery, witness: Option<&mut Witness>) -> ScoreColumns {
     // The revision first: every record read after it includes at least that much.
     let revision = hot.revision();
-    let Located { world, items: located } = Located::of(hot, query.kind, query.target_ids, query.merchant_ids);
+    let ids = (query.target_ids, query.merchant_ids);
+    let Located { world, items: located } = Located::of(hot, query.kind, ids, |world, slot| {
+        world.table.touch_brief(slot);
+        hot.prices().touch_told(slot);
+    });
     let count = query.target_ids.len();
     let mut columns = ScoreColumns {
         policy_version: world.policy.version,
@@ -188,12 +192,17 @@ pub(super) struct Located {
 }
 
 impl Located {
-    /// Looks targets up. Once another world serves, the place that an item's class had in this one is given to the
+    /// Looks targets and their owners up; `touch` as for [`Targets::locate_all`](crate::state::Targets). Once another world serves, the place that an item's class had in this one is given to the
     /// next: what was located then is located again.
-    pub(super) fn of(hot: &Hot, kind: TargetKind, target_ids: &[u64], merchant_ids: &[u64]) -> Self {
+    pub(super) fn of(
+        hot: &Hot,
+        kind: TargetKind,
+        (target_ids, merchant_ids): (&[u64], &[u64]),
+        touch: impl Fn(&World, u32),
+    ) -> Self {
         loop {
             let world = hot.world();
-            let items = hot.targets(kind).locate_all(&world, target_ids, merchant_ids);
+            let items = hot.targets(kind).locate_all(&world, target_ids, merchant_ids, |slot| touch(&world, slot));
             if hot.serves(&world) {
                 return Self { world, items };
             }

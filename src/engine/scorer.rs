@@ -89,7 +89,7 @@ impl<'a> Scorer<'a> {
     #[inline]
     fn look_up(&mut self, item: ItemRecord, base: Option<f32>) -> Option<Scored> {
         let Frame { hot, world, query, rules, mean, .. } = self.frame;
-        let brief = world.table.read_brief(item.merchant_slot, query.scene)?;
+        let brief = world.table.read_brief(item.merchant_slot)?;
         let price = own_price(hot, rules, item.merchant_slot, self.stopped);
         let key = Key { merchant_class: brief.class, item_class: item.class, spent: price.spent };
         let find = || Some((world.table.merchant_class(brief.class)?, world.classes.get(item.class)?));
@@ -99,16 +99,17 @@ impl<'a> Scorer<'a> {
         if !priced.takes(&member) {
             return None;
         }
+        let tilt = world.policy.model.tilt_at(query.scene, brief.trust);
         let mut scored = Scored {
             trust: brief.trust,
-            boost: to_f32(priced.weight(brief.tilt, &member)),
+            boost: to_f32(priced.weight(tilt, &member)),
             adjusted: 0.0,
             programmes: priced.programmes,
             labels: priced.labels,
             is_registered: true,
         };
         if let Some(base) = base {
-            let bid = priced.adjusted(brief.tilt, &member, mean, base);
+            let bid = priced.adjusted(tilt, &member, mean, base);
             scored.adjusted = to_f32(bid.score);
             scored.programmes = priced.hard | bid.charged.map_or(0, mask_of);
         }

@@ -238,7 +238,7 @@ impl Engine {
             let (mut before, mut after) = (Vec::new(), Vec::new());
             let current = &candidate.world.policy;
             let was = materialise(&current.rules(state.disabled()), &view, &mut before);
-            let view = MerchantView { facts: facts.as_ref(), ..state.next_view(moved.slot)? };
+            let view = MerchantView { facts: facts.as_ref().into(), ..state.next_view(moved.slot)? };
             let is = materialise(&candidate.policy.rules(&candidate.disabled), &view, &mut after);
             let name = view.merchant.name.clone();
             let reasons = candidate.reasons(&moved, (&was, &before), (&is, &after));
@@ -259,8 +259,8 @@ impl Candidate<'_> {
         let (from, to) = (&self.world.policy.model.layout, &self.policy.model.layout);
         match self.backfill.get(&slot) {
             Some(facts) => Cow::Borrowed(facts),
-            None if self.is_relaid => Cow::Owned(view.facts.laid_out(from, to)),
-            None => Cow::Borrowed(view.facts),
+            None if self.is_relaid => Cow::Owned(view.facts.stored().laid_out(from, to)),
+            None => Cow::Borrowed(view.facts.stored()),
         }
     }
 
@@ -268,8 +268,11 @@ impl Candidate<'_> {
         let Some(view) = state.next_view(slot) else { return };
         let was = self.world.table.read(slot);
         let facts = self.facts(slot, &view);
-        let made =
-            materialise(&self.policy.rules(&self.disabled), &MerchantView { facts: facts.as_ref(), ..view }, scratch);
+        let made = materialise(
+            &self.policy.rules(&self.disabled),
+            &MerchantView { facts: facts.as_ref().into(), ..view },
+            scratch,
+        );
         let is = &made.record;
         let current = &self.world.policy;
         let before = current.model.tier_of(f64::from(was.trust));
@@ -283,7 +286,7 @@ impl Candidate<'_> {
             if *scene == self.scene {
                 ranked = (before.weight, after.weight);
             }
-            self.expose(tally, *scene, view.facts, (&before, &after));
+            self.expose(tally, *scene, view.facts.stored(), (&before, &after));
         }
         let merchant = view.merchant.id;
         for (at, programme) in self.programmes.iter().enumerate() {

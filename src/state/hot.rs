@@ -250,12 +250,18 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Locates every target of a request; `owners` is empty or holds one merchant per target.
+    /// Locates every target of a request; `owners` is empty or holds one merchant per target. `touch` brings near what
+    /// will be read of each merchant, given its slot.
     #[must_use]
-    pub fn locate_all(&self, world: &World, ids: &[u64], owners: &[u64]) -> Vec<ItemRecord> {
+    pub fn locate_all(&self, world: &World, ids: &[u64], owners: &[u64], touch: impl Fn(u32)) -> Vec<ItemRecord> {
         let table = self.items.as_ref().map_or(&self.merchants, |(_, items)| items);
         // All places first: they come while each other is waited for. Then each record, as soon as it is known which.
-        let homes: Vec<usize> = ids.iter().map(|id| table.home(*id)).inspect(|home| table.touch(*home)).collect();
+        let homes = ids.iter().map(|id| {
+            let home = table.home(*id);
+            table.touch(home);
+            home
+        });
+        let homes: Vec<usize> = homes.collect();
         let owner = |at: usize| owners.get(at).copied().unwrap_or(0);
         let is_item = self.items.is_some();
         let locate = |(at, (id, home)): (usize, (&u64, usize))| match table.get_from(home, *id) {
@@ -265,8 +271,12 @@ impl Targets {
             }
             _ => self.locate(world, *id, owner(at)),
         };
-        let located = ids.iter().zip(homes).enumerate().map(locate);
-        located.inspect(|record| world.table.touch(record.merchant_slot)).collect()
+        let located = ids.iter().zip(homes).enumerate().map(|target| {
+            let record = locate(target);
+            touch(record.merchant_slot);
+            record
+        });
+        located.collect()
     }
 
     /// Where a target's records are: its own, or those of the owner sent with a target that is not registered.

@@ -5,10 +5,8 @@ use super::distinct::Distinct;
 use crate::domain::TargetKind;
 use crate::traffic::{Boost, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
-/// Bits of a position in a merchant's record.
-pub(super) const POSITION_BITS: u32 = 16;
 /// Most classes that are kept apart; merchants beyond them are worked out one by one.
-const MAX_CLASSES: u32 = 1 << POSITION_BITS;
+const MAX_CLASSES: u32 = 1 << 16;
 
 /// Everything that weights need of a registered merchant's record but its trust: the same for all of a class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,7 +119,7 @@ mod tests {
         let positions = (0..u64::from(MAX_CLASSES) + 5).map(|programmes| classes.position(&record(programmes)));
         let (kept, none): (Vec<u32>, Vec<u32>) = positions.partition(|position| *position > 0);
         assert_eq!((kept.len(), none.len()), (MAX_CLASSES as usize - 1, 6));
-        assert!(kept.iter().all(|position| classes.get(*position).is_some() && *position >> super::POSITION_BITS == 0));
+        assert!(kept.iter().all(|position| classes.get(*position).is_some()));
         assert_eq!(classes.position(&record(0)), 1, "those that have one keep it");
     }
 }

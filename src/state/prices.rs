@@ -197,6 +197,14 @@ impl Prices {
         }
     }
 
+    /// Brings near what says whether a member has a price, before it is read.
+    #[inline]
+    pub fn touch_told(&self, slot: u32) {
+        if let Some(told) = self.byte(slot) {
+            bring_near(told);
+        }
+    }
+
     /// Brings the price of a member near, before it is read.
     pub fn touch(&self, slot: u32) {
         if let Told::Place(place) = self.told(slot) {
@@ -307,6 +315,12 @@ impl Prices {
             PLACE => chunk.places.get(at).map_or(Told::Tail(0), Told::Place),
             number => Told::Tail(self.tails.get(number)),
         }
+    }
+
+    #[inline]
+    fn byte(&self, slot: u32) -> Option<&AtomicU8> {
+        let (chunk, at) = place(slot)?;
+        self.chunks.get(chunk)?.get()?.told.get(at)
     }
 
     fn rest(&self, slot: u32) -> Option<&Rest> {

@@ -374,7 +374,7 @@ impl State {
         Some(MerchantView {
             merchant,
             provider: self.provider_view(merchant.service_provider, ranks),
-            facts: &entry.facts,
+            facts: (&entry.facts).into(),
             rights: &entry.rights,
             violations: &entry.violations,
             facts_day: self.facts_day(),

@@ -4,12 +4,12 @@
 //! even; a reader that saw the version change reads again. No reader waits for more than one slot's writing.
 //!
 //! A slot takes two cache lines. What weights need of most merchants stands in the first: the memory is what a weight
-//! waits for.
+//! waits for. Score mostly needs a word of each merchant, and those words stand side by side.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use super::merchant_classes::{MerchantClass, MerchantClasses, POSITION_BITS};
+use super::merchant_classes::{MerchantClass, MerchantClasses};
 use super::near::{bring_near, on_large_pages};
 use crate::domain::{Scene, TargetKind};
 use crate::traffic::{Boost, Label, MAX_BOOSTS, MerchantRecord, MerchantRow};
@@ -34,21 +34,37 @@ struct Slot {
     words: [AtomicU32; WORDS],
 }
 
+/// Slots side by side.
+struct Chunk {
+    slots: Box<[Slot]>,
+    /// Of each record the [`Brief`], in one word: it is read whole, without the version.
+    briefs: Box<[AtomicU64]>,
+}
+
 /// Records by slot. Slots that were never written hold [`MerchantRecord::UNREGISTERED`].
 pub struct MerchantTable {
-    chunks: Box<[OnceLock<Box<[Slot]>>]>,
+    chunks: Box<[OnceLock<Chunk>]>,
     classes: MerchantClasses,
 }
 
-/// What tells merchants of one class apart in one scene.
+/// What tells merchants of one class apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Brief {
     /// Position of the merchant's class; 0 is none.
     pub class: u32,
     /// Trust score, 0 to 100.
     pub trust: f32,
-    /// Trust tilt in the scene.
-    pub tilt: f32,
+}
+
+impl Brief {
+    fn to_word(self) -> u64 {
+        both(self.trust.to_bits(), self.class)
+    }
+
+    fn of_word(word: u64) -> Self {
+        let [trust, class] = halves(word);
+        Self { class, trust: f32::from_bits(trust) }
+    }
 }
 
 impl Default for MerchantTable {
@@ -101,16 +117,9 @@ impl MerchantTable {
     /// The brief of the merchant in a slot; none where nobody ever was.
     #[must_use]
     #[inline]
-    pub fn read_brief(&self, slot: u32, scene: Scene) -> Option<Brief> {
-        let brief = self.slot(slot)?.read(|words| {
-            let word = |at: usize| words.get(at).map_or(0, load);
-            Brief {
-                class: word(LABELS) >> FIRST_POSITION_BIT & POSITION_MASK,
-                trust: f32::from_bits(word(TRUST)),
-                tilt: f32::from_bits(word(FIRST_TILT + scene.index())),
-            }
-        });
-        Some(brief)
+    pub fn read_brief(&self, slot: u32) -> Option<Brief> {
+        // Acquire: who reads the position of a class finds the class.
+        Some(Brief::of_word(self.brief(slot)?.load(Ordering::Acquire)))
     }
 
     /// The class at a position that a brief names.
@@ -121,18 +130,27 @@ impl MerchantTable {
 
     /// Brings the first line of the record in a slot near.
     #[inline]
-    pub(super) fn touch(&self, slot: u32) {
+    pub fn touch(&self, slot: u32) {
         if let Some(slot) = self.slot(slot) {
             bring_near(&slot.version);
         }
     }
 
+    /// Brings the brief of the merchant in a slot near.
+    #[inline]
+    pub fn touch_brief(&self, slot: u32) {
+        if let Some(brief) = self.brief(slot) {
+            bring_near(brief);
+        }
+    }
+
     /// Writes a record. Only one thread may write a slot at a time.
     pub fn write(&self, slot: u32, record: &MerchantRecord) {
-        let words = pack(record, self.classes.position(record));
+        let words = pack(record);
         let Some((number, at)) = place(slot) else { return };
         let Some(chunk) = self.chunks.get(number) else { return };
-        let Some(slot) = chunk.get_or_init(|| empty_chunk(number)).get(at) else { return };
+        let chunk = chunk.get_or_init(|| Chunk::new(number));
+        let (Some(slot), Some(brief)) = (chunk.slots.get(at), chunk.briefs.get(at)) else { return };
         let version = slot.version.load(Ordering::Relaxed);
         slot.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
@@ -140,11 +158,20 @@ impl MerchantTable {
             word.store(value, Ordering::Relaxed);
         }
         slot.version.store(version.wrapping_add(2), Ordering::Release);
+        let class = self.classes.position(record);
+        brief.store(Brief { class, trust: record.trust }.to_word(), Ordering::Release);
     }
 
+    #[inline]
     fn slot(&self, slot: u32) -> Option<&Slot> {
         let (chunk, at) = place(slot)?;
-        self.chunks.get(chunk)?.get()?.get(at)
+        self.chunks.get(chunk)?.get()?.slots.get(at)
+    }
+
+    #[inline]
+    fn brief(&self, slot: u32) -> Option<&AtomicU64> {
+        let (chunk, at) = place(slot)?;
+        self.chunks.get(chunk)?.get()?.briefs.get(at)
     }
 }
 
@@ -160,9 +187,16 @@ pub(super) fn slots_of(chunk: usize) -> usize {
     if chunk < PARTS { PART } else { CHUNK }
 }
 
-fn empty_chunk(chunk: usize) -> Box<[Slot]> {
-    let words = pack(&MerchantRecord::UNREGISTERED, 0);
-    on_large_pages(slots_of(chunk), || Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) })
+impl Chunk {
+    fn new(number: usize) -> Self {
+        let words = pack(&MerchantRecord::UNREGISTERED);
+        let slot = || Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) };
+        let nobody = Brief { class: 0, trust: 0.0 }.to_word();
+        Self {
+            slots: on_large_pages(slots_of(number), slot),
+            briefs: (0..slots_of(number)).map(|_| AtomicU64::new(nobody)).collect(),
+        }
+    }
 }
 
 /// Where the words stand. The version and the first fifteen are one cache line.
@@ -181,13 +215,10 @@ const NEAR_BOOSTS: usize = 15 - FIRST_BOOST;
 const REGISTERED: u32 = 1 << 31;
 /// Bit beside the labels that says that the first line is all that weights need: no penalty, no holdout, few boosts.
 const IS_NEAR: u32 = 1 << 30;
-/// Where the position of the merchant's class stands beside the labels.
-const FIRST_POSITION_BIT: u32 = 30 - POSITION_BITS;
-const POSITION_MASK: u32 = (1 << POSITION_BITS) - 1;
 /// The labels themselves.
-const LABEL_MASK: u32 = (1 << FIRST_POSITION_BIT) - 1;
+const LABEL_MASK: u32 = IS_NEAR - 1;
 
-const _: () = assert!(Label::ALL & !LABEL_MASK == 0, "labels have room beside the position");
+const _: () = assert!(Label::ALL & !LABEL_MASK == 0, "labels have room beside the two bits");
 
 const _: () = assert!(HELD_OUT + 2 == WORDS, "a record fills its words");
 
@@ -234,14 +265,14 @@ fn is_near(record: &MerchantRecord) -> bool {
     is_unpunished && record.held_out == 0 && further.into_iter().all(|boost| *boost == Boost::default())
 }
 
-fn pack(record: &MerchantRecord, class: u32) -> [u32; WORDS] {
+fn pack(record: &MerchantRecord) -> [u32; WORDS] {
     let registered = if record.is_registered { REGISTERED } else { 0 };
     let near = if is_near(record) { IS_NEAR } else { 0 };
     let boosts = record.boosts.iter().map(|boost| {
         let [low, high] = boost.thousandths.to_le_bytes();
         u32::from_le_bytes([low, high, boost.bit, boost.scenes])
     });
-    let labels = record.labels & LABEL_MASK | (class & POSITION_MASK) << FIRST_POSITION_BIT | near | registered;
+    let labels = record.labels & LABEL_MASK | near | registered;
     let values = [labels, record.trust.to_bits()]
         .into_iter()
         .chain(halves(record.programmes))
@@ -337,6 +368,10 @@ mod tests {
             assert_eq!(is_near(&record), expected);
             table.write(far, &record);
             assert_eq!(table.read(far), record);
+            let brief = table.read_brief(far).expect("just written");
+            assert_eq!(brief.trust.to_bits(), record.trust.to_bits());
+            let class = table.merchant_class(brief.class).expect("a class of its own");
+            assert_eq!(class.row(TargetKind::Product).boosts, record.boosts);
             for kind in TargetKind::ALL {
                 assert_eq!(table.read_row(far, Scene::Mall, kind), record.row(Scene::Mall, kind));
             }

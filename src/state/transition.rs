@@ -353,7 +353,7 @@ impl State {
 
     fn view_in<'a>(&'a self, transition: &'a Transition, slot: u32) -> Option<MerchantView<'a>> {
         let view = self.view_with(slot, &self.meta.next_provider_ranks)?;
-        let facts = transition.forked.get(&slot).unwrap_or(view.facts);
+        let facts = transition.forked.get(&slot).map_or(view.facts, Into::into);
         Some(MerchantView { facts, facts_day: transition.facts_day, ..view })
     }
 

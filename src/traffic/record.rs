@@ -7,7 +7,7 @@ use super::stage::Stage;
 use super::weight::Label;
 use crate::domain::{MerchantKind, Scene, TargetKind, Timestamp};
 use crate::trust::{
-    Layer, MerchantView, ScoreModel, Seen, SignalRow, Trust, TrustView, consumer_rights, governance, score,
+    Layer, MerchantView, Room, ScoreModel, Seen, SignalRow, Trust, TrustView, consumer_rights, governance, score,
 };
 
 /// Most programmes that lift one merchant at a time: tilts first, then support programmes, of each those with the
@@ -193,6 +193,8 @@ fn work_out<'a>(
     mut tell: impl FnMut(Eligibility),
 ) -> (Made, Trust, &'a str) {
     let Rules { model, disabled, stages, programmes, recipe, holdout } = *rules;
+    let mut room = Room::default();
+    let view = &MerchantView { facts: view.facts.opened(&mut room), ..*view };
     let trust = score(model, view, disabled, rows);
     let tier = model.tiers.get(trust.tier);
     let tier_id = tier.map_or("", |tier| &tier.id);
@@ -208,7 +210,7 @@ fn work_out<'a>(
         ad_price: tier.map_or(1.0, |tier| to_f32(tier.ad_price_factor)),
         labels: kind_label(view.merchant.kind),
         penalty: TargetKind::ALL.map(|kind| to_f32(model.violations.merchant_factor(view.violations, kind, view.now))),
-        tilt: Scene::ALL.map(|scene| to_f32(model.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(trust.score)))),
+        tilt: Scene::ALL.map(|scene| model.tilt_at(scene, to_f32(trust.score))),
         ..MerchantRecord::UNREGISTERED
     };
     let mut boosts = Boosts::default();

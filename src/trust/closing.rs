@@ -216,8 +216,8 @@ impl Ground<'_> {
                 Self::level(*level, bound, &|value| Prior::of(signal).smooth(scale * count_to_f64(value), 1.0))
             }
             SignalKind::Growth { current, previous } => {
-                let now = count_to_f64(view.facts.sum(*current));
-                let before = count_to_f64(view.facts.sum(*previous));
+                let now = view.facts.sum(*current);
+                let before = view.facts.sum(*previous);
                 let after = |more| Prior::of(signal).smooth(now + count_to_f64(more), before);
                 let by = smallest(|more| bound.wants_more() && bound.holds(after(more)))?;
                 Some(Closing::More { by, of: vec![Input::Sum(*current)] })

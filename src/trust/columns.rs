@@ -140,8 +140,8 @@ impl NumberColumn {
                 let row = seen.trust?.signals.get(usize::from(*index))?;
                 matches!(row.state, SignalState::Measured | SignalState::NoData).then_some(row.smoothed)
             }
-            Self::Sum(id) => Some(count_to_f64(seen.merchant?.facts.sum(*id))),
-            Self::Level(id) => seen.merchant?.facts.level(*id).map(|level| count_to_f64(level.value)),
+            Self::Sum(id) => Some(seen.merchant?.facts.sum(*id)),
+            Self::Level(id) => seen.merchant?.facts.level(*id),
             Self::Capability(capability) => seen.merchant?.provider?.profile.capability(*capability).map(f64::from),
             Self::ProviderRank => seen.merchant?.provider?.rank.map(f64::from),
             Self::Promoters => match seen.item?.profile {

@@ -293,6 +293,17 @@ impl MerchantFacts {
         parts
     }
 
+    /// Hands over the cells that are there, in order of position: sums first, then levels.
+    #[inline]
+    pub(super) fn for_each_cell(&self, take: impl FnMut(usize, Cell)) {
+        self.cells.for_each(take);
+    }
+
+    /// The cell at a position.
+    pub(super) fn cell(&self, at: usize) -> Cell {
+        self.cells.get(at)
+    }
+
     fn sum_cell(&self, id: SumId) -> Cell {
         if id.0 < self.sums { self.cells.get(id.0.into()) } else { Cell::EMPTY }
     }
@@ -317,7 +328,7 @@ impl MerchantFacts {
     }
 
     /// Where the cell of a level stands.
-    fn level_at(&self, id: LevelId) -> usize {
+    pub(super) fn level_at(&self, id: LevelId) -> usize {
         usize::from(self.sums).saturating_add(id.0.into())
     }
 

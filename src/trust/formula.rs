@@ -12,7 +12,6 @@ use super::score::{ScoreModel, SignalRow, SignalState};
 use super::signal::{Derived, Input, Layer, Signal, SignalKind};
 use super::view::{MerchantView, Seen};
 use super::window::{LevelId, SumId};
-use crate::domain::count_to_f64;
 
 /// All signals of a model. Made of them by [`Formulas::new`], and of nothing else.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -170,11 +169,11 @@ impl Formulas {
                 self.measured(formula, scale * total(view, numerator), d)
             }
             Kind::Level { level, scale } => match view.facts.level(*level) {
-                Some(level) => self.measured(formula, scale * count_to_f64(level.value), 1.0),
+                Some(level) => self.measured(formula, scale * level, 1.0),
                 None => formula.unknown,
             },
             Kind::Growth { current, previous } => {
-                let (now, before) = (count_to_f64(view.facts.sum(*current)), count_to_f64(view.facts.sum(*previous)));
+                let (now, before) = (view.facts.sum(*current), view.facts.sum(*previous));
                 if now + before > 0.0 { self.measured(formula, now, before) } else { formula.unknown }
             }
             Kind::Composite { parts, over } => {
@@ -236,8 +235,8 @@ pub(super) fn total(view: &MerchantView, inputs: &[Input]) -> f64 {
     let mut sum = 0.0;
     for input in inputs {
         sum += match input {
-            Input::Sum(id) => count_to_f64(view.facts.sum(*id)),
-            Input::Level(id) => view.facts.level(*id).map_or(0.0, |level| count_to_f64(level.value)),
+            Input::Sum(id) => view.facts.sum(*id),
+            Input::Level(id) => view.facts.level(*id).unwrap_or(0.0),
         };
     }
     sum

@@ -167,6 +167,16 @@ pub fn score(model: &ScoreModel, view: &MerchantView, disabled: &[bool], rows: &
 }
 
 impl ScoreModel {
+    /// Trust tilt in a scene at a trust score as it is stored and sent: what is tilted by is what is shown.
+    #[must_use]
+    #[inline]
+    pub fn tilt_at(&self, scene: Scene, trust: f32) -> f32 {
+        let tilt = self.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(f64::from(trust)));
+        #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "rounds to the nearest f32")]
+        let stored = tilt as f32;
+        stored
+    }
+
     /// Position of the tier a score falls in.
     #[must_use]
     pub fn tier_of(&self, score: f64) -> usize {

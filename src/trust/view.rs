@@ -1,6 +1,7 @@
 //! What scoring and eligibility look at.
 
 use super::facts::MerchantFacts;
+use super::opened::Facts;
 use super::score::{SignalRow, Trust};
 use crate::domain::{Day, HeldRight, Merchant, Profile, ServiceProvider, Timestamp, Violation};
 
@@ -10,7 +11,7 @@ pub struct MerchantView<'a> {
     /// Its profile.
     pub merchant: &'a Merchant,
     /// Its window sums and levels, as of `facts_day`.
-    pub facts: &'a MerchantFacts,
+    pub facts: Facts<'a>,
     /// The rights it was given.
     pub rights: &'a [HeldRight],
     /// Everything recorded against it.

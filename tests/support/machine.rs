@@ -183,7 +183,7 @@ pub(crate) fn check(machine: &mut Machine, facts: &Facts, context: &str) {
             let cells = || rows.iter().filter_map(|(day, row)| Some((*day, row.get(*counter)?)));
             let expected: u64 = cells().filter(|(day, _)| counts(*day)).map(|(_, value)| value).sum();
             let name = format!("{context}: {id:?} counter {} over {}", counter.0, window.describe());
-            assert_eq!(view.facts.sum(sum), expected, "{name} on {}", view.facts_day);
+            assert_eq!(view.facts.stored().sum(sum), expected, "{name} on {}", view.facts_day);
             // A window that begins with a day of the merchant's life has no range of its own: sent at all is enough.
             if anchor_of(window).is_none() {
                 let sent = |day: Day| range.is_some_and(|range| range.first <= day);
@@ -194,7 +194,7 @@ pub(crate) fn check(machine: &mut Machine, facts: &Facts, context: &str) {
         for (index, counter) in layout.levels().iter().enumerate() {
             let level = LevelId(u16::try_from(index).expect("few levels"));
             let expected = rows.iter().rev().find_map(|(day, row)| Some((*day, row.get(*counter)?)));
-            let found = view.facts.level(level).map(|level| (level.day, level.value));
+            let found = view.facts.stored().level(level).map(|level| (level.day, level.value));
             assert_eq!(found, expected, "{context}: level {} of {id:?}", counter.0);
         }
         let policy = state.policy();

@@ -146,7 +146,7 @@ impl View<'_> {
         let view = MerchantView {
             provider: None,
             merchant: &member.merchant,
-            facts,
+            facts: facts.into(),
             rights: &member.rights,
             violations: &violations,
             facts_day: self.day,

@@ -146,7 +146,7 @@ impl Someone {
         let rank = self.provider.and_then(|(_, _, rank)| rank);
         let view = MerchantView {
             merchant: &self.merchant,
-            facts: &facts,
+            facts: (&facts).into(),
             rights: &rights,
             violations: &[],
             provider: profile.as_ref().map(|profile| ProviderView { profile, rank }),

@@ -112,7 +112,7 @@ impl Sample {
         }
         then(&MerchantView {
             merchant: &self.merchant,
-            facts: &facts,
+            facts: (&facts).into(),
             rights: &self.rights,
             violations: &self.violations,
             provider: None,
