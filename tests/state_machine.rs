@@ -169,6 +169,7 @@ mod histories {
             self.now = self.now.plus_ms(1_000);
             let request = RequestKey {
                 identity: String::new(),
+                peer: String::new(),
                 method: "Test".to_owned(),
                 request_id: self.sent.len().to_string(),
                 payload_hash: 7,
@@ -347,7 +348,9 @@ mod histories {
                     let (author, reason) = (String::new(), String::new());
                     self.take(Body::RollbackPolicy { version, expected_revision: None, author, reason });
                 }
-                Step::KillSwitch(is_on) => self.take(Body::SetKillSwitch { is_on, reason: String::new() }),
+                Step::KillSwitch(is_on) => {
+                    self.take(Body::SetKillSwitch { is_on, author: String::new(), reason: String::new() })
+                }
                 Step::Spend(spending) => self.spend(&spending),
                 Step::Tick => drop(self.machine.apply(self.now, None, Body::Tick)),
                 Step::Wait(hours) => {

@@ -17,7 +17,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
 use crate::state::{Applied, State, Transition};
-use crate::store::Store;
+use crate::store::{AuditRetention, Store, StoreError};
 use crate::telemetry::WriterMetrics;
 
 /// Writes that wait at most.
@@ -34,6 +34,8 @@ const IDLE: Duration = Duration::from_millis(20);
 const MAX_JUMP_MS: i64 = 600_000;
 /// Days close by themselves at 06:00 Asia/Shanghai.
 const CLOSE_AT_MS: i64 = 6 * 3_600_000;
+/// Pause, in state time, between two looks for audit entries that are kept no longer.
+const TRIM_AUDIT_EVERY_MS: i64 = 60_000;
 /// Trim the log when it is this much longer than it has to be.
 const TRIM_SLACK: u64 = 1_000;
 
@@ -46,6 +48,8 @@ pub struct WriterSettings {
     pub log_retain: u64,
     /// Whether days close by themselves at 06:00.
     pub close_days: bool,
+    /// How long entries of the audit trail are kept.
+    pub audit: AuditRetention,
 }
 
 /// The day that is due to be closed at an instant: yesterday from 06:00 on, the day before until then.
@@ -128,6 +132,8 @@ pub(super) struct Writer {
     /// Revision up to which rows are surely durable.
     synced: u64,
     trimmed: u64,
+    /// State time from which the audit trail is looked through again for what is kept no longer.
+    audit_due: Timestamp,
     /// The second world that is being built, and since when.
     building: Option<(u64, Stopwatch)>,
     /// Leases of this node.
@@ -148,7 +154,7 @@ impl Writer {
         let agreed = (clock.now(), clock.monotonic_ms());
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
-        let (synced, trimmed, building) = (0, 0, None);
+        let (synced, trimmed, audit_due, building) = (0, 0, Timestamp(i64::MIN), None);
         let faults = Box::new(NoFaults);
         Self {
             log,
@@ -162,6 +168,7 @@ impl Writer {
             agreed,
             synced,
             trimmed,
+            audit_due,
             building,
             node,
             faults,
@@ -407,7 +414,27 @@ impl Writer {
             }
             return true;
         }
-        self.state.read().transition().is_some()
+        match self.trim_audit() {
+            Ok(is_more) => is_more || self.state.read().transition().is_some(),
+            Err(cause) => {
+                error!(%cause, "trimming the audit trail failed; writes are refused until the process is restarted");
+                self.poison(cause.to_string());
+                false
+            }
+        }
+    }
+
+    /// Removes a slice of the audit entries that are kept no longer. Answers whether there are more.
+    fn trim_audit(&mut self) -> Result<bool, StoreError> {
+        let now = self.state.read().meta().now;
+        if now < self.audit_due {
+            return Ok(false);
+        }
+        let is_more = self.store.trim_audit(now, &self.settings.audit, SLICE)?;
+        if !is_more {
+            self.audit_due = now.plus_ms(TRIM_AUDIT_EVERY_MS);
+        }
+        Ok(is_more)
     }
 
     fn poison(&self, cause: String) {

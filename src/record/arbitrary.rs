@@ -193,11 +193,8 @@ fn policy_publish() -> impl Strategy<Value = PolicyPublish> {
 }
 
 pub(crate) fn request_key() -> impl Strategy<Value = RequestKey> {
-    (text(), text(), text(), any::<u128>()).prop_map(|(identity, method, request_id, payload_hash)| RequestKey {
-        identity,
-        method,
-        request_id,
-        payload_hash,
+    (text(), text(), text(), text(), any::<u128>()).prop_map(|(identity, peer, method, request_id, payload_hash)| {
+        RequestKey { identity, peer, method, request_id, payload_hash }
     })
 }
 
@@ -322,7 +319,11 @@ fn profile_body() -> impl Strategy<Value = Body> {
                 reason,
             }
         ),
-        (any::<bool>(), text()).prop_map(|(is_on, reason)| Body::SetKillSwitch { is_on, reason }),
+        (any::<bool>(), text(), text()).prop_map(|(is_on, author, reason)| Body::SetKillSwitch {
+            is_on,
+            author,
+            reason
+        }),
         any::<u64>().prop_map(|began| Body::Activate { began }),
     ]
 }

@@ -8,12 +8,13 @@ use trustflow::domain::{
 };
 use trustflow::engine::{Engine, WriteError, WriterSettings, recover};
 use trustflow::state::State;
-use trustflow::store::DataFolder;
+use trustflow::store::{AuditRetention, DataFolder};
 
 use crate::spending::spending_policy;
 
 /// The whole log is kept, so that it can be replayed at the end.
-pub(crate) const SETTINGS: WriterSettings = WriterSettings { node: 1, log_retain: 1_000_000_000, close_days: false };
+pub(crate) const SETTINGS: WriterSettings =
+    WriterSettings { node: 1, log_retain: 1_000_000_000, close_days: false, audit: AuditRetention::DEFAULT };
 
 /// Writes that are on their way at a time: they are committed as groups.
 const AT_A_TIME: u64 = 4;
@@ -53,7 +54,7 @@ pub(crate) fn body(n: u64, began: Timestamp, state: &State) -> Body {
 fn key(n: u64, body: &Body) -> RequestKey {
     let method = if matches!(body, Body::ReportExposures { .. }) { "ReportExposures" } else { "Mixed" };
     let (method, request_id) = (method.to_owned(), n.to_string());
-    RequestKey { identity: String::new(), method, request_id, payload_hash: u128::from(n) }
+    RequestKey { method, request_id, payload_hash: u128::from(n), ..RequestKey::default() }
 }
 
 /// Each closes another day, all of them long ago.

@@ -1,0 +1,69 @@
+//! Reading the audit trail: a page at a time, with a bounded amount of work for each.
+
+use super::Engine;
+use crate::domain::{AuditEntry, AuditSubject};
+use crate::store::{AuditRange, StoreError};
+
+/// Entries that are read for one page at most, whether they match or not.
+pub const AUDIT_LOOKED_AT: usize = 10_000;
+
+/// Which entries are asked for.
+#[derive(Clone, Debug)]
+pub struct AuditQuery {
+    /// The kinds, the time and the order; `revisions` also says where the page begins.
+    pub range: AuditRange,
+    /// Who asked; empty for everybody.
+    pub identity: String,
+    /// The method called; empty for all.
+    pub method: String,
+    /// What was concerned; none for everything.
+    pub subject: Option<AuditSubject>,
+    /// Entries of the page at most.
+    pub size: usize,
+}
+
+/// Entries that match.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    /// In the order asked for.
+    pub entries: Vec<AuditEntry>,
+    /// The revision at which the next page begins; none after the last.
+    pub next: Option<u64>,
+}
+
+impl AuditQuery {
+    fn matches(&self, entry: &AuditEntry) -> bool {
+        let is_subject = |subject: &AuditSubject| entry.changes.iter().any(|change| change.subject == *subject);
+        (self.identity.is_empty() || self.identity == entry.request.identity)
+            && (self.method.is_empty() || self.method == entry.request.method)
+            && self.subject.as_ref().is_none_or(is_subject)
+    }
+}
+
+impl Engine {
+    /// A page of the audit trail. It can be empty although there is a next one: what matches may lie far apart. Reads the
+    /// disk.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
+        let mut page = AuditPage { entries: Vec::new(), next: None };
+        for (looked_at, entry) in self.store.audit(&query.range)?.enumerate() {
+            let entry = entry?;
+            if looked_at == AUDIT_LOOKED_AT || page.entries.len() == query.size {
+                page.next = Some(entry.revision);
+                break;
+            }
+            if query.matches(&entry) {
+                page.entries.push(entry);
+            }
+        }
+        Ok(page)
+    }
+
+    /// How many entries of changes and of bulk data the audit trail holds.
+    #[must_use]
+    pub fn audit_entries(&self) -> [u64; 2] {
+        self.store.audit_entries()
+    }
+}
