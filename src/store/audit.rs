@@ -81,6 +81,12 @@ pub struct AuditRange {
     pub newest_first: bool,
 }
 
+impl AuditRange {
+    /// Everything, from the oldest to the newest.
+    pub const ALL: Self =
+        Self { changes: true, bulk: true, revisions: (0, u64::MAX), from: None, until: None, newest_first: false };
+}
+
 impl Store {
     /// Reads where the audit trail ends.
     pub(super) fn find_audit_ends(&self) -> Result<(), StoreError> {
