@@ -271,7 +271,7 @@ async fn refused_and_repeated_requests_leave_no_entry() {
     let reused = BatchUpsertMerchantsRequest { request_id: "once".to_owned(), ..named(2, "b") };
     refusal(profiles.batch_upsert_merchants(reused).await).is_plain(Code::AlreadyExists, "REQUEST_ID_REUSED");
     let unknown = RevokeViolationRequest { violation_id: 5, merchant_id: 1, ..RevokeViolationRequest::default() };
-    refusal(profiles.revoke_violation(unknown).await).is_plain(Code::NotFound, "NOT_FOUND");
+    refusal(profiles.revoke_violation(unknown).await).is_plain(Code::NotFound, "NOT_REGISTERED");
     let mut stale = named(1, "c");
     stale.merchants[0].etag = "1".to_owned();
     profiles.batch_upsert_merchants(stale).await.expect("answered item by item");

@@ -21,10 +21,10 @@ pub(super) struct AuditArgs {
     /// Who asked, e.g. token:console
     #[arg(long, default_value = "")]
     identity: String,
-    /// The method called, e.g. SetRights
+    /// The method called, e.g. `SetRights`
     #[arg(long, default_value = "")]
     method: String,
-    /// What was concerned, e.g. product/7, programme/kuai_brand, policy/3, kill_switch
+    /// What was concerned, e.g. `product/7`, `programme/kuai_brand`, `policy/3`, `kill_switch`
     #[arg(long, default_value = "", conflicts_with = "merchant")]
     subject: String,
     /// The merchant that was concerned
@@ -91,8 +91,8 @@ pub(super) async fn run(args: AuditArgs, target: &Target) -> Result<(), CliError
         let answer = answer.map_err(CliError::rpc("ListAuditEntries"))?.into_inner();
         left = left.saturating_sub(answer.entries.len() as u64);
         if is_lines {
-            let lines: String = answer.entries.iter().map(|entry| format!("{}\n", line(entry))).collect();
-            if !out::part(&lines)? {
+            let lines: Vec<String> = answer.entries.iter().map(|entry| line(entry).to_string() + "\n").collect();
+            if !out::part(&lines.concat())? {
                 return Ok(());
             }
         } else {

@@ -1,6 +1,9 @@
 //! The audit trail on disk: entries under kind and revision, so that each kind is kept as long as it is meant to be, and
 //! the few changes that people make are found without reading the many of bulk data.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -149,7 +149,7 @@ impl Scan {
         read: impl FnOnce(&[u8], &[u8]) -> Result<T, String>,
     ) -> Option<Result<T, StoreError>> {
         let row = self.rows.as_mut()?.next()?;
-        self.read(row, read)
+        Some(self.read(row, read))
     }
 
     /// The last row that was not read yet, as `read` reads it.
@@ -158,14 +158,14 @@ impl Scan {
         read: impl FnOnce(&[u8], &[u8]) -> Result<T, String>,
     ) -> Option<Result<T, StoreError>> {
         let row = self.rows.as_mut()?.next_back()?;
-        self.read(row, read)
+        Some(self.read(row, read))
     }
 
     fn read<T>(
         &mut self,
         row: fjall::Guard,
         read: impl FnOnce(&[u8], &[u8]) -> Result<T, String>,
-    ) -> Option<Result<T, StoreError>> {
+    ) -> Result<T, StoreError> {
         let result = match row.into_inner() {
             Ok((key, value)) => read(&key, &value).map_err(|problem| StoreError::damaged(self.space, &key, &problem)),
             Err(error) => Err(StoreError::unread(self.space, &[], error)),
@@ -173,6 +173,6 @@ impl Scan {
         if result.is_err() {
             self.rows = None;
         }
-        Some(result)
+        result
     }
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use trustflow::domain::{
-    Body, Day, DayFacts, Decision, ExposureRow, FactRow, Merchant, MerchantId, MerchantKind, Outcome, ProfileKey,
-    ProgrammeChange, Rejection, RequestKey, Scene, Subject, TargetKind, Timestamp, Upsert, Violation, Words,
+    AuditEntry, Body, Day, DayFacts, Decision, ExposureRow, FactRow, Merchant, MerchantId, MerchantKind, Outcome,
+    ProfileKey, ProgrammeChange, Rejection, RequestKey, Scene, Subject, TargetKind, Timestamp, Upsert, Violation,
+    Words,
 };
 use trustflow::engine::{Engine, WriteError, WriterSettings, recover};
 use trustflow::state::State;
-use trustflow::store::{AuditRetention, DataFolder};
+use trustflow::store::{AuditRange, AuditRetention, DataFolder, Store};
 
 use crate::spending::spending_policy;
 
@@ -235,4 +236,8 @@ pub(crate) fn check_replay(folder: &Path) {
     let empty = DataFolder::open(elsewhere.path()).expect("opens").store().expect("the store");
     recover(&log, &empty).expect("replays");
     assert_eq!(empty.state_hash().expect("hashes"), store.state_hash().expect("hashes"), "replayed, and as it was");
+    let trail = |store: &Store| -> Vec<AuditEntry> {
+        store.audit(&AuditRange::ALL).expect("reads").collect::<Result<_, _>>().expect("reads")
+    };
+    assert_eq!(trail(&empty), trail(&store), "the audit trail, replayed and as it was");
 }
