@@ -73,6 +73,13 @@ async fn changes_of_profiles_and_conduct_are_told_field_by_field() {
     let after = json!({"fan_count": 7, "tags": ["a"]});
     tells(&client.last().await, "BatchUpsertMerchants", "merchant/1", &json!({}), &after);
 
+    let tags = vec!["标".repeat(200); 10];
+    client.upsert(vec![Merchant { fan_count: 7, tags, ..merchant(1) }]).await;
+    let long = fields(&client.last().await.changes[0]).1["tags"].clone();
+    let long = long.as_str().expect("its beginning, as text");
+    assert!(long.starts_with("[\"标标") && long.ends_with("… (6031 bytes)") && long.len() < 1_100, "{long}");
+    client.upsert(vec![Merchant { fan_count: 7, tags: vec!["a".to_owned()], ..merchant(1) }]).await;
+
     client.punish(violation(9, 1, "mute")).await;
     let recorded = |revoked: bool| {
         json!({"violation 9": {

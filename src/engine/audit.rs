@@ -7,6 +7,9 @@ use crate::store::{AuditRange, StoreError};
 /// Entries that are read for one page at most, whether they match or not.
 pub const AUDIT_LOOKED_AT: usize = 10_000;
 
+/// Bytes of what entries tell after which a page ends: clients take messages of 4 MiB.
+const PAGE_BYTES: usize = 1 << 20;
+
 /// Which entries are asked for.
 #[derive(Clone, Debug)]
 pub struct AuditQuery {
@@ -48,13 +51,15 @@ impl Engine {
     /// When the store cannot be read.
     pub fn audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
         let mut page = AuditPage { entries: Vec::new(), next: None };
+        let mut bytes = 0;
         for (looked_at, entry) in self.store.audit(&query.range)?.enumerate() {
             let entry = entry?;
-            if looked_at == AUDIT_LOOKED_AT || page.entries.len() == query.size {
+            if looked_at == AUDIT_LOOKED_AT || page.entries.len() == query.size || bytes >= PAGE_BYTES {
                 page.next = Some(entry.revision);
                 break;
             }
             if query.matches(&entry) {
+                bytes += bytes_of(&entry);
                 page.entries.push(entry);
             }
         }
@@ -66,4 +71,10 @@ impl Engine {
     pub fn audit_entries(&self) -> [u64; 2] {
         self.store.audit_entries()
     }
+}
+
+/// Bytes of what an entry tells, about.
+fn bytes_of(entry: &AuditEntry) -> usize {
+    let changes = entry.changes.iter().map(|change| change.before.len() + change.after.len());
+    entry.reason.len() + changes.sum::<usize>()
 }

@@ -129,22 +129,20 @@ impl Store {
     /// When an entry cannot be read or is damaged.
     pub fn audit(&self, range: &AuditRange) -> Result<AuditEntries, StoreError> {
         let snapshot = self.db.snapshot();
-        let (mut first, mut last) = range.revisions;
-        let kinds = [range.changes, range.bulk];
         let mut scans = [None, None];
-        for ((is_bulk, is_wanted), place) in KINDS.into_iter().zip(kinds).zip(&mut scans) {
-            if !is_wanted {
-                continue;
-            }
+        let kinds = KINDS.into_iter().zip([range.changes, range.bulk]).zip(&mut scans);
+        for ((is_bulk, _), scan) in kinds.filter(|((_, is_wanted), _)| *is_wanted) {
+            let (mut first, mut last) = range.revisions;
             if let Some(from) = range.from {
                 first = first.max(self.revision_at(&snapshot, is_bulk, from)?);
             }
             if let Some(until) = range.until {
                 last = last.min(self.revision_at(&snapshot, is_bulk, until)?.saturating_sub(1));
             }
+            // Not over what was removed, which takes its time.
+            first = first.max(self.audit_ends.of(is_bulk).from.load(Ordering::Relaxed));
             // A range that ends before it begins is empty, which the database would refuse.
-            *place = (first <= last).then(|| self.scan_audit(&snapshot, is_bulk, (first, last)));
-            (first, last) = range.revisions;
+            *scan = (first <= last).then(|| self.scan_audit(&snapshot, is_bulk, (first, last)));
         }
         Ok(AuditEntries { scans, heads: [None, None], newest_first: range.newest_first })
     }
@@ -153,8 +151,9 @@ impl Store {
     /// and so halving finds it.
     fn revision_at(&self, snapshot: &Snapshot, is_bulk: bool, at: Timestamp) -> Result<u64, StoreError> {
         let from = |revision| self.scan_audit(snapshot, is_bulk, (revision, u64::MAX));
-        let last = from(0).last_with(textual(place)).transpose()?;
-        let (mut low, mut high) = (0, last.map_or(0, |last| last.revision.saturating_add(1)));
+        let mut low = self.audit_ends.of(is_bulk).from.load(Ordering::Relaxed);
+        let mut high =
+            from(low).last_with(textual(place)).transpose()?.map_or(0, |last| last.revision.saturating_add(1));
         while low < high {
             let middle = low.midpoint(high);
             match from(middle).next_with(textual(place)).transpose()? {

@@ -9,6 +9,9 @@ use crate::domain::{
 };
 use crate::state::state::State;
 
+/// Bytes of one value that are kept at most.
+const MAX_VALUE: usize = 1_000;
+
 /// Fields by name.
 pub(super) type Fields = Map<String, Value>;
 
@@ -231,5 +234,20 @@ pub(super) fn change(subject: AuditSubject, before: &Look, after: &Look) -> Audi
 /// The fields that are not the same in another look.
 fn differing(fields: &Fields, other: &Fields) -> Value {
     let differing = fields.iter().filter(|(name, value)| other.get(*name) != Some(value));
-    Value::Object(differing.map(|(name, value)| (name.clone(), value.clone())).collect())
+    Value::Object(differing.map(|(name, value)| (name.clone(), short(value.clone()))).collect())
+}
+
+/// A value that is not too long to be kept with every change; of a longer one its beginning, as text.
+pub(super) fn short(value: Value) -> Value {
+    let text = match &value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => return value,
+        Value::String(text) if text.len() <= MAX_VALUE => return value,
+        Value::String(text) => text.clone(),
+        Value::Array(_) | Value::Object(_) => value.to_string(),
+    };
+    if text.len() <= MAX_VALUE {
+        return value;
+    }
+    let begins = text.char_indices().take_while(|(at, _)| *at < MAX_VALUE).map(|(_, c)| c).collect::<String>();
+    Value::from(format!("{begins}… ({} bytes)", text.len()))
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::look::short;
 use crate::domain::{
     Capability, Decision, Enrolment, HeldRight, MerchantId, MerchantKind, Profile, ProviderId, Timestamp, Violation,
     Words,
@@ -81,8 +82,8 @@ impl Differences {
 
     fn field<T: Shown + PartialEq>(&mut self, name: &str, before: Option<&T>, after: Option<&T>) {
         if before != after {
-            self.before.extend(before.and_then(Shown::shown).map(|value| (name.to_owned(), value)));
-            self.after.extend(after.and_then(Shown::shown).map(|value| (name.to_owned(), value)));
+            self.before.extend(before.and_then(Shown::shown).map(|value| (name.to_owned(), short(value))));
+            self.after.extend(after.and_then(Shown::shown).map(|value| (name.to_owned(), short(value))));
         }
     }
 }
