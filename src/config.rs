@@ -378,7 +378,8 @@ impl Settings {
             handshake_ms, max_handshakes, max_connections, clock_rate, worker_threads, max_targets, max_wait_ms,
             max_request_bytes, max_concurrent_streams, max_calls_per_second, max_calls_per_identity,
             max_calls_in_flight, max_scores_waiting, stall_ms, drain_ms, log_retain, close_days, audit_days,
-            audit_bulk_days, audit_max_entries, control_ms, resolve_ms, report_lag_ms, record_share, record_max_mb, node, log_format, log ;
+            audit_bulk_days, audit_max_entries, control_ms, resolve_ms, report_lag_ms, record_share, record_max_mb, node,
+            log_format, log ;
             optional: policy, now, record, tls_cert, tls_key, tls_client_ca, tokens, jwks, jwt_issuer, jwt_audience
         );
         if settings.demo && settings.data == Self::default().data {

@@ -1,8 +1,10 @@
-//! Reading the audit trail: a page at a time, with a bounded amount of work for each.
+//! Reading the audit trail: a page at a time, with a bounded amount of work for each. And trimming it.
+
+use tracing::error;
 
 use super::Engine;
-use crate::domain::{AuditEntry, AuditSubject};
-use crate::store::{AuditRange, StoreError};
+use crate::domain::{AuditEntry, AuditSubject, Timestamp};
+use crate::store::{AuditRange, AuditRetention, Store, StoreError};
 
 /// Entries that are read for one page at most, whether they match or not.
 pub const AUDIT_LOOKED_AT: usize = 10_000;
@@ -77,4 +79,44 @@ impl Engine {
 fn bytes_of(entry: &AuditEntry) -> usize {
     let changes = entry.changes.iter().map(|change| change.before.len() + change.after.len());
     entry.reason.len() + changes.sum::<usize>()
+}
+
+/// Pause, in state time, between two looks for entries that are kept no longer.
+const TRIM_EVERY_MS: i64 = 60_000;
+
+/// Removes entries that are kept no longer, a slice at a time.
+pub(super) struct AuditTrimmer {
+    keep: AuditRetention,
+    /// State time from which to look again.
+    due: Timestamp,
+}
+
+impl AuditTrimmer {
+    pub(super) fn new(keep: AuditRetention) -> Self {
+        Self { keep, due: Timestamp(i64::MIN) }
+    }
+
+    /// Removes a slice, if there is one. Answers whether there is more.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub(super) fn trim(&mut self, store: &Store, now: Timestamp, limit: usize) -> Result<bool, StoreError> {
+        if now < self.due {
+            return Ok(false);
+        }
+        match store.trim_audit(now, &self.keep, limit) {
+            Ok(true) => Ok(true),
+            Ok(false) => {
+                self.due = now.plus_ms(TRIM_EVERY_MS);
+                Ok(false)
+            }
+            // No write hangs on it, and who reads that far is told.
+            Err(cause @ StoreError::Damaged { .. }) => {
+                error!(%cause, "the audit trail is not trimmed until the process is restarted");
+                self.due = Timestamp(i64::MAX);
+                Ok(false)
+            }
+            Err(cause) => Err(cause),
+        }
+    }
 }

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
+use super::audit::AuditTrimmer;
 use super::error::{WriteError, WriteStatus};
 use super::faults::{Faults, NoFaults, Step};
 use super::group::{begins_transition, runs, weight_of};
@@ -17,7 +18,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
 use crate::state::{Applied, State, Transition};
-use crate::store::{AuditRetention, Store, StoreError};
+use crate::store::{AuditRetention, Store};
 use crate::telemetry::WriterMetrics;
 
 /// Writes that wait at most.
@@ -34,8 +35,6 @@ const IDLE: Duration = Duration::from_millis(20);
 const MAX_JUMP_MS: i64 = 600_000;
 /// Days close by themselves at 06:00 Asia/Shanghai.
 const CLOSE_AT_MS: i64 = 6 * 3_600_000;
-/// Pause, in state time, between two looks for audit entries that are kept no longer.
-const TRIM_AUDIT_EVERY_MS: i64 = 60_000;
 /// Trim the log when it is this much longer than it has to be.
 const TRIM_SLACK: u64 = 1_000;
 
@@ -132,8 +131,7 @@ pub(super) struct Writer {
     /// Revision up to which rows are surely durable.
     synced: u64,
     trimmed: u64,
-    /// State time from which the audit trail is looked through again for what is kept no longer.
-    audit_due: Timestamp,
+    audit: AuditTrimmer,
     /// The second world that is being built, and since when.
     building: Option<(u64, Stopwatch)>,
     /// Leases of this node.
@@ -154,7 +152,8 @@ impl Writer {
         let agreed = (clock.now(), clock.monotonic_ms());
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
-        let (synced, trimmed, audit_due, building) = (0, 0, Timestamp(i64::MIN), None);
+        let (synced, trimmed, building) = (0, 0, None);
+        let audit = AuditTrimmer::new(settings.audit);
         let faults = Box::new(NoFaults);
         Self {
             log,
@@ -168,7 +167,7 @@ impl Writer {
             agreed,
             synced,
             trimmed,
-            audit_due,
+            audit,
             building,
             node,
             faults,
@@ -414,27 +413,18 @@ impl Writer {
             }
             return true;
         }
-        match self.trim_audit() {
-            Ok(is_more) => is_more || self.state.read().transition().is_some(),
+        let (now, is_waiting) = {
+            let state = self.state.read();
+            (state.meta().now, state.transition().is_some())
+        };
+        match self.audit.trim(&self.store, now, SLICE) {
+            Ok(is_more) => is_more || is_waiting,
             Err(cause) => {
                 error!(%cause, "trimming the audit trail failed; writes are refused until the process is restarted");
                 self.poison(cause.to_string());
                 false
             }
         }
-    }
-
-    /// Removes a slice of the audit entries that are kept no longer. Answers whether there are more.
-    fn trim_audit(&mut self) -> Result<bool, StoreError> {
-        let now = self.state.read().meta().now;
-        if now < self.audit_due {
-            return Ok(false);
-        }
-        let is_more = self.store.trim_audit(now, &self.settings.audit, SLICE)?;
-        if !is_more {
-            self.audit_due = now.plus_ms(TRIM_AUDIT_EVERY_MS);
-        }
-        Ok(is_more)
     }
 
     fn poison(&self, cause: String) {
