@@ -21,7 +21,7 @@ use crate::api::{
     AdminApi, CallLimits, ExposureApi, Front, HttpState, InsightApi, MeasureLayer, PolicyApi, ProfileApi, ProgrammeApi,
     ScoringApi, Waiter, router,
 };
-use crate::auth::Session;
+use crate::auth::{Peer, Session};
 use crate::clock::{Clock, SimulatedClock, Stopwatch, SystemClock};
 use crate::config::Settings;
 use crate::credentials::CredentialError;
@@ -41,6 +41,7 @@ use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::programme_service_server::ProgrammeServiceServer;
 use crate::proto::scoring_service_server::ScoringServiceServer;
 use crate::proto::{ERROR_DETAILS_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
+use crate::store::AuditRetention;
 use crate::telemetry;
 use crate::transport;
 use crate::wire::ScoreLimits;
@@ -180,9 +181,10 @@ pub async fn serve(
         .add_service(reflection().build_v1alpha()?);
     let front = Front::new(scoring.max_decoding_message_size(max), routes, bounds_of(&settings));
     let (measure, gate) = (MeasureLayer::default(), access.gate.clone());
-    let connect = move |peer| {
+    let connect = move |peer: Peer| {
+        let address = peer.address;
         let session = gate.clone().map(|gate| Session::new(gate, peer));
-        measure.layer(front.for_connection(session))
+        measure.layer(front.for_connection(address, session))
     };
     let server = transport::serve(grpc, connect, access.tls.clone(), limits_of(&settings), stopped.clone());
     let credentials = access.watch(settings.credentials_watch_ms, stopped.clone());
@@ -281,8 +283,13 @@ fn open_record(settings: &Settings) -> Result<Option<RecordFile>, BootError> {
 async fn open_engine(settings: &Settings) -> Result<Engine, BootError> {
     let clock = clock(settings)?;
     let folder = settings.data.clone();
+    let audit = AuditRetention {
+        days: settings.audit_days,
+        bulk_days: settings.audit_bulk_days,
+        max_entries: settings.audit_max_entries,
+    };
     let writer =
-        WriterSettings { node: settings.node, log_retain: settings.log_retain, close_days: settings.close_days };
+        WriterSettings { node: settings.node, log_retain: settings.log_retain, close_days: settings.close_days, audit };
     Ok(tokio::task::spawn_blocking(move || Engine::open(&folder, clock, writer)).await??)
 }
 

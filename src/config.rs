@@ -1,5 +1,8 @@
 //! Settings of the server: a TOML file, the environment (`TRUSTFLOW_*`) and flags, in rising order.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +101,12 @@ pub struct Settings {
     pub log_retain: u64,
     /// Whether days close by themselves at 06:00 Asia/Shanghai.
     pub close_days: bool,
+    /// Days that entries of changes stay in the audit trail, 1 to 36500.
+    pub audit_days: u32,
+    /// Days that entries of bulk data stay in the audit trail, 1 to 36500.
+    pub audit_bulk_days: u32,
+    /// Entries of each kind that the audit trail keeps at most, at least 1000.
+    pub audit_max_entries: u64,
     /// Time between two turns of control, in milliseconds; 0 leaves prices alone and begins no guarantees.
     pub control_ms: u64,
     /// Prices are solved again after this at the latest, in milliseconds.
@@ -157,6 +166,9 @@ impl Default for Settings {
             drain_ms: 10_000,
             log_retain: 10_000,
             close_days: true,
+            audit_days: 400,
+            audit_bulk_days: 7,
+            audit_max_entries: 5_000_000,
             control_ms: 50,
             resolve_ms: 3_000,
             report_lag_ms: 2_000,
@@ -281,6 +293,15 @@ pub struct ServeArgs {
     /// Close days by themselves at 06:00 Asia/Shanghai [default: true].
     #[arg(long, env = "TRUSTFLOW_CLOSE_DAYS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub close_days: Option<bool>,
+    /// Days that entries of changes stay in the audit trail, 1 to 36500 [default: 400].
+    #[arg(long, env = "TRUSTFLOW_AUDIT_DAYS", value_name = "DAYS")]
+    pub audit_days: Option<u32>,
+    /// Days that entries of bulk data stay in the audit trail, 1 to 36500 [default: 7].
+    #[arg(long, env = "TRUSTFLOW_AUDIT_BULK_DAYS", value_name = "DAYS")]
+    pub audit_bulk_days: Option<u32>,
+    /// Entries of each kind that the audit trail keeps at most, at least 1000 [default: 5000000].
+    #[arg(long, env = "TRUSTFLOW_AUDIT_MAX_ENTRIES", value_name = "N")]
+    pub audit_max_entries: Option<u64>,
     /// Time between two turns of control, ms; 0 leaves prices alone and begins no guarantees [default: 50].
     #[arg(long, env = "TRUSTFLOW_CONTROL_MS", value_name = "MS")]
     pub control_ms: Option<u64>,
@@ -356,8 +377,9 @@ impl Settings {
             settings, args, data, listen, http, policy_watch_ms, demo, insecure, jwt_roles_claim, credentials_watch_ms,
             handshake_ms, max_handshakes, max_connections, clock_rate, worker_threads, max_targets, max_wait_ms,
             max_request_bytes, max_concurrent_streams, max_calls_per_second, max_calls_per_identity,
-            max_calls_in_flight, max_scores_waiting, stall_ms, drain_ms, log_retain, close_days, control_ms,
-            resolve_ms, report_lag_ms, record_share, record_max_mb, node, log_format, log ;
+            max_calls_in_flight, max_scores_waiting, stall_ms, drain_ms, log_retain, close_days, audit_days,
+            audit_bulk_days, audit_max_entries, control_ms, resolve_ms, report_lag_ms, record_share, record_max_mb, node,
+            log_format, log ;
             optional: policy, now, record, tls_cert, tls_key, tls_client_ca, tokens, jwks, jwt_issuer, jwt_audience
         );
         if settings.demo && settings.data == Self::default().data {
@@ -382,6 +404,10 @@ impl Settings {
             Some("record_share must be above 0, and 1 at most".to_owned())
         } else if self.record_max_mb == 0 {
             Some("record_max_mb must be at least 1".to_owned())
+        } else if ![self.audit_days, self.audit_bulk_days].iter().all(|days| (1..=36_500).contains(days)) {
+            Some("audit_days and audit_bulk_days must be 1 to 36500".to_owned())
+        } else if self.audit_max_entries < 1_000 {
+            Some("audit_max_entries must be at least 1000".to_owned())
         } else if self.max_concurrent_streams == 0 {
             Some("max_concurrent_streams must be at least 1".to_owned())
         } else if self.max_handshakes == 0 || self.max_connections == 0 || self.handshake_ms == 0 {
@@ -445,46 +471,5 @@ impl Settings {
     /// Never in practice: every setting has a TOML form.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ServeArgs, Settings};
-
-    #[test]
-    fn printed_settings_read_back() {
-        let settings = Settings { demo: true, now: Some("2018-06-04T00:00:00Z".to_owned()), ..Settings::default() };
-        let text = settings.to_toml().expect("toml");
-        assert_eq!(toml::from_str::<Settings>(&text).expect("settings"), settings);
-    }
-
-    #[test]
-    fn a_public_address_needs_insecure() {
-        let args = ServeArgs { listen: "0.0.0.0:1".parse().ok(), ..ServeArgs::default() };
-        let error = Settings::load(&args).expect_err("refused").to_string();
-        assert!(error.contains("--insecure"), "{error}");
-        let args = ServeArgs { insecure: Some(true), ..args };
-        assert!(Settings::load(&args).is_ok());
-    }
-
-    #[test]
-    fn a_share_is_above_0_and_1_at_most() {
-        for (share, is_good) in
-            [(0.0, false), (-0.1, false), (f64::NAN, false), (1.1, false), (1.0, true), (1e-6, true)]
-        {
-            let args = ServeArgs { record_share: Some(share), ..ServeArgs::default() };
-            assert_eq!(Settings::load(&args).is_ok(), is_good, "{share}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_setting_is_named_with_its_line() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("trustflow.toml");
-        std::fs::write(&file, "demo = true\nlisten_on = \"x\"\n").expect("written");
-        let args = ServeArgs { config: Some(file), ..ServeArgs::default() };
-        let error = Settings::load(&args).expect_err("refused").to_string();
-        assert!(error.contains("line 2") && error.contains("listen_on"), "{error}");
     }
 }

@@ -414,6 +414,8 @@ pub struct Gauges {
     pub remembered_requests: usize,
     /// Reports of exposures remembered.
     pub remembered_reports: usize,
+    /// Entries of changes and of bulk data that the audit trail holds.
+    pub audit_entries: [u64; 2],
     /// Whether a second world is being built.
     pub is_building: bool,
     /// Whether a version of the policy waits for its time.
@@ -445,6 +447,9 @@ impl Gauges {
         gauge!("trustflow_disabled_signals").set(self.disabled_signals as f64);
         gauge!("trustflow_remembered_requests").set(self.remembered_requests as f64);
         gauge!("trustflow_remembered_reports").set(self.remembered_reports as f64);
+        for (kind, entries) in ["change", "bulk"].into_iter().zip(self.audit_entries) {
+            gauge!("trustflow_audit_entries", "kind" => kind).set(entries as f64);
+        }
         let flag = |flag: bool| f64::from(u8::from(flag));
         gauge!("trustflow_building").set(flag(self.is_building));
         gauge!("trustflow_policy_pending").set(flag(self.is_policy_pending));

@@ -89,7 +89,7 @@ async fn budgets_caps_and_the_kill_switch() {
     market.leased_slate(&capped, 1, &[CAPPED]).await;
     assert_eq!(shown(&market.slate(&capped, 1, false)), [PLAIN]);
     // Nothing is charged and nothing is limited under the kill switch.
-    market.write(Body::SetKillSwitch { is_on: true, reason: "test".to_owned() }).await;
+    market.write(Body::SetKillSwitch { is_on: true, author: String::new(), reason: "test".to_owned() }).await;
     market.must_serve(PROMISED);
     let slate = market.slate(&[(HARD, 0.9), (PROMISED, 0.1), (SUPPORTED, 0.4), (BANNED, 1.0)], 4, true);
     assert_eq!(shown(&slate), [HARD, SUPPORTED, PROMISED], "by base score");

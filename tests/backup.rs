@@ -18,12 +18,12 @@ mod backups {
     use std::time::Duration;
 
     use tonic::Code;
-    use trustflow::domain::Command;
+    use trustflow::domain::{AuditEntry, Command};
     use trustflow::engine::{load, recover};
     use trustflow::log::{EmbeddedLog, Log, LogError, Revision};
     use trustflow::proto::backup_response::Part;
     use trustflow::proto::{BackupRequest, BackupSummary, BatchUpsertMerchantsRequest, GetStatusRequest, Merchant};
-    use trustflow::store::{DataFolder, Restoring, verify_backup};
+    use trustflow::store::{AuditRange, DataFolder, Restoring, Store, verify_backup};
 
     use crate::common::calls::merchant;
     use crate::common::process::{Process as Program, run};
@@ -123,6 +123,10 @@ mod backups {
             assert_eq!(store.state_hash().expect("hashes"), hash);
             assert_eq!(log.last(), summary.revision, "the log goes on where the rows end");
             let again = recover(&log, &store).expect("starts");
+            let trail = |store: &Store| -> Vec<AuditEntry> {
+                store.audit(&AuditRange::ALL).expect("reads").collect::<Result<_, _>>().expect("reads")
+            };
+            assert_eq!(trail(&store), trail(&empty), "the audit trail");
             assert_eq!(again.remembered_requests(), replayed.remembered_requests(), "what was answered is remembered");
             revisions.push(summary.revision);
         }

@@ -19,16 +19,17 @@ mod rounds;
 
 #[cfg(test)]
 mod kills {
+    use std::collections::BTreeMap;
     use std::path::Path;
     use std::time::Duration;
 
     use trustflow::clock::Stopwatch;
-    use trustflow::domain::MerchantId;
+    use trustflow::domain::{AuditEntry, MerchantId};
     use trustflow::engine::recover;
     use trustflow::log::Log;
     use trustflow::proto::{GetStateHashRequest, GetStatusRequest};
     use trustflow::state::State;
-    use trustflow::store::DataFolder;
+    use trustflow::store::{AuditRange, DataFolder, Store};
     use trustflow::traffic::MerchantRecord;
 
     use crate::crash_writer::{Clients, Kind, Writer, begin, ended};
@@ -80,8 +81,38 @@ mod kills {
         state.merchants_after(0).filter_map(|merchant| Some((merchant.id.0, record(merchant.id)?))).collect()
     }
 
+    fn audit_trail(store: &Store) -> Vec<AuditEntry> {
+        store.audit(&AuditRange::ALL).expect("reads").collect::<Result<_, _>>().expect("reads")
+    }
+
+    /// Every acknowledged write has one entry.
+    fn check_audit(trail: &[AuditEntry], writers: &[Writer]) {
+        let mut entries: BTreeMap<&str, u64> = BTreeMap::new();
+        for entry in trail.iter().filter(|entry| !entry.by_server) {
+            *entries.entry(&entry.request.request_id).or_default() += 1;
+        }
+        // Chunks of imports have no request ids: they are told apart by their numbers.
+        let imports = trail.iter().filter(|entry| entry.request.method == "Import").count() as u64;
+        for writer in writers {
+            if writer.kind == Kind::Import {
+                assert_eq!(imports, writer.acknowledged, "{writer:?}");
+                continue;
+            }
+            for n in 1..=writer.acknowledged {
+                let found = entries.get(writer.request_id(n).as_str());
+                assert_eq!(found, Some(&1), "entries of write {n}: {writer:?}");
+            }
+        }
+    }
+
     /// Replays the whole log into an empty store, and compares with the store that was crashed so often.
-    fn check_replay(data: &Path, (revision, live): &(u64, String), reported: (u64, u64), starts: u64) {
+    fn check_replay(
+        data: &Path,
+        (revision, live): &(u64, String),
+        reported: (u64, u64),
+        starts: u64,
+        writers: &[Writer],
+    ) {
         let folder = DataFolder::open(data).expect("opens");
         let (log, store) = (folder.log().expect("the log"), folder.store().expect("the store"));
         let crashed = recover(&log, &store).expect("recovers");
@@ -94,6 +125,9 @@ mod kills {
         let replayed = recover(&log, &empty).expect("replays");
         assert_eq!(empty.state_hash().expect("hashes"), hash, "the replayed store and the crashed one");
         assert_eq!(records(&replayed), records(&crashed));
+        let trail = audit_trail(&store);
+        assert_eq!(audit_trail(&empty), trail, "the replayed audit trail and that of the crashed store");
+        check_audit(&trail, writers);
         for state in [&crashed, &replayed] {
             let (merchant, exposures) = reported;
             assert_eq!(state.recent_exposures(MerchantId(merchant)), exposures, "every report counts once");
@@ -135,7 +169,7 @@ mod kills {
         let live = live_hash(&mut clients).await;
         process.kill();
         let reported = writers.iter().find_map(Writer::exposures).expect("one reports exposures");
-        check_replay(folder.path(), &live, reported, rounds + 1);
+        check_replay(folder.path(), &live, reported, rounds + 1, &writers);
         let written: u64 = writers.iter().map(|writer| writer.acknowledged).sum();
         println!("{rounds} kills, {written} writes acknowledged, {:?} (seed {seed})", took.elapsed());
     }

@@ -16,6 +16,7 @@ mod answers {
         Outcome, Profile, Scene, ShortVideo, Subject, TargetKind, Upsert, Violation, Words,
     };
     use trustflow::engine::{Engine, ScoreColumns, ScoreQuery, WriterSettings};
+    use trustflow::store::AuditRetention;
 
     use crate::small_policy::small_policy;
 
@@ -118,7 +119,7 @@ mod answers {
     async fn no_answer_mixes_two_policies_or_two_days() {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(SimulatedClock::new(FIRST.plus(CHANGES + 1).start(), 0.0));
-        let settings = WriterSettings { node: 1, log_retain: 1_000, close_days: false };
+        let settings = WriterSettings { node: 1, log_retain: 1_000, close_days: false, audit: AuditRetention::DEFAULT };
         let engine = Arc::new(Engine::open(folder.path(), clock, settings).expect("starts"));
         let published = engine.publish_policy(small_policy(0)).await;
         assert!(matches!(published, Ok(Outcome::Policy(_))), "{published:?}");

@@ -61,6 +61,7 @@ mod rules {
         fn report(&mut self, id: &str, payload_hash: u128, rows: Vec<ExposureRow>) -> Applied {
             let key = RequestKey {
                 identity: String::new(),
+                peer: String::new(),
                 method: "ReportExposures".to_owned(),
                 request_id: id.to_owned(),
                 payload_hash,

@@ -18,11 +18,12 @@ mod failures {
     use trustflow::engine::{Engine, ScoreQuery, WriteError, WriteStatus, WriterSettings};
     use trustflow::log::{EmbeddedLog, Log, LogError, Revision};
     use trustflow::state::State;
-    use trustflow::store::DataFolder;
+    use trustflow::store::{AuditRetention, DataFolder};
 
     use crate::small_policy::small_policy;
 
-    const SETTINGS: WriterSettings = WriterSettings { node: 1, log_retain: 1_000, close_days: false };
+    const SETTINGS: WriterSettings =
+        WriterSettings { node: 1, log_retain: 1_000, close_days: false, audit: AuditRetention::DEFAULT };
 
     /// When the log fails.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

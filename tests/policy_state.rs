@@ -139,7 +139,7 @@ mod changes {
         assert_eq!(life.apply(publish(small_policy(2), first)), stale);
         assert_eq!(life.apply(rollback(1, Some(first))), stale);
         assert_eq!(life.serving(), 2, "a refusal changes nothing");
-        life.apply(Body::SetKillSwitch { is_on: true, reason: "test".into() });
+        life.apply(Body::SetKillSwitch { is_on: true, author: "ann".into(), reason: "test".into() });
         life.change(rollback(1, Some(second.policy_revision)));
         life.check_replay();
     }
@@ -330,7 +330,7 @@ mod changes {
     #[test]
     fn the_kill_switch_is_kept() {
         let mut life = Life::begin();
-        let set = |is_on, reason: &str| Body::SetKillSwitch { is_on, reason: reason.into() };
+        let set = |is_on, reason: &str| Body::SetKillSwitch { is_on, author: String::new(), reason: reason.into() };
         let since = life.now;
         life.apply(set(true, "prices ran away"));
         life.wait(1);

@@ -21,6 +21,7 @@ use trustflow::proto::{
     ListProgrammesRequest, MemberFilter, PauseProgrammeRequest, ProgrammeEventKind, ProgrammeServing, ProgrammeView,
     ReleasePackageRequest, ResumeProgrammeRequest, Scene, TargetBasis,
 };
+use trustflow::store::AuditRetention;
 
 fn near(found: f64, expected: f64) -> bool {
     (found - expected).abs() < 1e-6 * expected.abs().max(1.0)
@@ -307,7 +308,7 @@ async fn with_guarantees(server: Server, bit: u8, guarantees: Vec<NewGuarantee>)
     let (data, begins) = (stopped.settings.data.clone(), Timestamp(now.as_millisecond()));
     let clock = Arc::new(SimulatedClock::new(begins, 0.0));
     let (node, log_retain) = (stopped.settings.node, stopped.settings.log_retain);
-    let settings = WriterSettings { node, log_retain, close_days: true };
+    let settings = WriterSettings { node, log_retain, close_days: true, audit: AuditRetention::DEFAULT };
     let opened = tokio::task::spawn_blocking(move || Engine::open(&data, clock, settings));
     let engine = opened.await.expect("no panic").expect("it opens");
     let written = engine.write(None, Body::BeginGuarantees { bit, guarantees }).await.expect("written");

@@ -23,11 +23,12 @@ mod histories {
     use proptest::option;
     use proptest::prelude::*;
     use trustflow::domain::{
-        Body, CounterId, Day, DayFacts, Decision, Enrolment, FactRow, HeldRight, ItemId, ItemKind, Merchant,
-        MerchantId, MerchantKind, Outcome, PolicyPublish, Profile, ProfileKey, Rejection, ReportOutcome, RequestKey,
-        ShortVideo, Subject, Timestamp, Upsert, Violation, Words,
+        AuditEntry, Body, CounterId, Day, DayFacts, Decision, Enrolment, FactRow, HeldRight, ItemId, ItemKind,
+        Merchant, MerchantId, MerchantKind, Outcome, PolicyPublish, Profile, ProfileKey, Rejection, ReportOutcome,
+        RequestKey, ShortVideo, Subject, Timestamp, Upsert, Violation, Words,
     };
     use trustflow::state::{Applied, REMEMBERED_MS};
+    use trustflow::store::AuditRange;
 
     use crate::dice::Dice;
     use crate::machine::{Facts, MERCHANTS, Machine, VIDEOS, accept_outcome, check, check_stored};
@@ -169,6 +170,7 @@ mod histories {
             self.now = self.now.plus_ms(1_000);
             let request = RequestKey {
                 identity: String::new(),
+                peer: String::new(),
                 method: "Test".to_owned(),
                 request_id: self.sent.len().to_string(),
                 payload_hash: 7,
@@ -347,7 +349,9 @@ mod histories {
                     let (author, reason) = (String::new(), String::new());
                     self.take(Body::RollbackPolicy { version, expected_revision: None, author, reason });
                 }
-                Step::KillSwitch(is_on) => self.take(Body::SetKillSwitch { is_on, reason: String::new() }),
+                Step::KillSwitch(is_on) => {
+                    self.take(Body::SetKillSwitch { is_on, author: String::new(), reason: String::new() });
+                }
                 Step::Spend(spending) => self.spend(&spending),
                 Step::Tick => drop(self.machine.apply(self.now, None, Body::Tick)),
                 Step::Wait(hours) => {
@@ -376,6 +380,11 @@ mod histories {
 
     fn delete(key: ProfileKey) -> Body {
         Body::DeleteProfile { key, expected_revision: None }
+    }
+
+    /// The audit trail, as far as it was written.
+    fn trail(machine: &Machine) -> Vec<AuditEntry> {
+        machine.store.audit(&AuditRange::ALL).expect("reads").collect::<Result<_, _>>().expect("reads")
     }
 
     /// Replays a log with other choices of when to finish, write, advance and restart.
@@ -422,6 +431,7 @@ mod histories {
             let open = |machine: &Machine| machine.state.hot().world().open();
             prop_assert_eq!(open(&replica), open(&life.machine));
             prop_assert_eq!(replica.hash(), life.machine.hash());
+            prop_assert_eq!(trail(&replica), trail(&life.machine));
         }
     }
 }

@@ -49,7 +49,7 @@ async fn after_a_restart_runners_up_are_leased_before_they_are_first() {
     assert_eq!(shown(&slate), [CAPPED]);
     let _ = market.leased_slate(&[(HARD, 0.9)], 1, &[HARD]).await;
     // Just before midnight the leases of the next day are fetched.
-    market.engine.advance_clock(Timestamp(NOW.day().plus(1).start().0 - 5_000)).await.expect("moves");
+    market.engine.advance_clock(None, Timestamp(NOW.day().plus(1).start().0 - 5_000)).await.expect("moves");
     let tomorrow = AccountKey { period: NOW.day().plus(1), ..cap };
     assert_eq!(available(&tomorrow), 0);
     let _ = market.slate(&[(PLAIN, 0.9), (CAPPED, 0.2)], 1, false);
@@ -66,7 +66,7 @@ async fn control_plans_for_what_is_still_to_open() {
         [world.open() & later, world.planned_rules(Scene::Live).open & later]
     };
     assert_eq!(masks(), [0, later]);
-    market.engine.advance_clock(NOW.day().plus(1).start()).await.expect("moves");
+    market.engine.advance_clock(None, NOW.day().plus(1).start()).await.expect("moves");
     assert_eq!(masks(), [later, later], "open");
 }
 
@@ -99,7 +99,7 @@ async fn who_falls_behind_is_listed_and_who_is_no_candidate_is_not_counted() {
     let days = |days: f64| Timestamp(NOW.0).plus_ms(whole(days * 86_400_000.0));
     let traffic = || market.slate(&[(PLAIN, 0.9), (SECOND, 0.4)], 1, false);
     let list = || market.engine.underserved(&UnderservedQuery { scene: Scene::Live, skip: 0, limit: 10 }).merchants;
-    market.engine.advance_clock(days(3.5)).await.expect("moves");
+    market.engine.advance_clock(None, days(3.5)).await.expect("moves");
     until("it falls behind", || !traffic().slots.is_empty() && !list().is_empty()).await;
     let found = list().remove(0);
     assert_eq!((found.merchant, found.programme.as_str()), (merchant, "promise"));
@@ -107,10 +107,10 @@ async fn who_falls_behind_is_listed_and_who_is_no_candidate_is_not_counted() {
     assert!((found.urgency - 2.0).abs() < 1e-6, "{found:?}");
     assert!(price().is_some(), "what steers is shown");
     // Nearly the whole period, and never a candidate.
-    market.engine.advance_clock(days(6.9)).await.expect("moves");
+    market.engine.advance_clock(None, days(6.9)).await.expect("moves");
     let rarely = || market.engine.candidacies(&key).is_some_and(|count| count < 5);
     until("it was no candidate", || !traffic().slots.is_empty() && rarely()).await;
-    market.engine.advance_clock(days(8.0)).await.expect("moves");
+    market.engine.advance_clock(None, days(8.0)).await.expect("moves");
     until("it is listed no more", || list().is_empty()).await;
     let promise = market.engine.programmes(&ProgrammesQuery::One("promise".to_owned()), true).expect("there");
     let coverage = promise.programmes.first().and_then(|status| status.coverage).expect("guarantees");

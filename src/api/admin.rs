@@ -5,16 +5,16 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::backup::{BackupStream, Backups};
-use super::off_the_path;
+use super::{off_the_path, signed};
 use crate::auth::Gate;
 use crate::engine::Engine;
 use crate::proto::admin_service_server::AdminService;
 use crate::proto::{
     AcceptTimeRequest, AcceptTimeResponse, AdvanceClockRequest, AdvanceClockResponse, BackupRequest,
-    GetStateHashRequest, GetStateHashResponse, GetStatusRequest, GetStatusResponse, ListCredentialsRequest,
-    ListCredentialsResponse,
+    GetStateHashRequest, GetStateHashResponse, GetStatusRequest, GetStatusResponse, ListAuditEntriesRequest,
+    ListAuditEntriesResponse, ListCredentialsRequest, ListCredentialsResponse,
 };
-use crate::wire::{self, Fields};
+use crate::wire::{self, Fields, request_key};
 
 /// The running process.
 pub struct AdminApi {
@@ -58,15 +58,17 @@ impl AdminService for AdminApi {
         &self,
         request: Request<AdvanceClockRequest>,
     ) -> Result<Response<AdvanceClockResponse>, Status> {
+        let (sender, request) = signed(request);
         let mut fields = Fields::default();
-        let to = if let Some(to) = request.into_inner().to {
+        let to = if let Some(to) = request.to {
             wire::timestamp(&mut fields, "to", to)
         } else {
             fields.wrong("to", "must be set");
             crate::domain::Timestamp::default()
         };
         fields.finish()?;
-        self.engine.advance_clock(to).await.map_err(|error| wire::write_status(&error))?;
+        let key = request_key(&sender, "AdvanceClock", "", 0)?;
+        self.engine.advance_clock(Some(key), to).await.map_err(|error| wire::write_status(&error))?;
         let revision = self.engine.hot().revision();
         let (now, facts_day) = self.engine.read(|state| (state.meta().now, state.facts_day()));
         Ok(Response::new(AdvanceClockResponse {
@@ -86,6 +88,16 @@ impl AdminService for AdminApi {
         _: Request<ListCredentialsRequest>,
     ) -> Result<Response<ListCredentialsResponse>, Status> {
         Ok(Response::new(wire::credentials_response(self.gate.as_ref().map(|gate| gate.credentials()))))
+    }
+
+    async fn list_audit_entries(
+        &self,
+        request: Request<ListAuditEntriesRequest>,
+    ) -> Result<Response<ListAuditEntriesResponse>, Status> {
+        let query = wire::audit_query(request.into_inner())?;
+        let engine = self.engine.clone();
+        let page = off_the_path(move || engine.audit(&query)).await?;
+        page.map(|page| Response::new(wire::audit_response(page))).map_err(|error| wire::store_status(&error))
     }
 
     async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<BackupStream>, Status> {

@@ -32,11 +32,11 @@ impl ExposureService for ExposureApi {
         &self,
         request: Request<ReportExposuresRequest>,
     ) -> Result<Response<ReportExposuresResponse>, Status> {
-        let (identity, request) = signed(request);
+        let (sender, request) = signed(request);
         let rows = wire::exposure_rows(&self.engine.hot().world().policy, &request)?;
-        let key = request_key(&identity, "ReportExposures", &request.report_id, payload_hash(&request))?;
+        let key = request_key(&sender, "ReportExposures", &request.report_id, payload_hash(&request))?;
         let count = rows.len();
-        let applied = self.engine.write(key, Body::ReportExposures { rows }).await;
+        let applied = self.engine.write(Some(key), Body::ReportExposures { rows }).await;
         let applied = applied.map_err(|error| wire::write_status(&error))?;
         let (revision, outcome) = accepted(applied)?;
         let Outcome::Report(outcome) = outcome else { return Err(unexpected(&outcome)) };

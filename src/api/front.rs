@@ -2,6 +2,7 @@
 //! `ScoringService` answers at once, and everything else is routed, within the time that the caller gives it.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tonic::codegen::http::header::AUTHORIZATION;
 use tonic::codegen::http::{HeaderValue, Request, Response};
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tower::Service;
 use tracing::{debug, info};
@@ -31,6 +33,8 @@ pub struct Front {
     routes: Routes,
     /// The connection at the gate; none where everybody may come in.
     session: Option<Arc<Session>>,
+    /// The other side of the connection.
+    peer: TcpConnectInfo,
     bounds: Arc<Bounds>,
 }
 
@@ -38,13 +42,15 @@ impl Front {
     /// The hot path, and the routes to all else.
     #[must_use]
     pub fn new(scoring: Scoring, routes: Routes, limits: CallLimits) -> Self {
-        Self { scoring, routes: routes.prepare(), session: None, bounds: Arc::new(Bounds::new(limits)) }
+        let (bounds, peer) = (Arc::new(Bounds::new(limits)), TcpConnectInfo { local_addr: None, remote_addr: None });
+        Self { scoring, routes: routes.prepare(), session: None, peer, bounds }
     }
 
     /// The same for one connection, which passes a gate or need not.
     #[must_use]
-    pub fn for_connection(&self, session: Option<Session>) -> Self {
-        Self { session: session.map(Arc::new), ..self.clone() }
+    pub fn for_connection(&self, peer: SocketAddr, session: Option<Session>) -> Self {
+        let peer = TcpConnectInfo { local_addr: None, remote_addr: Some(peer) };
+        Self { session: session.map(Arc::new), peer, ..self.clone() }
     }
 }
 
@@ -122,6 +128,7 @@ impl Service<Request<Incoming>> for Front {
             Ok(place) => place,
             Err(refusal) => return Answer::refused(refusal),
         };
+        request.extensions_mut().insert(self.peer.clone());
         let call_of = caller.zip(self.session.clone()).map(|(caller, session)| {
             let path = request.uri().path().to_owned();
             request.extensions_mut().insert(caller.clone());

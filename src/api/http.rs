@@ -71,6 +71,7 @@ fn gauges(engine: &Engine) -> Gauges {
             disabled_signals: state.disabled().iter().filter(|disabled| **disabled).count(),
             remembered_requests: state.remembered_requests(),
             remembered_reports: state.remembered_reports(),
+            audit_entries: engine.audit_entries(),
             is_building: state.transition().is_some(),
             is_policy_pending: state.meta().pending.is_some(),
             is_killed: state.meta().kill_switch.is_some(),

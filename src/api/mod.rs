@@ -24,7 +24,7 @@ use crate::auth::Caller;
 use crate::domain::Outcome;
 use crate::engine::Engine;
 use crate::state::Applied;
-use crate::wire;
+use crate::wire::{self, Sender};
 
 pub use admin::AdminApi;
 pub use exposure::ExposureApi;
@@ -61,16 +61,17 @@ impl Waiter {
     }
 }
 
-/// Who sends a request, empty where everybody may come in, and what is in it.
-fn signed<T>(request: Request<T>) -> (String, T) {
+/// Who sends a request, and what is in it.
+fn signed<T>(request: Request<T>) -> (Sender, T) {
     let caller = request.extensions().get::<Arc<Caller>>();
     let identity = caller.map(|caller| caller.identity.clone()).unwrap_or_default();
-    (identity, request.into_inner())
+    let peer = request.remote_addr().map(|address| address.ip().to_canonical().to_string());
+    (Sender { identity, peer: peer.unwrap_or_default() }, request.into_inner())
 }
 
 /// Whose name a change is kept under: what the caller says, and who the caller was found to be.
-fn author(identity: &str, said: &str) -> String {
-    match (identity, said) {
+fn author(sender: &Sender, said: &str) -> String {
+    match (sender.identity.as_str(), said) {
         ("", said) => said.to_owned(),
         (identity, "") => identity.to_owned(),
         (identity, said) => format!("{said} ({identity})"),

@@ -35,15 +35,10 @@ impl PolicyApi {
     }
 
     /// Changes the policy; answers what it came to by when the caller wants to know.
-    async fn change(
-        &self,
-        request: Option<RequestKey>,
-        body: Body,
-        deadline: Option<Duration>,
-    ) -> Result<Published, Status> {
+    async fn change(&self, request: RequestKey, body: Body, deadline: Option<Duration>) -> Result<Published, Status> {
         // The last tenth of the caller's time is for the answer.
         let patience = deadline.map(|deadline| deadline.mul_f64(0.9));
-        let changed = self.engine.change_policy(request, body, patience).await;
+        let changed = self.engine.change_policy(Some(request), body, patience).await;
         let applied = changed.map_err(|error| wire::write_status(&error))?;
         if let Outcome::Rejected(rejection) = &applied.outcome {
             return Err(wire::rejected_status(rejection));
@@ -81,9 +76,9 @@ impl PolicyService for PolicyApi {
         request: Request<proto::PublishPolicyRequest>,
     ) -> Result<Response<proto::PublishPolicyResponse>, Status> {
         let deadline = deadline(&request);
-        let (identity, mut request) = signed(request);
-        let key = request_key(&identity, "PublishPolicy", &request.request_id, payload_hash(&request))?;
-        request.author = author(&identity, &request.author);
+        let (sender, mut request) = signed(request);
+        let key = request_key(&sender, "PublishPolicy", &request.request_id, payload_hash(&request))?;
+        request.author = author(&sender, &request.author);
         let publish = wire::publish(request)?;
         let engine = self.engine.clone();
         // Judged before it is logged: what is in the log is never judged again.
@@ -134,9 +129,9 @@ impl PolicyService for PolicyApi {
         request: Request<proto::RollbackPolicyRequest>,
     ) -> Result<Response<proto::RollbackPolicyResponse>, Status> {
         let deadline = deadline(&request);
-        let (identity, mut request) = signed(request);
-        let key = request_key(&identity, "RollbackPolicy", &request.request_id, payload_hash(&request))?;
-        request.author = author(&identity, &request.author);
+        let (sender, mut request) = signed(request);
+        let key = request_key(&sender, "RollbackPolicy", &request.request_id, payload_hash(&request))?;
+        request.author = author(&sender, &request.author);
         let published = self.change(key, wire::rollback(request)?, deadline).await?;
         Ok(Response::new(wire::rollback_response(&published)))
     }
@@ -161,10 +156,10 @@ impl PolicyService for PolicyApi {
         &self,
         request: Request<proto::SetKillSwitchRequest>,
     ) -> Result<Response<proto::SetKillSwitchResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "SetKillSwitch", &request.request_id, payload_hash(&request))?;
-        let (is_on, reason) = wire::kill_switch(request)?;
-        let set = self.engine.set_kill_switch(key, is_on, reason).await;
+        let (sender, mut request) = signed(request);
+        let key = request_key(&sender, "SetKillSwitch", &request.request_id, payload_hash(&request))?;
+        request.author = author(&sender, &request.author);
+        let set = self.engine.set_kill_switch(Some(key), wire::kill_switch(request)?).await;
         let (revision, _) = accepted(set.map_err(|error| wire::write_status(&error))?)?;
         Ok(Response::new(proto::SetKillSwitchResponse { revision }))
     }

@@ -11,7 +11,7 @@ use crate::engine::{Engine, PendingWrite};
 use crate::proto::profile_service_server::ProfileService;
 use crate::proto::{self, ItemStatus};
 use crate::state::Applied;
-use crate::wire::{self, Fields, ImportReport, ProfileMessage, payload_hash, request_key};
+use crate::wire::{self, Fields, ImportReport, ProfileMessage, Sender, payload_hash, request_key};
 
 /// Chunks of one import that are on their way at a time.
 const CHUNKS_IN_FLIGHT: usize = 8;
@@ -29,19 +29,19 @@ impl ProfileApi {
         Self { engine, waiter }
     }
 
-    async fn write(&self, request: Option<RequestKey>, body: Body) -> Result<Applied, Status> {
-        self.engine.write(request, body).await.map_err(|error| wire::write_status(&error))
+    async fn write(&self, request: RequestKey, body: Body) -> Result<Applied, Status> {
+        self.engine.write(Some(request), body).await.map_err(|error| wire::write_status(&error))
     }
 
     /// Writes what either happens or is rejected.
-    async fn write_done(&self, request: Option<RequestKey>, body: Body) -> Result<u64, Status> {
+    async fn write_done(&self, request: RequestKey, body: Body) -> Result<u64, Status> {
         done(self.write(request, body).await?)
     }
 
     /// Writes the items of a batch that are right; nothing when none is.
     async fn write_items(
         &self,
-        request: Option<RequestKey>,
+        request: RequestKey,
         is_empty: bool,
         body: Body,
     ) -> Result<(u64, Vec<Result<(), Rejection>>), Status> {
@@ -55,13 +55,13 @@ impl ProfileApi {
 
     async fn upsert<M: ProfileMessage>(
         &self,
-        (identity, method, request_id, payload_hash): (&str, &str, &str, u128),
+        (sender, method, request_id, payload_hash): (&Sender, &str, &str, u128),
         messages: Vec<M>,
         mask: Option<&prost_types::FieldMask>,
     ) -> Result<(u64, Vec<ItemStatus>), Status> {
         let mask = wire::field_mask::<M>(mask)?;
         let (profiles, batch) = wire::upserts(messages)?;
-        let key = request_key(identity, method, request_id, payload_hash ^ batch.mark())?;
+        let key = request_key(sender, method, request_id, payload_hash ^ batch.mark())?;
         let (revision, results) =
             self.write_items(key, profiles.is_empty(), Body::UpsertProfiles { profiles, mask }).await?;
         Ok((revision, batch.statuses(&results)?))
@@ -103,7 +103,7 @@ impl ProfileApi {
         Ok((profiles.into_iter().filter_map(M::from_profile).collect(), token))
     }
 
-    async fn delete<M: ProfileMessage>(&self, request: Option<RequestKey>, id: u64, etag: &str) -> Result<u64, Status> {
+    async fn delete<M: ProfileMessage>(&self, request: RequestKey, id: u64, etag: &str) -> Result<u64, Status> {
         let (key, expected_revision) = wire::deletion::<M>(id, etag)?;
         self.write_done(request, Body::DeleteProfile { key, expected_revision }).await
     }
@@ -134,8 +134,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertMerchantsRequest>,
     ) -> Result<Response<proto::BatchUpsertMerchantsResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = (identity.as_str(), "BatchUpsertMerchants", request.request_id.as_str(), payload_hash(&request));
+        let (sender, request) = signed(request);
+        let key = (&sender, "BatchUpsertMerchants", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.merchants, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertMerchantsResponse { revision, results }))
     }
@@ -163,8 +163,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteMerchantRequest>,
     ) -> Result<Response<proto::DeleteMerchantResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "DeleteMerchant", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "DeleteMerchant", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::Merchant>(key, request.merchant_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteMerchantResponse { revision }))
     }
@@ -173,8 +173,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertProductsRequest>,
     ) -> Result<Response<proto::BatchUpsertProductsResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = (identity.as_str(), "BatchUpsertProducts", request.request_id.as_str(), payload_hash(&request));
+        let (sender, request) = signed(request);
+        let key = (&sender, "BatchUpsertProducts", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.products, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertProductsResponse { revision, results }))
     }
@@ -202,8 +202,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteProductRequest>,
     ) -> Result<Response<proto::DeleteProductResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "DeleteProduct", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "DeleteProduct", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::Product>(key, request.product_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteProductResponse { revision }))
     }
@@ -212,8 +212,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertLiveRoomsRequest>,
     ) -> Result<Response<proto::BatchUpsertLiveRoomsResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = (identity.as_str(), "BatchUpsertLiveRooms", request.request_id.as_str(), payload_hash(&request));
+        let (sender, request) = signed(request);
+        let key = (&sender, "BatchUpsertLiveRooms", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.live_rooms, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertLiveRoomsResponse { revision, results }))
     }
@@ -241,8 +241,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteLiveRoomRequest>,
     ) -> Result<Response<proto::DeleteLiveRoomResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "DeleteLiveRoom", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "DeleteLiveRoom", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::LiveRoom>(key, request.live_room_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteLiveRoomResponse { revision }))
     }
@@ -251,8 +251,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertShortVideosRequest>,
     ) -> Result<Response<proto::BatchUpsertShortVideosResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = (identity.as_str(), "BatchUpsertShortVideos", request.request_id.as_str(), payload_hash(&request));
+        let (sender, request) = signed(request);
+        let key = (&sender, "BatchUpsertShortVideos", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.short_videos, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertShortVideosResponse { revision, results }))
     }
@@ -280,8 +280,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteShortVideoRequest>,
     ) -> Result<Response<proto::DeleteShortVideoResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "DeleteShortVideo", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "DeleteShortVideo", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::ShortVideo>(key, request.short_video_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteShortVideoResponse { revision }))
     }
@@ -290,9 +290,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::BatchUpsertServiceProvidersRequest>,
     ) -> Result<Response<proto::BatchUpsertServiceProvidersResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key =
-            (identity.as_str(), "BatchUpsertServiceProviders", request.request_id.as_str(), payload_hash(&request));
+        let (sender, request) = signed(request);
+        let key = (&sender, "BatchUpsertServiceProviders", request.request_id.as_str(), payload_hash(&request));
         let (revision, results) = self.upsert(key, request.service_providers, request.update_mask.as_ref()).await?;
         Ok(Response::new(proto::BatchUpsertServiceProvidersResponse { revision, results }))
     }
@@ -321,8 +320,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::DeleteServiceProviderRequest>,
     ) -> Result<Response<proto::DeleteServiceProviderResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "DeleteServiceProvider", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "DeleteServiceProvider", &request.request_id, payload_hash(&request))?;
         let revision = self.delete::<proto::ServiceProvider>(key, request.service_provider_id, &request.etag).await?;
         Ok(Response::new(proto::DeleteServiceProviderResponse { revision }))
     }
@@ -331,10 +330,10 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::RecordFactsRequest>,
     ) -> Result<Response<proto::RecordFactsResponse>, Status> {
-        let (identity, request) = signed(request);
+        let (sender, request) = signed(request);
         let policy = self.engine.hot().world().policy.clone();
         let (rows, batch) = wire::fact_rows(&policy, &request)?;
-        let key = request_key(&identity, "RecordFacts", &request.request_id, payload_hash(&request) ^ batch.mark())?;
+        let key = request_key(&sender, "RecordFacts", &request.request_id, payload_hash(&request) ^ batch.mark())?;
         let (revision, results) = self.write_items(key, rows.is_empty(), Body::RecordFacts { rows }).await?;
         let results = batch.statuses(&results)?;
         Ok(Response::new(proto::RecordFactsResponse { revision, results }))
@@ -344,8 +343,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::RecordViolationRequest>,
     ) -> Result<Response<proto::RecordViolationResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "RecordViolation", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "RecordViolation", &request.request_id, payload_hash(&request))?;
         let policy = self.engine.hot().world().policy.clone();
         let violation = wire::violation(&policy, self.engine.clock().now(), &request)?;
         let (revision, outcome) = accepted(self.write(key, Body::RecordViolation(violation)).await?)?;
@@ -358,8 +357,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::RevokeViolationRequest>,
     ) -> Result<Response<proto::RevokeViolationResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "RevokeViolation", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "RevokeViolation", &request.request_id, payload_hash(&request))?;
         let (merchant, violation_id) = wire::revocation(&request)?;
         let revision = self.write_done(key, Body::RevokeViolation { merchant, violation_id }).await?;
         Ok(Response::new(proto::RevokeViolationResponse { revision }))
@@ -369,8 +368,8 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::SetRightsRequest>,
     ) -> Result<Response<proto::SetRightsResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "SetRights", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "SetRights", &request.request_id, payload_hash(&request))?;
         let policy = self.engine.hot().world().policy.clone();
         let (merchant, rights) = wire::rights(&policy, self.engine.clock().now(), &request)?;
         let revision = self.write_done(key, Body::SetRights { merchant, rights }).await?;
@@ -381,7 +380,7 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<Streaming<proto::ImportRequest>>,
     ) -> Result<Response<proto::ImportResponse>, Status> {
-        let mut chunks = request.into_inner();
+        let (sender, mut chunks) = signed(request);
         let mut report = ImportReport::default();
         let mut in_flight: VecDeque<Pending> = VecDeque::new();
         while let Some(chunk) = chunks.message().await? {
@@ -392,7 +391,8 @@ impl ProfileService for ProfileApi {
             {
                 self.settle(oldest, &mut report).await?;
             }
-            let write = self.engine.begin_write(None, body).map_err(|error| wire::write_status(&error))?;
+            let key = request_key(&sender, "Import", "", 0)?;
+            let write = self.engine.begin_write(Some(key), body).map_err(|error| wire::write_status(&error))?;
             in_flight.push_back(Pending { write, places });
         }
         for pending in in_flight {
@@ -420,12 +420,12 @@ impl ProfileService for ProfileApi {
         &self,
         request: Request<proto::CloseDayRequest>,
     ) -> Result<Response<proto::CloseDayResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "CloseDay", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "CloseDay", &request.request_id, payload_hash(&request))?;
         let mut fields = Fields::default();
         let day = wire::date(&mut fields, "date", &request.date);
         fields.finish()?;
-        let applied = self.engine.close_day(key, day).await.map_err(|error| wire::write_status(&error))?;
+        let applied = self.engine.close_day(Some(key), day).await.map_err(|error| wire::write_status(&error))?;
         Ok(Response::new(proto::CloseDayResponse { revision: done(applied)? }))
     }
 }

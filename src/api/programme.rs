@@ -46,8 +46,8 @@ impl ProgrammeApi {
     }
 
     /// Writes what either happens or is rejected; answers the revision.
-    async fn write(&self, request: Option<RequestKey>, body: Body) -> Result<u64, Status> {
-        let applied = self.engine.write(request, body).await.map_err(|error| wire::write_status(&error))?;
+    async fn write(&self, request: RequestKey, body: Body) -> Result<u64, Status> {
+        let applied = self.engine.write(Some(request), body).await.map_err(|error| wire::write_status(&error))?;
         accepted(applied).map(|(revision, _)| revision)
     }
 
@@ -86,9 +86,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::PauseProgrammeRequest>,
     ) -> Result<Response<proto::PauseProgrammeResponse>, Status> {
-        let (identity, mut request) = signed(request);
-        let key = request_key(&identity, "PauseProgramme", &request.request_id, payload_hash(&request))?;
-        request.author = author(&identity, &request.author);
+        let (sender, mut request) = signed(request);
+        let key = request_key(&sender, "PauseProgramme", &request.request_id, payload_hash(&request))?;
+        request.author = author(&sender, &request.author);
         let revision = self.write(key, wire::pause(&request)?).await?;
         Ok(Response::new(proto::PauseProgrammeResponse { revision, etag: wire::programme_etag(revision) }))
     }
@@ -97,9 +97,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::ResumeProgrammeRequest>,
     ) -> Result<Response<proto::ResumeProgrammeResponse>, Status> {
-        let (identity, mut request) = signed(request);
-        let key = request_key(&identity, "ResumeProgramme", &request.request_id, payload_hash(&request))?;
-        request.author = author(&identity, &request.author);
+        let (sender, mut request) = signed(request);
+        let key = request_key(&sender, "ResumeProgramme", &request.request_id, payload_hash(&request))?;
+        request.author = author(&sender, &request.author);
         let revision = self.write(key, wire::resume(&request)?).await?;
         Ok(Response::new(proto::ResumeProgrammeResponse { revision, etag: wire::programme_etag(revision) }))
     }
@@ -108,9 +108,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::AdjustBudgetRequest>,
     ) -> Result<Response<proto::AdjustBudgetResponse>, Status> {
-        let (identity, mut request) = signed(request);
-        let key = request_key(&identity, "AdjustBudget", &request.request_id, payload_hash(&request))?;
-        request.author = author(&identity, &request.author);
+        let (sender, mut request) = signed(request);
+        let key = request_key(&sender, "AdjustBudget", &request.request_id, payload_hash(&request))?;
+        request.author = author(&sender, &request.author);
         let revision = self.write(key, wire::adjust(&request)?).await?;
         Ok(Response::new(proto::AdjustBudgetResponse { revision, etag: wire::programme_etag(revision) }))
     }
@@ -137,9 +137,9 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::GrantPackageRequest>,
     ) -> Result<Response<proto::GrantPackageResponse>, Status> {
-        let (identity, mut request) = signed(request);
-        let key = request_key(&identity, "GrantPackage", &request.request_id, payload_hash(&request))?;
-        request.author = author(&identity, &request.author);
+        let (sender, mut request) = signed(request);
+        let key = request_key(&sender, "GrantPackage", &request.request_id, payload_hash(&request))?;
+        request.author = author(&sender, &request.author);
         let revision = self.write(key, wire::grant(&request)?).await?;
         let packages = self.packages(request.merchant_id)?;
         Ok(Response::new(proto::GrantPackageResponse { revision, packages: Some(packages) }))
@@ -149,8 +149,8 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::AssignPackageRequest>,
     ) -> Result<Response<proto::AssignPackageResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "AssignPackage", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "AssignPackage", &request.request_id, payload_hash(&request))?;
         let revision = self.write(key, wire::assign(&request)?).await?;
         let packages = self.packages(request.merchant_id)?;
         Ok(Response::new(proto::AssignPackageResponse { revision, packages: Some(packages) }))
@@ -160,8 +160,8 @@ impl ProgrammeService for ProgrammeApi {
         &self,
         request: Request<proto::ReleasePackageRequest>,
     ) -> Result<Response<proto::ReleasePackageResponse>, Status> {
-        let (identity, request) = signed(request);
-        let key = request_key(&identity, "ReleasePackage", &request.request_id, payload_hash(&request))?;
+        let (sender, request) = signed(request);
+        let key = request_key(&sender, "ReleasePackage", &request.request_id, payload_hash(&request))?;
         let revision = self.write(key, wire::release(&request)?).await?;
         let packages = self.packages(request.merchant_id)?;
         Ok(Response::new(proto::ReleasePackageResponse { revision, packages: Some(packages) }))

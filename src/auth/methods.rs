@@ -97,7 +97,7 @@ const METHODS: &[(&str, Role, &[&str])] = &[
     (
         "AdminService",
         Role::Admin,
-        &["GetStatus", "GetStateHash", "AdvanceClock", "AcceptTime", "Backup", "ListCredentials"],
+        &["GetStatus", "GetStateHash", "AdvanceClock", "AcceptTime", "Backup", "ListCredentials", "ListAuditEntries"],
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! The command line client. It talks gRPC only: what it can do, every caller of the API can do.
 
 mod allocate;
+mod audit;
 mod backup;
 mod client;
 mod credentials;
@@ -224,7 +225,7 @@ mod tests {
             "t policy get 3 --out p",
             "t policy diff 1 p",
             "t policy rollback 2 --reason bad",
-            "t policy kill-switch on --reason incident",
+            "t policy kill-switch on --reason incident --author ann",
             "t policy kill-switch off",
             "t programme list --full --json",
             "t programme show kuai_brand",
@@ -242,6 +243,8 @@ mod tests {
             "t admin advance-clock 2018-06-04",
             "t admin accept-time",
             "t admin state-hash",
+            "t admin audit --merchant 5 --from 2023-01-01 --bulk --limit 10",
+            "t admin audit --subject policy/3 --identity token:a --method PublishPolicy --format jsonl --oldest-first",
             "t admin tokens --json --server https://h:1 --ca a.pem --cert b.pem --key c.pem --token-file t",
             "t status --token tfk_1 --plaintext",
             "t backup today.backup --json",
@@ -265,6 +268,7 @@ mod tests {
             "t programme adjust kuai_brand --reason x",
             "t programme adjust kuai_brand --reason x --reset --exposures 5",
             "t forecast guarantee new_merchant_launch",
+            "t admin audit --merchant 5 --subject merchant/5",
         ] {
             assert!(Program::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

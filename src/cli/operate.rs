@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::audit;
 use super::client::Target;
 use super::credentials;
 use super::error::CliError;
@@ -42,6 +43,8 @@ pub(super) enum AdminAction {
     StateHash,
     /// Who may call, and what each role opens; never a token or a hash
     Tokens,
+    /// Who changed what, when and from where
+    Audit(audit::AuditArgs),
 }
 
 /// `status`.
@@ -122,7 +125,10 @@ fn pending_text(pending: Option<&PendingPolicy>) -> String {
 fn kill_switch_text(switch: Option<&KillSwitch>) -> String {
     switch.map_or_else(
         || "off".to_owned(),
-        |switch| format!("ON since {}: {}", instant_text(switch.since.as_ref()), switch.reason),
+        |switch| {
+            let by = if switch.author.is_empty() { String::new() } else { format!(" by {}", switch.author) };
+            format!("ON since {}{by}: {}", instant_text(switch.since.as_ref()), switch.reason)
+        },
     )
 }
 
@@ -142,7 +148,8 @@ fn status_json(status: &GetStatusResponse) -> Value {
             json!({"version": pending.version, "effective_at": instant_text(pending.effective_at.as_ref())})
         }),
         "kill_switch": status.kill_switch.as_ref().map(|switch| {
-            json!({"since": instant_text(switch.since.as_ref()), "reason": switch.reason})
+            let since = instant_text(switch.since.as_ref());
+            json!({"since": since, "author": switch.author, "reason": switch.reason})
         }),
         "configured_policy": status.configured_policy.as_ref().map(|configured| {
             json!({
@@ -200,6 +207,7 @@ pub(super) async fn admin(action: AdminAction, target: &Target) -> Result<(), Cl
             let answer = answer.map_err(CliError::rpc("ListCredentials"))?.into_inner();
             both(target, &credentials::json(&answer), &credentials::text(&answer))
         }
+        AdminAction::Audit(args) => audit::run(args, target).await,
     }
 }
 

@@ -8,15 +8,17 @@ use super::error::CliError;
 
 /// Writes a result to stdout, ending it with a newline. A reader that went away (`| head`) is no error.
 pub(crate) fn result(text: &str) -> Result<(), CliError> {
-    let mut stdout = std::io::stdout().lock();
     let ended = if text.ends_with('\n') { "" } else { "\n" };
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.write_all(ended.as_bytes()))
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(CliError::Output),
+    part(&[text, ended].concat()).map(drop)
+}
+
+/// Writes a part of a result to stdout; answers whether somebody reads on.
+pub(crate) fn part(text: &str) -> Result<bool, CliError> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CliError::Output(error)),
     }
 }
 

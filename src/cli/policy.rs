@@ -104,6 +104,9 @@ pub(super) enum PolicyAction {
         /// Why; must be given to turn it on
         #[arg(long, default_value = "", required_if_eq("position", "on"))]
         reason: String,
+        /// Who asks for it
+        #[arg(long, default_value = "")]
+        author: String,
         /// Repeating a request id answers the first outcome
         #[arg(long, default_value = "")]
         request_id: String,
@@ -211,9 +214,9 @@ pub(super) async fn run(action: PolicyAction, target: &Target, folder: &PolicyFo
             diff((&from, &to), is_coloured, target, folder).await
         }
         PolicyAction::Rollback(args) => rollback(args, target).await,
-        PolicyAction::KillSwitch { position, reason, request_id } => {
+        PolicyAction::KillSwitch { position, reason, author, request_id } => {
             let on = position == Position::On;
-            let request = SetKillSwitchRequest { request_id, on, reason };
+            let request = SetKillSwitchRequest { request_id, on, reason, author };
             let answer = client(target).await?.set_kill_switch(request).await;
             let revision = answer.map_err(CliError::rpc("SetKillSwitch"))?.into_inner().revision;
             let said = if on { "on: every weight is 1" } else { "off: weights follow from the policy" };

@@ -7,8 +7,8 @@ use super::{
 };
 
 /// Version of the meaning of commands that this program writes. Since 2, a policy text that was published before keeps
-/// its version.
-pub const SEMANTICS: u32 = 2;
+/// its version. Since 3, every command of a caller says who asked, with a request id or without.
+pub const SEMANTICS: u32 = 3;
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,23 +19,41 @@ pub struct Command {
     pub node: u32,
     /// Version of its meaning.
     pub semantics: u32,
-    /// For deduplication; none means it is never a duplicate.
+    /// Who asked for it; none means the server itself.
     pub request: Option<RequestKey>,
     /// What to do.
     pub body: Body,
 }
 
-/// Identifies a write request: repeating it answers the first outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Who asks for a write, and which request it is: repeating one with an id answers the first outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     /// Who sent it; empty for anonymous callers.
     pub identity: String,
+    /// The address it came from, without the port; empty where that is not known.
+    pub peer: String,
     /// The method called.
     pub method: String,
-    /// The caller's id for it, at most 128 bytes.
+    /// The caller's id for it, at most 128 bytes; empty means it is never a duplicate.
     pub request_id: String,
     /// Hash of the payload: the same id with another payload is refused.
     pub payload_hash: u128,
+}
+
+impl RequestKey {
+    /// Whether it can be told from others, and so be a duplicate.
+    #[must_use]
+    pub fn has_id(&self) -> bool {
+        !self.request_id.is_empty()
+    }
+
+    /// What it is remembered by: a repetition may come from another address.
+    #[must_use]
+    pub fn without_peer(&self) -> Self {
+        let Self { identity, method, request_id, payload_hash, .. } = self;
+        let (identity, method, request_id) = (identity.clone(), method.clone(), request_id.clone());
+        Self { identity, peer: String::new(), method, request_id, payload_hash: *payload_hash }
+    }
 }
 
 /// What a command does.
@@ -111,6 +129,8 @@ pub enum Body {
     SetKillSwitch {
         /// Whether weights are neutral from now on.
         is_on: bool,
+        /// Who asks for it.
+        author: String,
         /// Why.
         reason: String,
     },

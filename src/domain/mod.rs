@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod allocation;
+mod audit;
 mod command;
 mod facts;
 mod ids;
@@ -19,6 +20,7 @@ pub use allocation::{
     AccountKey, BUCKET_MS, ExposureRow, NewGuarantee, ProgrammeChange, REPORT_AHEAD_MS, REPORT_WINDOW_DAYS,
     REPORT_WINDOW_MS, RESERVATION_MS, Renewal, ReportOutcome, ReservationId, Scope,
 };
+pub use audit::{AUDITED_SUBJECTS, AuditChange, AuditEntry, AuditSubject};
 pub use command::{
     Body, ChunkOutcome, Command, FactRow, Outcome, PolicyText, Rejection, RequestKey, SEMANTICS, Upsert,
 };

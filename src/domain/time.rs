@@ -39,6 +39,17 @@ impl Timestamp {
     }
 }
 
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in Asia/Shanghai, to the millisecond.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = self.day();
+        let ms = self.0.saturating_sub(day.start().0);
+        let part = |unit: i64, of: i64| ms.div_euclid(unit).rem_euclid(of);
+        let (hour, minute, second) = (part(HOUR_MS, 24), part(60_000, 60), part(1_000, 60));
+        write!(f, "{day}T{hour:02}:{minute:02}:{second:02}.{:03}+08:00", part(1, 1_000))
+    }
+}
+
 /// An Asia/Shanghai calendar day: days since 1970-01-01.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub i32);

@@ -2,6 +2,7 @@
 
 mod alike;
 mod allocate;
+mod audit;
 mod backtest;
 mod backup;
 mod candidacies;
@@ -44,6 +45,7 @@ use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
 pub use allocate::{AllocateQuery, Slate, SlateSlot, allocate};
+pub use audit::{AUDIT_LOOKED_AT, AuditPage, AuditQuery};
 pub use backtest::{Backtest, BacktestError, BacktestMode, BacktestSummary, ForecastChoice, ProgrammeSpend, backtest};
 pub use control::ControlSettings;
 pub use decisions::RecordFile;
@@ -359,10 +361,10 @@ impl Engine {
     ///
     /// # Errors
     /// On real time, when it would go back, or when writes fail.
-    pub async fn advance_clock(&self, to: Timestamp) -> Result<(), WriteError> {
+    pub async fn advance_clock(&self, request: Option<RequestKey>, to: Timestamp) -> Result<(), WriteError> {
         let clock = self.clock.simulated().ok_or(WriteError::ClockNotSimulated)?;
         clock.advance_to(to).map_err(|now| WriteError::ClockWouldGoBack { now, to })?;
-        self.write(None, Body::Tick).await?;
+        self.write(request, Body::Tick).await?;
         if self.close_days { self.wait_for_day(due_day(to)).await } else { Ok(()) }
     }
 

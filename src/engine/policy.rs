@@ -126,17 +126,12 @@ impl Engine {
         }
     }
 
-    /// Makes all weights neutral, or ends that.
+    /// Writes a `SetKillSwitch`: makes all weights neutral, or ends that.
     ///
     /// # Errors
     /// When writes are refused or fail.
-    pub async fn set_kill_switch(
-        &self,
-        request: Option<RequestKey>,
-        is_on: bool,
-        reason: String,
-    ) -> Result<Applied, WriteError> {
-        let applied = self.write(request, Body::SetKillSwitch { is_on, reason }).await?;
+    pub async fn set_kill_switch(&self, request: Option<RequestKey>, body: Body) -> Result<Applied, WriteError> {
+        let applied = self.write(request, body).await?;
         telemetry::policy_change("kill_switch", if applied.outcome == Outcome::Done { "taken" } else { "refused" });
         Ok(applied)
     }

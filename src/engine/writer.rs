@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
+use super::audit::AuditTrimmer;
 use super::error::{WriteError, WriteStatus};
 use super::faults::{Faults, NoFaults, Step};
 use super::group::{begins_transition, runs, weight_of};
@@ -17,7 +18,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
 use crate::state::{Applied, State, Transition};
-use crate::store::Store;
+use crate::store::{AuditRetention, Store};
 use crate::telemetry::WriterMetrics;
 
 /// Writes that wait at most.
@@ -46,6 +47,8 @@ pub struct WriterSettings {
     pub log_retain: u64,
     /// Whether days close by themselves at 06:00.
     pub close_days: bool,
+    /// How long entries of the audit trail are kept.
+    pub audit: AuditRetention,
 }
 
 /// The day that is due to be closed at an instant: yesterday from 06:00 on, the day before until then.
@@ -128,6 +131,7 @@ pub(super) struct Writer {
     /// Revision up to which rows are surely durable.
     synced: u64,
     trimmed: u64,
+    audit: AuditTrimmer,
     /// The second world that is being built, and since when.
     building: Option<(u64, Stopwatch)>,
     /// Leases of this node.
@@ -149,6 +153,7 @@ impl Writer {
         let status = watch::Sender::new(WriteStatus::Ok);
         let metrics = WriterMetrics::default();
         let (synced, trimmed, building) = (0, 0, None);
+        let audit = AuditTrimmer::new(settings.audit);
         let faults = Box::new(NoFaults);
         Self {
             log,
@@ -162,6 +167,7 @@ impl Writer {
             agreed,
             synced,
             trimmed,
+            audit,
             building,
             node,
             faults,
@@ -407,7 +413,18 @@ impl Writer {
             }
             return true;
         }
-        self.state.read().transition().is_some()
+        let (now, is_waiting) = {
+            let state = self.state.read();
+            (state.meta().now, state.transition().is_some())
+        };
+        match self.audit.trim(&self.store, now, SLICE) {
+            Ok(is_more) => is_more || is_waiting,
+            Err(cause) => {
+                error!(%cause, "trimming the audit trail failed; writes are refused until the process is restarted");
+                self.poison(cause.to_string());
+                false
+            }
+        }
     }
 
     fn poison(&self, cause: String) {

@@ -5,11 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::domain::{
-    AccountKey, Body, ChunkOutcome, Command, CounterId, Day, DayFacts, Decision, Enrolment, ExposureRow, FactRow,
-    FieldMask, HeldRight, ItemId, ItemKind, LiveRoom, Merchant, MerchantId, MerchantKind, NewGuarantee, OrderContext,
-    Outcome, PolicyOutcome, PolicyPublish, PolicyText, Product, Profile, ProfileKey, ProgrammeChange, ProviderId,
-    Rejection, Renewal, ReportOutcome, RequestKey, ReservationId, Scene, Scope, ServiceProvider, ShortVideo, Subject,
-    TargetKind, Timestamp, Upsert, Violation,
+    AccountKey, AuditChange, AuditEntry, AuditSubject, Body, ChunkOutcome, Command, CounterId, Day, DayFacts, Decision,
+    Enrolment, ExposureRow, FactRow, FieldMask, HeldRight, ItemId, ItemKind, LiveRoom, Merchant, MerchantId,
+    MerchantKind, NewGuarantee, OrderContext, Outcome, PolicyOutcome, PolicyPublish, PolicyText, Product, Profile,
+    ProfileKey, ProgrammeChange, ProviderId, Rejection, Renewal, ReportOutcome, RequestKey, ReservationId, Scene,
+    Scope, ServiceProvider, ShortVideo, Subject, TargetKind, Timestamp, Upsert, Violation,
 };
 
 pub(crate) fn text() -> impl Strategy<Value = String> {
@@ -193,11 +193,8 @@ fn policy_publish() -> impl Strategy<Value = PolicyPublish> {
 }
 
 pub(crate) fn request_key() -> impl Strategy<Value = RequestKey> {
-    (text(), text(), text(), any::<u128>()).prop_map(|(identity, method, request_id, payload_hash)| RequestKey {
-        identity,
-        method,
-        request_id,
-        payload_hash,
+    (text(), text(), text(), text(), any::<u128>()).prop_map(|(identity, peer, method, request_id, payload_hash)| {
+        RequestKey { identity, peer, method, request_id, payload_hash }
     })
 }
 
@@ -322,7 +319,11 @@ fn profile_body() -> impl Strategy<Value = Body> {
                 reason,
             }
         ),
-        (any::<bool>(), text()).prop_map(|(is_on, reason)| Body::SetKillSwitch { is_on, reason }),
+        (any::<bool>(), text(), text()).prop_map(|(is_on, author, reason)| Body::SetKillSwitch {
+            is_on,
+            author,
+            reason
+        }),
         any::<u64>().prop_map(|began| Body::Activate { began }),
     ]
 }
@@ -397,4 +398,33 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
         report_outcome().prop_map(Outcome::Report),
         any::<u64>().prop_map(Outcome::Package),
     ]
+}
+
+fn audit_subject() -> impl Strategy<Value = AuditSubject> {
+    prop_oneof![
+        profile_key().prop_map(AuditSubject::Profile),
+        text().prop_map(AuditSubject::Programme),
+        any::<u64>().prop_map(AuditSubject::Policy),
+        Just(AuditSubject::KillSwitch),
+        (0..100_000).prop_map(|day| AuditSubject::Day(Day(day))),
+        Just(AuditSubject::Clock),
+        text().prop_map(AuditSubject::Import),
+    ]
+}
+
+/// Any entry that a command can make.
+pub(crate) fn audit_entry() -> impl Strategy<Value = AuditEntry> {
+    let change =
+        (audit_subject(), text(), text()).prop_map(|(subject, before, after)| AuditChange { subject, before, after });
+    let counts = vec((text().prop_map(Into::into), any::<u64>()), 0..3);
+    let who = (any::<bool>(), request_key(), text(), text());
+    let what = (vec(change, 0..4), any::<u64>(), counts);
+    (any::<u64>(), timestamp(), any::<bool>(), who, what).prop_map(
+        |(revision, at, is_bulk, (by_server, asked, author, reason), (changes, more_changes, counts))| {
+            let RequestKey { method, .. } = asked.clone();
+            let own = RequestKey { method, ..RequestKey::default() };
+            let request = if by_server { own } else { RequestKey { payload_hash: 0, ..asked } };
+            AuditEntry { revision, at, is_bulk, by_server, request, author, reason, changes, more_changes, counts }
+        },
+    )
 }

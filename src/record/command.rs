@@ -43,6 +43,7 @@ impl From<&RequestKey> for pb::RequestKey {
             request_id: key.request_id.clone(),
             payload_hash_high: high,
             payload_hash_low: low,
+            peer: key.peer.clone(),
         }
     }
 }
@@ -51,6 +52,7 @@ impl From<pb::RequestKey> for RequestKey {
     fn from(message: pb::RequestKey) -> Self {
         Self {
             identity: message.identity,
+            peer: message.peer,
             method: message.method,
             request_id: message.request_id,
             payload_hash: u128::from(message.payload_hash_high) << 64 | u128::from(message.payload_hash_low),
@@ -101,8 +103,8 @@ impl From<&Body> for pb::command::Body {
                     reason: reason.clone(),
                 })
             }
-            Body::SetKillSwitch { is_on, reason } => {
-                Self::SetKillSwitch(pb::SetKillSwitch { is_on: *is_on, reason: reason.clone() })
+            Body::SetKillSwitch { is_on, author, reason } => {
+                Self::SetKillSwitch(pb::SetKillSwitch { is_on: *is_on, reason: reason.clone(), author: author.clone() })
             }
             Body::Activate { began } => Self::Activate(pb::Activate { began: *began }),
             Body::OpenSession => Self::OpenSession(pb::OpenSession {}),
@@ -176,7 +178,9 @@ impl TryFrom<pb::command::Body> for Body {
             Message::RollbackPolicy(pb::RollbackPolicy { version, expected_revision, author, reason }) => {
                 Self::RollbackPolicy { version, expected_revision, author, reason }
             }
-            Message::SetKillSwitch(pb::SetKillSwitch { is_on, reason }) => Self::SetKillSwitch { is_on, reason },
+            Message::SetKillSwitch(pb::SetKillSwitch { is_on, reason, author }) => {
+                Self::SetKillSwitch { is_on, author, reason }
+            }
             Message::Activate(activate) => Self::Activate { began: activate.began },
             Message::OpenSession(pb::OpenSession {}) => Self::OpenSession,
             Message::RenewLeases(renew) => Self::RenewLeases { session: renew.session, renewals: all(renew.renewals)? },

@@ -4,6 +4,7 @@
 //! takes any bytes, never panics, and gives back exactly what was encoded.
 
 mod allocation;
+mod audit;
 pub(crate) mod column;
 mod command;
 mod facts;
@@ -23,6 +24,7 @@ use crate::domain::{
 };
 
 pub use allocation::{scene_number, scene_of, scope_of, scope_parts};
+pub use audit::{audit_entry, audit_row};
 pub use nouns::{kind_of_profile, kind_of_subject, profile_key, subject};
 
 /// Generated code of the storage messages.

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
 
-use super::{DecodeProblem, arbitrary, pb};
+use super::{DecodeProblem, arbitrary, audit_entry, audit_row, pb};
 use super::{
     decode_command, decode_day_facts, decode_outcome, decode_policy_text, decode_profile, decode_rejection,
     decode_right, decode_violation, encode_command, encode_day_facts, encode_outcome, encode_policy_text,
@@ -51,6 +51,14 @@ proptest! {
     #[test]
     fn policy_texts_come_back(text in arbitrary::policy_text()) {
         prop_assert_eq!(decode_policy_text(&encode_policy_text(&text)), Ok(text));
+    }
+
+    #[test]
+    fn audit_entries_come_back(entry in arbitrary::audit_entry(), number in any::<u64>()) {
+        let message = audit_row(&entry, number);
+        let read = pb::AuditRow::decode(message.encode_to_vec().as_slice());
+        let read = read.map_err(DecodeProblem::from).and_then(|row| audit_entry(row, entry.revision, entry.is_bulk));
+        prop_assert_eq!(read, Ok(entry));
     }
 
     #[test]
@@ -152,4 +160,19 @@ fn rows_of_one_shape_are_small() {
     let command = Command { stamp: Timestamp(1), node: 1, semantics: 1, request: None, body };
     let bytes = encode_command(&command).len();
     assert!(bytes < 1_000 * 23, "id 8, day 1, shape 1 and 12 values of one byte: {bytes}");
+}
+
+/// Programs before semantics 3 named a caller only where there was a request id, and never an address.
+#[test]
+fn commands_of_earlier_programs_are_read() {
+    let request = pb::RequestKey { identity: "token:a".to_owned(), request_id: "r".to_owned(), ..Default::default() };
+    let tick = Some(pb::command::Body::Tick(pb::Tick {}));
+    let old = pb::Command { stamp: 5, node: 1, semantics: 2, request: Some(request), body: tick };
+    let read = decode_command(&old.encode_to_vec()).expect("reads").request.expect("somebody");
+    assert_eq!((read.identity.as_str(), read.peer.as_str(), read.has_id()), ("token:a", "", true));
+    let switch = pb::command::Body::SetKillSwitch(pb::SetKillSwitch { is_on: true, ..Default::default() });
+    let old = pb::Command { body: Some(switch), request: None, ..old };
+    let read = decode_command(&old.encode_to_vec()).expect("reads");
+    let body = Body::SetKillSwitch { is_on: true, author: String::new(), reason: String::new() };
+    assert_eq!((read.request, read.body), (None, body));
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::ledgers::LedgerKey;
 use super::rows::{ImportRow, RequestRow, Row, WindowsRow};
 use super::state::State;
-use crate::domain::{DayFacts, FactKey, ItemId, ProfileKey, RequestKey, Subject};
+use crate::domain::{AuditEntry, DayFacts, FactKey, ItemId, ProfileKey, RequestKey, Subject};
 
 /// Keys of changed rows, and the values of those that memory does not keep.
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub(super) struct Changes {
     pub(super) imports: BTreeMap<String, Option<ImportRow>>,
     pub(super) policies: BTreeSet<u64>,
     pub(super) ledger: HashSet<LedgerKey, foldhash::fast::FixedState>,
+    pub(super) audit: Vec<AuditEntry>,
 }
 
 impl State {
@@ -45,6 +46,7 @@ impl State {
         rows.extend(changes.requests.into_iter().map(|(key, row)| Row::Request(key, row)));
         rows.extend(changes.imports.into_iter().map(|(id, row)| Row::Import(id, row)));
         rows.extend(changes.ledger.into_iter().map(|key| Row::Ledger(self.ledgers.row(key))));
+        rows.extend(changes.audit.into_iter().map(Row::Audit));
         rows
     }
 

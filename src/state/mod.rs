@@ -3,6 +3,7 @@
 mod agenda;
 mod allocation;
 mod audience;
+mod audit;
 mod changes;
 mod classes;
 mod conduct;

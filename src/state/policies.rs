@@ -280,9 +280,10 @@ impl State {
         policy.map(Arc::new).map_err(|error| rejection(version, error))
     }
 
-    pub(super) fn set_kill_switch(&mut self, is_on: bool, reason: &str) {
+    pub(super) fn set_kill_switch(&mut self, is_on: bool, author: &str, reason: &str) {
         let since = self.meta.kill_switch.as_ref().map_or(self.meta.now, |switch| switch.since);
-        self.meta.kill_switch = is_on.then(|| KillSwitch { since, reason: reason.to_owned() });
+        let switch = || KillSwitch { since, author: author.to_owned(), reason: reason.to_owned() };
+        self.meta.kill_switch = is_on.then(switch);
         self.hot.set_kill_switch(is_on);
     }
 }

@@ -99,7 +99,7 @@ impl Restore {
             Row::Request(key, Some(row)) => self.requests.push((key, row)),
             Row::Import(id, Some(row)) => state.imports.set(&id, row),
             Row::Ledger(row) => self.ledger(row),
-            Row::Facts(..) | Row::Profile(_, None) | Row::Request(_, None) | Row::Import(_, None) => {}
+            Row::Facts(..) | Row::Audit(_) | Row::Profile(_, None) | Row::Request(_, None) | Row::Import(_, None) => {}
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use super::ledgers::{LedgerMeta, LedgerRow};
 use super::providers::ProviderRanks;
 use crate::domain::{
-    Day, DayFacts, FactKey, HeldRight, MerchantId, Outcome, PolicyText, Profile, ProfileKey, RequestKey, Subject,
-    Timestamp, Violation,
+    AuditEntry, Day, DayFacts, FactKey, HeldRight, MerchantId, Outcome, PolicyText, Profile, ProfileKey, RequestKey,
+    Subject, Timestamp, Violation,
 };
 use crate::trust::MerchantFacts;
 
@@ -29,6 +29,8 @@ pub enum Row {
     Policy(PolicyRow),
     /// A part of the ledgers.
     Ledger(LedgerRow),
+    /// An entry of the audit trail. Not part of the state hash.
+    Audit(AuditEntry),
     /// The rest: one row.
     Meta(MetaRow),
 }
@@ -114,6 +116,8 @@ pub struct PendingPolicy {
 pub struct KillSwitch {
     /// Since when.
     pub since: Timestamp,
+    /// Who asked for it last; empty if nobody said.
+    pub author: String,
     /// Why.
     pub reason: String,
 }

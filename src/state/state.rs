@@ -18,7 +18,7 @@ use super::transition::Transition;
 use super::words::WordPool;
 use crate::domain::{
     Body, Command, Day, HeldRight, ItemId, ItemKind, Merchant, MerchantId, Outcome, Profile, ProfileKey, ProviderId,
-    Rejection, ServiceProvider, Timestamp, Violation,
+    Rejection, RequestKey, ServiceProvider, Timestamp, Violation,
 };
 use crate::policy::Policy;
 use crate::traffic::{next_window_boundary, open_programmes, opening_programmes};
@@ -234,19 +234,30 @@ impl State {
     /// # Errors
     /// When stored facts cannot be read; the state must not be used for writing any more.
     pub fn apply(&mut self, revision: u64, command: &Command, history: &dyn History) -> Result<Applied, HistoryError> {
+        let state_time = self.meta.now;
         self.move_time(command.stamp);
-        let applied = self.apply_once(revision, command, history)?;
+        let applied = self.apply_once(revision, command, state_time, history)?;
         self.begin_due_policy(revision);
         Ok(applied)
     }
 
     /// Applies a command unless it repeats a request that is remembered.
-    fn apply_once(&mut self, revision: u64, command: &Command, history: &dyn History) -> Result<Applied, HistoryError> {
+    fn apply_once(
+        &mut self,
+        revision: u64,
+        command: &Command,
+        state_time: Timestamp,
+        history: &dyn History,
+    ) -> Result<Applied, HistoryError> {
+        let request = command.request.as_ref().filter(|request| request.has_id());
+        let before = self.look_before(state_time, &command.body);
         if let Body::ReportExposures { rows } = &command.body {
             // Reports are remembered apart: longer, and only by hashes.
-            return Ok(self.report_exposures(revision, command.request.as_ref(), rows));
+            let applied = self.report_exposures(revision, request, rows);
+            self.audit(revision, command, &applied.outcome, before);
+            return Ok(applied);
         }
-        if let Some(request) = &command.request {
+        if let Some(request) = request {
             match self.requests.find(request) {
                 Some(Remembered::Same(row)) => {
                     return Ok(Applied { revision: row.revision, outcome: row.outcome });
@@ -258,12 +269,13 @@ impl State {
             }
         }
         let outcome = self.apply_body(revision, command, history)?;
+        self.audit(revision, command, &outcome, before);
         // What only has to wait is not an outcome: the caller asks again under the same id.
         let is_final = outcome != Outcome::Rejected(Rejection::TransitionPending);
-        if let Some(request) = command.request.as_ref().filter(|_| is_final) {
+        if let Some(request) = request.filter(|_| is_final).map(RequestKey::without_peer) {
             let row = RequestRow { stamp: self.meta.now, revision, outcome: outcome.clone() };
             self.requests.remember(request.clone(), row.clone());
-            self.changes.requests.push((request.clone(), Some(row)));
+            self.changes.requests.push((request, Some(row)));
         }
         Ok(Applied { revision, outcome })
     }
@@ -302,8 +314,8 @@ impl State {
                 self.rollback_policy(*version, *expected_revision, switch)
                     .map_or_else(Outcome::Rejected, Outcome::Policy)
             }
-            Body::SetKillSwitch { is_on, reason } => {
-                self.set_kill_switch(*is_on, reason);
+            Body::SetKillSwitch { is_on, author, reason } => {
+                self.set_kill_switch(*is_on, author, reason);
                 Outcome::Done
             }
             Body::Activate { began } => match self.activate(*began, history)? {

@@ -144,6 +144,26 @@ pub(super) fn policy(version: u64) -> UserKey {
     version.to_be_bytes().into()
 }
 
+/// Kind of an audit entry, revision.
+pub(super) fn audit(is_bulk: bool, revision: u64) -> UserKey {
+    let mut bytes = [0; 9];
+    for (byte, part) in bytes.iter_mut().zip([u8::from(is_bulk)].into_iter().chain(revision.to_be_bytes())) {
+        *byte = part;
+    }
+    bytes.into()
+}
+
+/// Reads the key of an audit entry.
+pub(super) fn read_audit(key: &[u8]) -> Option<(bool, u64)> {
+    let (kind, revision) = key.split_first()?;
+    let is_bulk = match kind {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    Some((is_bulk, u64::from_be_bytes(revision.try_into().ok()?)))
+}
+
 fn kind_byte(kind: pb::Kind) -> u8 {
     // All kinds are below 256.
     u8::try_from(i32::from(kind)).unwrap_or(0)

@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::snapshot::Scan;
 use super::spaces::{Space, Spaces};
 use super::store::Store;
-use super::{keys, ledgers, values};
+use super::{audit, keys, ledgers, values};
 use crate::domain::MerchantId;
 use crate::record::DecodeProblem;
 use crate::state::{MetaRow, Row, WordPool};
@@ -186,6 +186,7 @@ pub(super) fn read_row(space: Space, key: &[u8], value: &[u8]) -> Result<Row, De
         Space::Imports => values::read_import(value)?,
         Space::Ledgers => Row::Ledger(ledgers::read(key, value)?),
         Space::Reports => Row::Ledger(ledgers::read_report(key, value)?),
+        Space::Audit => Row::Audit(audit::read(key, value)?),
         // Not among those that are loaded.
         Space::Meta | Space::Facts => return Err(DecodeProblem::Missing { field: "a way to load it" }),
     })

@@ -2,8 +2,9 @@
 //!
 //! Read in this order: `folder` (what is opened), `spaces` (which keyspaces there are and how they are tuned), `keys`
 //! and `values` (what stands in them; `ledgers` for what allocation keeps), `store` (writing and looking up), `load` and `snapshot` (reading it all),
-//! `backup` (taking it elsewhere).
+//! `audit` (who changed what), `backup` (taking it elsewhere).
 
+mod audit;
 mod backup;
 mod error;
 mod folder;
@@ -20,6 +21,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditEntries, AuditRange, AuditRetention};
 pub use backup::{BackupError, BackupSummary, FolderContent, Restoring, Taken, verify_backup};
 pub use error::StoreError;
 pub use folder::{DATA_VERSION, DataFolder};

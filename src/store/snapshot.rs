@@ -149,6 +149,23 @@ impl Scan {
         read: impl FnOnce(&[u8], &[u8]) -> Result<T, String>,
     ) -> Option<Result<T, StoreError>> {
         let row = self.rows.as_mut()?.next()?;
+        Some(self.read(row, read))
+    }
+
+    /// The last row that was not read yet, as `read` reads it.
+    pub(super) fn last_with<T>(
+        &mut self,
+        read: impl FnOnce(&[u8], &[u8]) -> Result<T, String>,
+    ) -> Option<Result<T, StoreError>> {
+        let row = self.rows.as_mut()?.next_back()?;
+        Some(self.read(row, read))
+    }
+
+    fn read<T>(
+        &mut self,
+        row: fjall::Guard,
+        read: impl FnOnce(&[u8], &[u8]) -> Result<T, String>,
+    ) -> Result<T, StoreError> {
         let result = match row.into_inner() {
             Ok((key, value)) => read(&key, &value).map_err(|problem| StoreError::damaged(self.space, &key, &problem)),
             Err(error) => Err(StoreError::unread(self.space, &[], error)),
@@ -156,6 +173,6 @@ impl Scan {
         if result.is_err() {
             self.rows = None;
         }
-        Some(result)
+        result
     }
 }

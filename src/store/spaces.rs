@@ -30,11 +30,13 @@ pub(super) enum Space {
     Ledgers,
     /// Remembered reports of exposures.
     Reports,
+    /// Entries of the audit trail.
+    Audit,
 }
 
 impl Space {
     /// How many there are.
-    const COUNT: usize = 11;
+    const COUNT: usize = 12;
     /// All of them, in index order.
     pub(super) const ALL: [Self; Self::COUNT] = [
         Self::Meta,
@@ -48,6 +50,7 @@ impl Space {
         Self::Facts,
         Self::Ledgers,
         Self::Reports,
+        Self::Audit,
     ];
 
     /// Its name in the database and in messages.
@@ -64,6 +67,7 @@ impl Space {
             Self::Facts => "facts",
             Self::Ledgers => "ledgers",
             Self::Reports => "reports",
+            Self::Audit => "audit",
         }
     }
 
@@ -80,6 +84,7 @@ impl Space {
             Self::Facts => 8,
             Self::Ledgers => 9,
             Self::Reports => 10,
+            Self::Audit => 11,
         }
     }
 
@@ -87,7 +92,7 @@ impl Space {
         match self {
             Self::Facts => looked_up(),
             Self::Profiles | Self::Windows => scanned(32 * MIB),
-            Self::Requests | Self::Ledgers | Self::Reports => scanned(16 * MIB),
+            Self::Requests | Self::Ledgers | Self::Reports | Self::Audit => scanned(16 * MIB),
             Self::Meta | Self::Policy | Self::Rights | Self::Violations | Self::Imports => scanned(8 * MIB),
         }
     }

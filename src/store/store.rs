@@ -5,11 +5,13 @@ use std::sync::Arc;
 use fjall::{Database, OwnedWriteBatch, PersistMode, UserKey};
 use parking_lot::Mutex;
 
+use super::audit::AuditEnds;
 use super::error::StoreError;
 use super::snapshot::{FactsSnapshot, facts_value};
 use super::spaces::{Space, Spaces};
 use super::{keys, ledgers, values};
 use crate::domain::{DayFacts, FactKey};
+use crate::record::audit_row;
 use crate::state::{LedgerRow, MetaRow, Row};
 
 /// Keys of the parts of the meta row.
@@ -23,6 +25,7 @@ pub struct Store {
     pub(super) spaces: Spaces,
     /// The values of the meta row as they were last written: parts that did not change are not written again.
     meta_written: Arc<Mutex<MetaValues>>,
+    pub(super) audit_ends: AuditEnds,
 }
 
 /// The values of the meta row, by key.
@@ -32,7 +35,10 @@ impl Store {
     pub(super) fn open(db: &Database) -> Result<Self, StoreError> {
         let spaces = Spaces::open(db)?;
         let meta_written = META_KEYS.map(|key| (key, Vec::new()));
-        Ok(Self { db: db.clone(), spaces, meta_written: Arc::new(Mutex::new(meta_written)) })
+        let meta_written = Arc::new(Mutex::new(meta_written));
+        let store = Self { db: db.clone(), spaces, meta_written, audit_ends: AuditEnds::default() };
+        store.find_audit_ends()?;
+        Ok(store)
     }
 
     /// Writes rows together with the revision that they bring the store to, as one whole. It becomes durable with the
@@ -41,7 +47,8 @@ impl Store {
     /// # Errors
     /// When the database failed. After that it takes no more writes.
     pub fn write(&self, revision: u64, rows: impl IntoIterator<Item = Row>) -> Result<(), StoreError> {
-        let mut writing = Writing { spaces: &self.spaces, batch: self.db.batch(), value: Vec::new() };
+        let (spaces, audit_ends) = (&self.spaces, &self.audit_ends);
+        let mut writing = Writing { spaces, audit_ends, batch: self.db.batch(), value: Vec::new() };
         let mut meta = None;
         for row in rows {
             if let Row::Meta(row) = row {
@@ -130,6 +137,7 @@ fn value_of(message: &impl prost::Message) -> Vec<u8> {
 /// A batch that is being filled.
 struct Writing<'a> {
     spaces: &'a Spaces,
+    audit_ends: &'a AuditEnds,
     batch: OwnedWriteBatch,
     value: Vec<u8>,
 }
@@ -162,6 +170,11 @@ impl Writing<'_> {
             }
             Row::Policy(row) => self.change(Space::Policy, keys::policy(row.version), Some(values::policy(row))),
             Row::Ledger(row) => self.ledger(row),
+            Row::Audit(entry) => {
+                let number = self.audit_ends.next_number(entry.is_bulk);
+                let key = keys::audit(entry.is_bulk, entry.revision);
+                self.change(Space::Audit, key, Some(audit_row(entry, number)));
+            }
             Row::Meta(_) => {}
         }
     }

@@ -114,8 +114,8 @@ fn policy_control() -> impl Strategy<Value = MetaRow> {
     let retired = vec(option::of(1..i64::MAX), 0..4);
     let pending = option::of((any::<u64>(), arbitrary::timestamp()))
         .prop_map(|pending| pending.map(|(version, effective_at)| PendingPolicy { version, effective_at }));
-    let kill_switch = option::of((arbitrary::timestamp(), arbitrary::text()))
-        .prop_map(|switch| switch.map(|(since, reason)| KillSwitch { since, reason }));
+    let kill_switch = option::of((arbitrary::timestamp(), arbitrary::text(), arbitrary::text()))
+        .prop_map(|switch| switch.map(|(since, author, reason)| KillSwitch { since, author, reason }));
     (retired, any::<u64>(), pending, arbitrary::text(), kill_switch).prop_map(
         |(retired, policy_revision, pending, configured_hash, kill_switch)| MetaRow {
             programme_retired: retired.into_iter().map(|at| at.map(Timestamp)).collect(),
@@ -182,6 +182,7 @@ fn place(row: &Row) -> String {
             let is_report = matches!(row, crate::state::LedgerRow::Report(..));
             format!("ledger {is_report} {:?}", super::ledgers::write(row, &mut Vec::new()).0)
         }
+        Row::Audit(entry) => format!("audit {} {}", entry.is_bulk, entry.revision),
         Row::Meta(_) => "meta".to_owned(),
     }
 }
@@ -289,7 +290,7 @@ fn rows_are_loaded_in_order() {
             Row::Request(..) => 6,
             Row::Import(..) => 7,
             Row::Ledger(_) => 8,
-            Row::Facts(..) => panic!("facts are not loaded"),
+            Row::Facts(..) | Row::Audit(_) => panic!("neither is loaded"),
         })
         .collect();
     assert!(order.is_sorted());

@@ -243,10 +243,11 @@ pub(super) fn meta(row: &MetaRow) -> Meta {
             policy_revision: row.policy_revision,
             pending,
             configured_hash: row.configured_hash.clone(),
-            kill_switch: row
-                .kill_switch
-                .as_ref()
-                .map(|switch| pb::KillSwitch { since: switch.since.0, reason: switch.reason.clone() }),
+            kill_switch: row.kill_switch.as_ref().map(|KillSwitch { since, author, reason }| pb::KillSwitch {
+                since: since.0,
+                reason: reason.clone(),
+                author: author.clone(),
+            }),
         },
     }
 }
@@ -283,9 +284,11 @@ pub(super) fn read_meta(Meta { clock, dictionary, soft, policy, ranks, ledger }:
             .pending
             .map(|pending| PendingPolicy { version: pending.version, effective_at: Timestamp(pending.effective_at) }),
         configured_hash: policy.configured_hash,
-        kill_switch: policy
-            .kill_switch
-            .map(|switch| KillSwitch { since: Timestamp(switch.since), reason: switch.reason }),
+        kill_switch: policy.kill_switch.map(|pb::KillSwitch { since, reason, author }| KillSwitch {
+            since: Timestamp(since),
+            author,
+            reason,
+        }),
         transition: soft.transition.map(|transition| TransitionRow {
             began: transition.began,
             facts_day: transition.facts_day.map(Day),

@@ -61,6 +61,7 @@ pub fn status_response(state: &State, status: &Status) -> proto::GetStatusRespon
         kill_switch: state.meta().kill_switch.as_ref().map(|switch| proto::KillSwitch {
             since: Some(to_proto_time(switch.since)),
             reason: switch.reason.clone(),
+            author: switch.author.clone(),
         }),
         configured_policy: Some(proto::ConfiguredPolicy {
             source: status.source.name.clone(),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod allocate;
+mod audit;
 mod backup;
 mod closing;
 mod codec;
@@ -28,6 +29,7 @@ mod validation;
 
 pub use admin::{Status, credentials_response, status_response};
 pub use allocate::{allocate_query, allocate_response, underserved_query, underserved_response};
+pub use audit::{audit_query, audit_response};
 pub use backup::{backup_chunk, backup_running, backup_status, backup_summary};
 pub use codec::{Fast, ScoringCodec};
 pub use conduct::{decision, revocation, rights, violation};
@@ -54,5 +56,5 @@ pub use status::{
 };
 pub use time::{date, timestamp, to_proto_time};
 pub use trust_purchase::{no_trust_purchase, trust_purchase_query, trust_purchase_response};
-pub use validate::{Fields, Problem, payload_hash, request_key};
+pub use validate::{Fields, Problem, Sender, payload_hash, request_key};
 pub use validation::{validation_query, validation_response};

@@ -87,16 +87,18 @@ pub fn rollback(request: proto::RollbackPolicyRequest) -> Result<Body, Status> {
     Ok(Body::RollbackPolicy { version, expected_revision, author, reason })
 }
 
-/// What a `SetKillSwitch` asks for.
+/// The command of a `SetKillSwitch`.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` naming every wrong field.
-pub fn kill_switch(request: proto::SetKillSwitchRequest) -> Result<(bool, String), Status> {
+pub fn kill_switch(request: proto::SetKillSwitchRequest) -> Result<Body, Status> {
     let mut fields = Fields::default();
     fields.check(!request.on || !request.reason.trim().is_empty(), "reason", "must be given to turn it on");
     fields.check(request.reason.len() <= MAX_COMMENT, "reason", "must have at most 4096 bytes");
+    fields.text("author", &request.author);
     fields.finish()?;
-    Ok((request.on, request.reason))
+    let proto::SetKillSwitchRequest { on, author, reason, .. } = request;
+    Ok(Body::SetKillSwitch { is_on: on, author, reason })
 }
 
 /// A change of policy that was taken, and where its version stands.

@@ -124,23 +124,28 @@ pub fn payload_hash(request: &impl Message) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&request.encode_to_vec())
 }
 
-/// The deduplication key of a write; none when the caller sent no request id. Each identity has request ids of its own.
+/// Who sends a request, and from where.
+#[derive(Clone, Debug, Default)]
+pub struct Sender {
+    /// Who; empty where everybody may come in.
+    pub identity: String,
+    /// The address, without the port.
+    pub peer: String,
+}
+
+/// Who asks for a write by which request, for the audit trail and deduplication. Each identity has request ids of its own.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` when the id is too long.
-pub fn request_key(
-    identity: &str,
-    method: &str,
-    request_id: &str,
-    payload_hash: u128,
-) -> Result<Option<RequestKey>, Status> {
+pub fn request_key(sender: &Sender, method: &str, request_id: &str, payload_hash: u128) -> Result<RequestKey, Status> {
     let mut fields = Fields::default();
     fields.check(request_id.len() <= MAX_REQUEST_ID, "request_id", "must have at most 128 bytes");
     fields.finish()?;
-    Ok((!request_id.is_empty()).then(|| RequestKey {
-        identity: identity.to_owned(),
+    Ok(RequestKey {
+        identity: sender.identity.clone(),
+        peer: sender.peer.clone(),
         method: method.to_owned(),
         request_id: request_id.to_owned(),
         payload_hash,
-    }))
+    })
 }

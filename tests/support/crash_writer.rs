@@ -251,8 +251,13 @@ impl Writer {
         }
     }
 
+    /// The id that the n-th write is sent under.
+    pub(crate) fn request_id(&self, n: u64) -> String {
+        format!("{:?} {n}", self.kind)
+    }
+
     async fn send(&self, clients: &mut Clients, n: u64) -> Result<u64, Status> {
-        let request_id = format!("{:?} {n}", self.kind);
+        let request_id = self.request_id(n);
         let profiles = &mut clients.profiles;
         Ok(match self.kind {
             Kind::Profiles => {

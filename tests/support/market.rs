@@ -11,6 +11,7 @@ use trustflow::domain::{
     Timestamp, Violation, Words,
 };
 use trustflow::engine::{AllocateQuery, Engine, ScoreQuery, Slate, WriterSettings};
+use trustflow::store::AuditRetention;
 use trustflow::traffic::{MemberPrice, PriceBook, SlotReason};
 
 /// 2023-03-01T07:00:00+08:00.
@@ -83,7 +84,7 @@ pub fn policy() -> PolicyText {
 
 fn open(folder: &TempDir) -> Engine {
     let clock = Arc::new(SimulatedClock::new(NOW, 0.0));
-    let settings = WriterSettings { node: 1, log_retain: 100, close_days: false };
+    let settings = WriterSettings { node: 1, log_retain: 100, close_days: false, audit: AuditRetention::DEFAULT };
     Engine::open(&folder.path().join("data"), clock, settings).expect("opens")
 }
 

@@ -3,17 +3,19 @@
 use std::path::Path;
 
 use trustflow::domain::{
-    Body, Day, DayFacts, Decision, ExposureRow, FactRow, Merchant, MerchantId, MerchantKind, Outcome, ProfileKey,
-    ProgrammeChange, Rejection, RequestKey, Scene, Subject, TargetKind, Timestamp, Upsert, Violation, Words,
+    AuditEntry, Body, Day, DayFacts, Decision, ExposureRow, FactRow, Merchant, MerchantId, MerchantKind, Outcome,
+    ProfileKey, ProgrammeChange, Rejection, RequestKey, Scene, Subject, TargetKind, Timestamp, Upsert, Violation,
+    Words,
 };
 use trustflow::engine::{Engine, WriteError, WriterSettings, recover};
 use trustflow::state::State;
-use trustflow::store::DataFolder;
+use trustflow::store::{AuditRange, AuditRetention, DataFolder, Store};
 
 use crate::spending::spending_policy;
 
 /// The whole log is kept, so that it can be replayed at the end.
-pub(crate) const SETTINGS: WriterSettings = WriterSettings { node: 1, log_retain: 1_000_000_000, close_days: false };
+pub(crate) const SETTINGS: WriterSettings =
+    WriterSettings { node: 1, log_retain: 1_000_000_000, close_days: false, audit: AuditRetention::DEFAULT };
 
 /// Writes that are on their way at a time: they are committed as groups.
 const AT_A_TIME: u64 = 4;
@@ -53,7 +55,7 @@ pub(crate) fn body(n: u64, began: Timestamp, state: &State) -> Body {
 fn key(n: u64, body: &Body) -> RequestKey {
     let method = if matches!(body, Body::ReportExposures { .. }) { "ReportExposures" } else { "Mixed" };
     let (method, request_id) = (method.to_owned(), n.to_string());
-    RequestKey { identity: String::new(), method, request_id, payload_hash: u128::from(n) }
+    RequestKey { method, request_id, payload_hash: u128::from(n), ..RequestKey::default() }
 }
 
 /// Each closes another day, all of them long ago.
@@ -234,4 +236,8 @@ pub(crate) fn check_replay(folder: &Path) {
     let empty = DataFolder::open(elsewhere.path()).expect("opens").store().expect("the store");
     recover(&log, &empty).expect("replays");
     assert_eq!(empty.state_hash().expect("hashes"), store.state_hash().expect("hashes"), "replayed, and as it was");
+    let trail = |store: &Store| -> Vec<AuditEntry> {
+        store.audit(&AuditRange::ALL).expect("reads").collect::<Result<_, _>>().expect("reads")
+    };
+    assert_eq!(trail(&empty), trail(&store), "the audit trail, replayed and as it was");
 }

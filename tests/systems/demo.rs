@@ -8,6 +8,7 @@ use trustflow::demo::{self, FIRST_GENERATED, live_room_id, product_id, short_vid
 use trustflow::domain::{Body, MerchantId, Outcome, Profile, Scene, Subject, TargetKind, Timestamp};
 use trustflow::engine::{Engine, ExplainQuery, WriterSettings, due_day};
 use trustflow::policy::embedded;
+use trustflow::store::AuditRetention;
 
 /// A Thursday, 20:00 in Shanghai.
 const NOW: &str = "2026-11-19T20:00:00+08:00";
@@ -28,7 +29,7 @@ fn time(text: &str) -> Timestamp {
 async fn start(folder: &std::path::Path) -> Engine {
     let now = time(NOW);
     let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(now, 0.0));
-    let settings = WriterSettings { node: 1, log_retain: 10_000, close_days: true };
+    let settings = WriterSettings { node: 1, log_retain: 10_000, close_days: true, audit: AuditRetention::DEFAULT };
     let engine = Engine::open(folder, clock, settings).expect("it opens");
     let policy = demo::current(embedded(), now.day());
     let published = engine.publish_policy(policy).await.expect("published");
@@ -96,7 +97,7 @@ async fn the_demo_has_members_for_its_programmes() {
     let live = members(&engine).values().filter(|count| **count > 0).count();
     assert!(live >= ENOUGH, "only {live} programmes have members");
     for later in LATER {
-        engine.advance_clock(time(later)).await.expect("time moves");
+        engine.advance_clock(None, time(later)).await.expect("time moves");
     }
     let later = members(&engine);
     let empty: Vec<&String> = later.iter().filter(|(_, count)| **count == 0).map(|(id, _)| id).collect();

@@ -14,6 +14,7 @@ use trustflow::proto::{
     HeldRight, Label, LiveRoom, Product, ProgrammeExplanation, ReportExposuresRequest, Scene, ServiceProvider,
     ShortVideo, TargetKind,
 };
+use trustflow::store::AuditRetention;
 use trustflow::traffic::{Programme, ProgrammeKind, Uplift};
 
 use crate::common::calls::{items_of, target_of, violation};
@@ -127,7 +128,8 @@ impl Driver {
         let stopped = server.stop().await;
         let time: jiff::Timestamp = now.parse().expect("a time");
         let clock = SimulatedClock::new(Timestamp(time.as_millisecond()), 0.0);
-        let settings = WriterSettings { node: 1, log_retain: 10_000, close_days: false };
+        let settings =
+            WriterSettings { node: 1, log_retain: 10_000, close_days: false, audit: AuditRetention::DEFAULT };
         let engine = Engine::open(&stopped.settings.data, Arc::new(clock), settings).expect("it opens");
         for (id, scene, exposures) in packages.iter().copied() {
             let merchant = MerchantId(id);

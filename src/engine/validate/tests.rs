@@ -10,6 +10,7 @@ use crate::domain::{
 };
 use crate::engine::{Engine, WriterSettings};
 use crate::policy::{Policy, embedded};
+use crate::store::AuditRetention;
 use crate::trust::score;
 
 const FIRST: Day = Day(19_000);
@@ -28,7 +29,7 @@ impl Bench {
     async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(SimulatedClock::new(FIRST.start(), 0.0));
-        let settings = WriterSettings { node: 1, log_retain: 1_000, close_days: false };
+        let settings = WriterSettings { node: 1, log_retain: 1_000, close_days: false, audit: AuditRetention::DEFAULT };
         let engine = Engine::open(folder.path(), clock, settings).expect("starts");
         engine.publish_policy(embedded()).await.expect("published");
         let policy = engine.read(|state| state.policy().clone());
@@ -94,7 +95,7 @@ impl Bench {
 
     /// Moves to the end of a day.
     async fn end(&self, day: Day) {
-        self.engine.advance_clock(day.plus(1).start()).await.expect("time moves");
+        self.engine.advance_clock(None, day.plus(1).start()).await.expect("time moves");
     }
 
     async fn close(&self, day: Day) {
