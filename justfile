@@ -69,6 +69,10 @@ disks rounds="50":
 damage rounds="200":
     TRUSTFLOW_DAMAGE_ROUNDS={{rounds}} cargo test --test damage -- --nocapture
 
+# The protocol suite h2spec against the server; needs go install github.com/summerwind/h2spec/cmd/h2spec@latest.
+h2spec:
+    PATH="$PATH:$HOME/go/bin" cargo test --test h2spec -- --ignored --nocapture
+
 # A simulated day of traffic against a server that is killed again and again: docs/simulated-day.md.
 simulated-day *args:
     cargo bench --profile release --bench simulated_day -- {{args}}
