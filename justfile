@@ -73,6 +73,14 @@ damage rounds="200":
 h2spec:
     PATH="$PATH:$HOME/go/bin" cargo test --test h2spec -- --ignored --nocapture
 
+# Fuzzes a target of fuzz/ under libFuzzer, 10 million times unless told otherwise: just fuzz hot_codec 1000000.
+fuzz target runs="10000000":
+    fuzz/run {{target}} {{runs}}
+
+# Runs changed inputs through every target without libFuzzer: just fuzz-smoke 100000.
+fuzz-smoke runs="20000":
+    TRUSTFLOW_FUZZ_RUNS={{runs}} cargo test --test fuzz
+
 # A simulated day of traffic against a server that is killed again and again: docs/simulated-day.md.
 simulated-day *args:
     cargo bench --profile release --bench simulated_day -- {{args}}

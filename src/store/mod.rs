@@ -20,6 +20,8 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+#[doc(hidden)]
+pub use backup::check_bytes;
 pub use backup::{BackupError, BackupSummary, FolderContent, Restoring, Taken, verify_backup};
 pub use error::StoreError;
 pub use folder::{DATA_VERSION, DataFolder};
