@@ -73,6 +73,10 @@ damage rounds="200":
 h2spec:
     PATH="$PATH:$HOME/go/bin" cargo test --test h2spec -- --ignored --nocapture
 
+# Simulated lives with crashes, one for each seed: just simulate-crashes 100.
+simulate-crashes seeds="20":
+    TRUSTFLOW_SIMULATIONS={{seeds}} cargo test --test simulation -- --nocapture
+
 # Fuzzes a target of fuzz/ under libFuzzer, 10 million times unless told otherwise: just fuzz hot_codec 1000000.
 fuzz target runs="10000000":
     fuzz/run {{target}} {{runs}}
