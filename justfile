@@ -77,6 +77,10 @@ h2spec:
 simulate-crashes seeds="20":
     TRUSTFLOW_SIMULATIONS={{seeds}} cargo test --test simulation -- --nocapture
 
+# Runs the models of hand-written synchronisation under loom.
+models:
+    TRUSTFLOW_LOOM=1 CARGO_TARGET_DIR=target/loom cargo test --lib models::
+
 # Fuzzes a target of fuzz/ under libFuzzer, 10 million times unless told otherwise: just fuzz hot_codec 1000000.
 fuzz target runs="10000000":
     fuzz/run {{target}} {{runs}}

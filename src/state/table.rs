@@ -1,16 +1,17 @@
 //! A slab of merchant records that one writer changes beside many readers, without locks.
 //!
-//! Each slot is a sequence lock made of atomics: the writer makes the version odd, writes the words, and makes it
-//! even; a reader that saw the version change reads again. No reader waits for more than one slot's writing.
+//! Each slot is a sequence lock (`sequence_lock.rs`): no reader waits for more than one slot's writing.
 //!
 //! A slot takes two cache lines. What weights need of most merchants stands in the first: the memory is what a weight
 //! waits for.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use super::merchant_classes::{MerchantClass, MerchantClasses, POSITION_BITS};
 use super::near::{bring_near, on_large_pages};
+use super::sequence_lock::SequenceLock;
+use super::sync::AtomicU32;
 use crate::domain::{Scene, TargetKind};
 use crate::traffic::{Boost, Label, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
@@ -27,12 +28,10 @@ const WORDS: usize = 31;
 /// Most merchants that one table holds.
 pub const MAX_SLOTS: usize = CHUNK * (MAX_CHUNKS - PARTS + 1);
 
-/// One record. Two cache lines, aligned, so that a record never touches a third.
-#[repr(align(128))]
-struct Slot {
-    version: AtomicU32,
-    words: [AtomicU32; WORDS],
-}
+/// One record.
+type Slot = SequenceLock<WORDS>;
+
+const _: () = assert!(cfg!(all(test, trustflow_loom)) || size_of::<Slot>() == 128, "a record takes two cache lines");
 
 /// Records by slot. Slots that were never written hold [`MerchantRecord::UNREGISTERED`].
 pub struct MerchantTable {
@@ -123,7 +122,7 @@ impl MerchantTable {
     #[inline]
     pub(super) fn touch(&self, slot: u32) {
         if let Some(slot) = self.slot(slot) {
-            bring_near(&slot.version);
+            bring_near(slot.first());
         }
     }
 
@@ -132,14 +131,9 @@ impl MerchantTable {
         let words = pack(record, self.classes.position(record));
         let Some((number, at)) = place(slot) else { return };
         let Some(chunk) = self.chunks.get(number) else { return };
-        let Some(slot) = chunk.get_or_init(|| empty_chunk(number)).get(at) else { return };
-        let version = slot.version.load(Ordering::Relaxed);
-        slot.version.store(version.wrapping_add(1), Ordering::Relaxed);
-        fence(Ordering::Release);
-        for (word, value) in slot.words.iter().zip(words) {
-            word.store(value, Ordering::Relaxed);
+        if let Some(slot) = chunk.get_or_init(|| empty_chunk(number)).get(at) {
+            slot.write(words);
         }
-        slot.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
     fn slot(&self, slot: u32) -> Option<&Slot> {
@@ -162,7 +156,7 @@ pub(super) fn slots_of(chunk: usize) -> usize {
 
 fn empty_chunk(chunk: usize) -> Box<[Slot]> {
     let words = pack(&MerchantRecord::UNREGISTERED, 0);
-    on_large_pages(slots_of(chunk), || Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) })
+    on_large_pages(slots_of(chunk), || Slot::new(words))
 }
 
 /// Where the words stand. The version and the first fifteen are one cache line.
@@ -190,24 +184,6 @@ const LABEL_MASK: u32 = (1 << FIRST_POSITION_BIT) - 1;
 const _: () = assert!(Label::ALL & !LABEL_MASK == 0, "labels have room beside the position");
 
 const _: () = assert!(HELD_OUT + 2 == WORDS, "a record fills its words");
-
-impl Slot {
-    /// Reads words until none of them changed meanwhile.
-    #[inline]
-    fn read<T>(&self, words: impl Fn(&[AtomicU32; WORDS]) -> T) -> T {
-        loop {
-            let before = self.version.load(Ordering::Acquire);
-            if before.is_multiple_of(2) {
-                let seen = words(&self.words);
-                fence(Ordering::Acquire);
-                if self.version.load(Ordering::Relaxed) == before {
-                    return seen;
-                }
-            }
-            std::hint::spin_loop();
-        }
-    }
-}
 
 fn load(word: &AtomicU32) -> u32 {
     word.load(Ordering::Relaxed)
