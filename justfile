@@ -93,6 +93,10 @@ fuzz-smoke runs="20000":
 simulated-day *args:
     cargo bench --profile release --bench simulated_day -- {{args}}
 
+# Mixed load with faults against a server that is killed in the middle; memory over time: just soak 20.
+soak minutes="2":
+    cargo bench --profile release --bench soak -- --minutes {{minutes}}
+
 # Value of allocation against the hindsight optimum, on the shared streams: just bench-allocation --quick --baselines.
 bench-allocation *args:
     cargo bench --profile release --bench allocation -- {{args}}
