@@ -11,9 +11,6 @@ mod rounds;
 #[path = "support/fuzz_seeds.rs"]
 mod seeds;
 #[cfg(test)]
-#[path = "support/small_policy.rs"]
-mod small_policy;
-#[cfg(test)]
 #[path = "../fuzz/targets/mod.rs"]
 mod targets;
 

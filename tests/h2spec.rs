@@ -26,7 +26,7 @@ struct Case {
     sentence: String,
 }
 
-/// The cases of a report in JUnit's XML, and whether they failed.
+/// The cases of a report in `JUnit`'s XML, and whether they failed.
 fn cases(report: &str) -> Vec<(Case, bool)> {
     let attribute = |element: &str, name: &str| {
         let (_, rest) = element.split_once(&format!("{name}=\"")).expect("every case has a section and a sentence");

@@ -50,12 +50,12 @@ async fn ask_wrongly(site: &Site, channel: Channel, chance: &mut Chance) {
     let request = ScoreRequest { target_ids: vec![1; chance.below(1_100) as usize], ..ScoreRequest::default() };
     let answer = ScoringServiceClient::new(channel.clone()).score(request).await;
     if site.judge("bad Score", began, answer, &[Code::InvalidArgument]).is_some() {
-        site.wrong("bad Score", "was answered".to_owned());
+        site.wrong("bad Score", "was answered");
     }
     let request = GetMerchantRequest { merchant_id: 1, min_revision: 0 };
     let answer = ProfileServiceClient::new(channel).get_merchant(request).await;
     if site.judge("GetMerchant of nobody", began, answer, &[Code::NotFound]).is_some() {
-        site.wrong("GetMerchant of nobody", "was answered".to_owned());
+        site.wrong("GetMerchant of nobody", "was answered");
     }
 }
 

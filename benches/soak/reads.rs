@@ -67,7 +67,7 @@ async fn score(site: &Site, channel: Channel, chance: &mut Chance) {
     if let Some(answer) = site.judge("Score", began, answer, &[])
         && answer.get_ref().boost_weights.len() != targets
     {
-        site.wrong("Score", format!("{} weights of {targets}", answer.get_ref().boost_weights.len()));
+        site.wrong("Score", &format!("{} weights of {targets}", answer.get_ref().boost_weights.len()));
     }
 }
 
@@ -148,7 +148,7 @@ async fn list(site: &Site, channel: Channel) {
     if let Some(status) = site.judge("GetStatus", began, answer, &[])
         && status.get_ref().writes != "ok"
     {
-        site.wrong("GetStatus", format!("writes: {}", status.get_ref().writes));
+        site.wrong("GetStatus", &format!("writes: {}", status.get_ref().writes));
     }
 }
 

@@ -85,11 +85,11 @@ async fn soak(options: Options, people: &day::Options, place: &server::Site) -> 
     AdminServiceClient::new(server.channel.clone()).get_state_hash(GetStateHashRequest {}).await?;
     let page = server.metrics().await?;
     if !page.contains("trustflow_") {
-        site.wrong("metrics", "are not told".to_owned());
+        site.wrong("metrics", "are not told");
     }
     let log = std::fs::read_to_string(&place.log)?;
     for line in log.lines().filter(|line| line.contains("panicked") || line.contains("ERROR")) {
-        site.wrong("the server's log", line.to_owned());
+        site.wrong("the server's log", line);
     }
     server.kill()?;
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/soak.csv");

@@ -140,7 +140,7 @@ impl Site {
     }
 
     /// Something that must not be.
-    pub(crate) fn wrong(&self, who: &'static str, words: String) {
+    pub(crate) fn wrong(&self, who: &'static str, words: &str) {
         self.count(who, "UNEXPECTED");
         let mut tally = self.tally.lock();
         tally.unexpected += 1;
@@ -175,7 +175,7 @@ impl Site {
         } else if was_crowded && code == Code::ResourceExhausted {
             self.count(who, "overload");
         } else {
-            self.wrong(who, format!("{status:?}"));
+            self.wrong(who, &format!("{status:?}"));
         }
         None
     }
@@ -197,7 +197,7 @@ where
 {
     while !site.is_over() {
         let life = site.moment().life;
-        if life % 2 == 0
+        if life.is_multiple_of(2)
             && let Some(channel) = site.connect().await
         {
             // A channel leads to one life of the server.

@@ -115,7 +115,7 @@ async fn import(site: &Site, channel: Channel, chance: &mut Chance) {
     if let Some(answer) = site.judge("Import", began, answer, &[])
         && answer.get_ref().rejected_items > 0
     {
-        site.wrong("Import", format!("{:?}", answer.get_ref().results.first()));
+        site.wrong("Import", &format!("{:?}", answer.get_ref().results.first()));
     }
 }
 

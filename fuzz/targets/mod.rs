@@ -13,4 +13,4 @@ pub(crate) use policies::{expressions, policy_text};
 pub(crate) use rpc::{hot_codec, rpc_messages};
 pub(crate) use stored::{backup_files, log_entries, store_rows};
 #[allow(unused_imports, reason = "seeds are made by name; libFuzzer knows none")]
-pub(crate) use {policies::PATHS, rpc::NAMES as MESSAGES, stored::KEYSPACES};
+pub(crate) use {policies::PATHS, policies::small_policy, rpc::NAMES as MESSAGES, stored::KEYSPACES};

@@ -8,7 +8,7 @@ use trustflow::policy::{self, Dictionary};
 
 #[path = "../../tests/support/small_policy.rs"]
 mod small_policy;
-use small_policy::small_policy;
+pub(crate) use small_policy::small_policy;
 
 /// The files that the first byte chooses from.
 pub(crate) const PATHS: [&str; 9] = [

@@ -150,7 +150,7 @@ pub(crate) fn rpc_messages() -> Vec<Vec<u8>> {
 /// Seeds of policies: the shipped files, as far as they are short, and a programme of the small policy.
 pub(crate) fn policy_text() -> Vec<Vec<u8>> {
     let mut text = policy::embedded();
-    text.files.extend(crate::small_policy::small_policy(0).files);
+    text.files.extend(crate::targets::small_policy(0).files);
     let short = text.files.iter().filter(|(_, content)| content.len() < 4_000);
     let path = |path: &str| PATHS.iter().position(|other| *other == path).unwrap_or(PATHS.len() - 1);
     short.map(|(name, content)| chosen(path(name), content.as_bytes())).collect()

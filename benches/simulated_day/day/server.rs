@@ -67,6 +67,7 @@ pub(crate) struct Site {
 pub(crate) struct Server {
     child: Child,
     /// Where it takes calls.
+    #[allow(dead_code, reason = "the soak connects again and again, the simulated day once")]
     pub(crate) grpc: String,
     /// Where it answers metrics.
     pub(crate) http: String,
