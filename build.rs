@@ -24,6 +24,12 @@ const STORAGE: &[&str] = &[
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=policy/default");
+    // `just models`: the unit tests are built over loom's atomics.
+    println!("cargo:rerun-if-env-changed=TRUSTFLOW_LOOM");
+    println!("cargo:rustc-check-cfg=cfg(trustflow_loom)");
+    if std::env::var_os("TRUSTFLOW_LOOM").is_some() {
+        println!("cargo:rustc-cfg=trustflow_loom");
+    }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
     let public = protox::compile(PUBLIC, ["proto"])?;

@@ -69,9 +69,33 @@ disks rounds="50":
 damage rounds="200":
     TRUSTFLOW_DAMAGE_ROUNDS={{rounds}} cargo test --test damage -- --nocapture
 
+# The protocol suite h2spec against the server; needs go install github.com/summerwind/h2spec/cmd/h2spec@latest.
+h2spec:
+    PATH="$PATH:$HOME/go/bin" cargo test --test h2spec -- --ignored --nocapture
+
+# Simulated lives with crashes, one for each seed: just simulate-crashes 100.
+simulate-crashes seeds="20":
+    TRUSTFLOW_SIMULATIONS={{seeds}} cargo test --test simulation -- --nocapture
+
+# Runs the models of hand-written synchronisation under loom.
+models:
+    TRUSTFLOW_LOOM=1 CARGO_TARGET_DIR=target/loom cargo test --lib models::
+
+# Fuzzes a target of fuzz/ under libFuzzer, 10 million times unless told otherwise: just fuzz hot_codec 1000000.
+fuzz target runs="10000000":
+    fuzz/run {{target}} {{runs}}
+
+# Runs changed inputs through every target without libFuzzer: just fuzz-smoke 100000.
+fuzz-smoke runs="20000":
+    TRUSTFLOW_FUZZ_RUNS={{runs}} cargo test --test fuzz
+
 # A simulated day of traffic against a server that is killed again and again: docs/simulated-day.md.
 simulated-day *args:
     cargo bench --profile release --bench simulated_day -- {{args}}
+
+# Mixed load with faults against a server that is killed in the middle; memory over time: just soak 20.
+soak minutes="2":
+    cargo bench --profile release --bench soak -- --minutes {{minutes}}
 
 # Value of allocation against the hindsight optimum, on the shared streams: just bench-allocation --quick --baselines.
 bench-allocation *args:

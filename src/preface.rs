@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Length of what every client says first: `PRI * HTTP/2.0` and a few more.
+/// What every client says first.
+pub(crate) const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Its length.
 pub(crate) const PREFACE_BYTES: usize = 24;
 
 pin_project! {

@@ -22,7 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -34,7 +34,7 @@ use tower::Service;
 use tracing::{debug, error, warn};
 
 use crate::auth::Peer;
-use crate::preface::{Begun, PREFACE_BYTES};
+use crate::preface::{Begun, PREFACE, PREFACE_BYTES};
 use crate::telemetry::{ConnectionMetrics, Handshake};
 use crate::tls::{Tls, client_names};
 
@@ -50,6 +50,8 @@ const SEND_BUFFER: usize = 256 << 10;
 /// connection ends. Clients that give up on calls in earnest stay far below.
 const MAX_TAKEN_BACK: usize = 128;
 const MAX_WRONG: usize = 256;
+/// Bytes that are read of a connection that did not begin as one of HTTP/2.
+const PARTING_BYTES: u64 = 64 << 10;
 /// After so long without a byte the system asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted, which mostly means too many open files.
@@ -197,6 +199,10 @@ where
         }
         () = stopped(&mut stop) => return,
     }
+    if preface != *PREFACE {
+        debug!("a connection began with something else than HTTP/2");
+        return part(stream, limits.handshake).await;
+    }
     let stream = Begun { preface, read: 0, stream };
     let calls = Calls::default();
     let http = http2::Builder::new(calls.clone())
@@ -221,6 +227,17 @@ where
     if let Err(error) = ended {
         debug!(%error, "a connection ended early");
     }
+}
+
+/// Ends a connection in an orderly way: what the other side has sent is read, up to a bound, since closing before would
+/// look like a failure of the network to it.
+async fn part<I: AsyncRead + AsyncWrite + Unpin>(mut stream: I, patience: Duration) {
+    let parting = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(PARTING_BYTES), &mut tokio::io::sink()).await
+    };
+    // Who has gone already needs no parting.
+    let _ = tokio::time::timeout(patience, parting).await;
 }
 
 /// Answers go out at once: an answer of two packets must not wait for an acknowledgement. The system finds out who has

@@ -1,7 +1,9 @@
-//! What every call meets first: the gate, if there is one, and the limits of what the server takes on. Then
-//! `ScoringService` answers at once, and everything else is routed, within the time that the caller gives it.
+//! What every call meets first: whether it is gRPC at all, the gate, if there is one, and the limits of what the server
+//! takes on. Then `ScoringService` answers at once, and everything else is routed, within the time that the caller gives
+//! it.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,8 +11,8 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use tonic::body::Body;
-use tonic::codegen::http::header::AUTHORIZATION;
-use tonic::codegen::http::{HeaderValue, Request, Response};
+use tonic::codegen::http::header::{ACCEPT, ALLOW, AUTHORIZATION, CONTENT_TYPE};
+use tonic::codegen::http::{HeaderValue, Method, Request, Response, StatusCode};
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
@@ -89,6 +91,32 @@ fn is_scoring(path: &str) -> bool {
     method.is_some_and(|method| method.starts_with('/'))
 }
 
+/// The answer to what is no call of gRPC, in HTTP's own words: other clients would take gRPC's, whose HTTP status is
+/// always 200, for success.
+fn no_grpc(request: &Request<Incoming>) -> Option<Response<Body>> {
+    let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let (status, asked, value, words) = if request.method() != Method::POST {
+        (StatusCode::METHOD_NOT_ALLOWED, ALLOW, "POST", "a call of gRPC is a POST request\n")
+    } else if kind.is_none_or(|kind| !is_grpc(kind)) {
+        let words = "the content-type of a call must be application/grpc or application/grpc+proto\n";
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, ACCEPT, "application/grpc, application/grpc+proto", words)
+    } else {
+        return None;
+    };
+    let mut response = Response::new(Body::new(words.to_owned()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(asked, HeaderValue::from_static(value));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Some(response)
+}
+
+/// Whether a content type is that of gRPC with messages of protobuf.
+fn is_grpc(kind: &[u8]) -> bool {
+    let Some(rest) = kind.strip_prefix(b"application/grpc") else { return false };
+    let rest = rest.strip_prefix(b"+proto").unwrap_or(rest);
+    rest.first().is_none_or(|next| *next == b';')
+}
+
 impl Service<Request<Incoming>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -99,6 +127,9 @@ impl Service<Request<Incoming>> for Front {
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(answer) = no_grpc(&request) {
+            return Answer::Now(ready(Ok(answer)));
+        }
         let is_scoring = is_scoring(request.uri().path());
         let mut caller = None;
         if let Some(session) = &self.session {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::client::Target;
 use super::error::CliError;
 use super::import::{self, Plan};
-use super::input;
+use super::input::{self, Content};
 use super::merchant::Id;
 use super::time::parse_facts_day;
 use super::words::parse_target_kind;
@@ -59,13 +59,20 @@ struct Row {
 /// Runs an action on facts.
 pub(super) async fn run(action: FactsAction, target: &Target) -> Result<(), CliError> {
     let FactsAction::Import(FactsArgs { file, import_id }) = action;
+    let (plan, content) = read(&file, import_id)?;
+    let report = import::send(target.connect().await?, plan).await?;
+    report.print(target.json, &json!({"records": content.records}))
+}
+
+/// Reads a file of facts into chunks.
+pub(super) fn read(file: &str, import_id: Option<String>) -> Result<(Plan, Content), CliError> {
     let mut rows = Vec::new();
-    let content = input::json_lines(&file, |line, read: Line| {
-        rows.push(check(read).map_err(|problem| CliError::input(&file, line, problem))?);
+    let content = input::json_lines(file, |line, read: Line| {
+        rows.push(check(read).map_err(|problem| CliError::input(file, line, problem))?);
         Ok(())
     })?;
     if rows.is_empty() {
-        return Err(CliError::input(&file, 0, "no facts; one JSON object per target and day is expected"));
+        return Err(CliError::input(file, 0, "no facts; one JSON object per target and day is expected"));
     }
     // A chunk holds one kind of target. The sort is stable: of a day sent twice the later line counts.
     rows.sort_by_key(|row| row.kind);
@@ -74,8 +81,7 @@ pub(super) async fn run(action: FactsAction, target: &Target) -> Result<(), CliE
         let cells = row.counters.iter().map(|(name, value)| (name.as_str(), *value));
         plan.facts(row.kind, row.id, row.day, cells);
     }
-    let report = import::send(target.connect().await?, plan).await?;
-    report.print(target.json, &json!({"records": content.records}))
+    Ok((plan, content))
 }
 
 fn check(line: Line) -> Result<Row, String> {

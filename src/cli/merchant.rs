@@ -140,18 +140,24 @@ fn list_cells(merchant: &Merchant) -> Vec<String> {
 }
 
 /// Nothing is sent before the whole file has been read.
-async fn upsert(args: UpsertArgs, target: &Target) -> Result<(), CliError> {
-    let UpsertArgs { file, update_mask, request_id } = args;
+/// Reads a file of merchants, each with its line.
+pub(super) fn read(file: &str) -> Result<(Vec<Merchant>, Vec<u64>), CliError> {
     let mut merchants = Vec::new();
     let mut lines = Vec::new();
-    input::json_lines(&file, |line, read: Line| {
-        merchants.push(read.merchant().map_err(|problem| CliError::input(&file, line, problem))?);
+    input::json_lines(file, |line, read: Line| {
+        merchants.push(read.merchant().map_err(|problem| CliError::input(file, line, problem))?);
         lines.push(line);
         Ok(())
     })?;
     if merchants.is_empty() {
-        return Err(CliError::input(&file, 0, "no merchants; one JSON object per merchant is expected"));
+        return Err(CliError::input(file, 0, "no merchants; one JSON object per merchant is expected"));
     }
+    Ok((merchants, lines))
+}
+
+async fn upsert(args: UpsertArgs, target: &Target) -> Result<(), CliError> {
+    let UpsertArgs { file, update_mask, request_id } = args;
+    let (merchants, lines) = read(&file)?;
     let mask = (!update_mask.is_empty()).then_some(FieldMask { paths: update_mask });
     let mut client = ProfileServiceClient::new(target.connect().await?);
     let (mut refused, mut revision) = (0_u64, 0);

@@ -139,6 +139,24 @@ command!(ForecastCommand, action: programme::ForecastAction, subcommand, "`forec
 command!(AdminCommand, action: operate::AdminAction, subcommand, "`admin`.");
 command!(BackupCommand, args: backup::BackupArgs, flatten, "`backup`.");
 
+/// Reads a file as `facts import` does and sends nothing: what fuzzing feeds.
+///
+/// # Errors
+/// What is wrong, with file and line.
+#[doc(hidden)]
+pub fn check_facts_file(file: &str) -> Result<(), CliError> {
+    facts::read(file, None).map(drop)
+}
+
+/// Reads a file as `merchant upsert` does and sends nothing: what fuzzing feeds.
+///
+/// # Errors
+/// What is wrong, with file and line.
+#[doc(hidden)]
+pub fn check_merchants_file(file: &str) -> Result<(), CliError> {
+    merchant::read(file).map(drop)
+}
+
 /// Runs a client command: results go to stdout, remarks and progress to stderr.
 ///
 /// # Errors

@@ -247,7 +247,12 @@ fn checked(revision: Revision, value: &[u8]) -> Result<&[u8], LogError> {
     Ok(checked)
 }
 
-fn decode_entry(revision: Revision, value: &[u8]) -> Result<Command, LogError> {
+/// Reads an entry, checksum and all.
+///
+/// # Errors
+/// [`LogError::Damaged`] when the bytes are not the entry of this revision.
+#[doc(hidden)]
+pub fn decode_entry(revision: Revision, value: &[u8]) -> Result<Command, LogError> {
     match checked(revision, value)? {
         [FORMAT, command @ ..] => {
             record::decode_command(command).map_err(|problem| damaged(revision, &problem.to_string()))

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use crate::domain::Command;
 
 pub use embedded::EmbeddedLog;
+#[doc(hidden)]
+pub use embedded::decode_entry;
 
 /// Where a command stands in the log. The first is 1.
 pub type Revision = u64;

@@ -5,11 +5,12 @@
 //! Ids are never 0; an id keeps its place for life, and a removed one holds [`ABSENT`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use arc_swap::{ArcSwap, Guard};
 
 use super::near::{bring_near, on_large_pages};
+use super::sync::{AtomicU64, AtomicUsize};
 
 /// The value of an id that is not there; it cannot be stored.
 const ABSENT: u64 = u64::MAX;
@@ -166,6 +167,9 @@ impl IdIndex {
         }
     }
 }
+
+#[cfg(all(test, trustflow_loom))]
+mod models;
 
 #[cfg(test)]
 mod tests {

@@ -37,9 +37,11 @@ mod restore;
 mod retired;
 mod rows;
 mod scoped;
+mod sequence_lock;
 #[expect(clippy::module_inception, reason = "the state of the room `state`")]
 mod state;
 mod switches;
+mod sync;
 mod table;
 mod transition;
 mod upkeep;

@@ -1,16 +1,17 @@
 //! A slab of merchant records that one writer changes beside many readers, without locks.
 //!
-//! Each slot is a sequence lock made of atomics: the writer makes the version odd, writes the words, and makes it
-//! even; a reader that saw the version change reads again. No reader waits for more than one slot's writing.
+//! Each slot is a sequence lock (`sequence_lock.rs`): no reader waits for more than one slot's writing.
 //!
 //! A slot takes two cache lines. What weights need of most merchants stands in the first: the memory is what a weight
 //! waits for. Score mostly needs a word of each merchant, and those words stand side by side.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::merchant_classes::{MerchantClass, MerchantClasses};
 use super::near::{bring_near, on_large_pages};
+use super::sequence_lock::SequenceLock;
+use super::sync::AtomicU32;
 use crate::domain::{Scene, TargetKind};
 use crate::traffic::{Boost, Label, MAX_BOOSTS, MerchantRecord, MerchantRow};
 
@@ -27,12 +28,10 @@ const WORDS: usize = 31;
 /// Most merchants that one table holds.
 pub const MAX_SLOTS: usize = CHUNK * (MAX_CHUNKS - PARTS + 1);
 
-/// One record. Two cache lines, aligned, so that a record never touches a third.
-#[repr(align(128))]
-struct Slot {
-    version: AtomicU32,
-    words: [AtomicU32; WORDS],
-}
+/// One record.
+type Slot = SequenceLock<WORDS>;
+
+const _: () = assert!(cfg!(all(test, trustflow_loom)) || size_of::<Slot>() == 128, "a record takes two cache lines");
 
 /// Slots side by side.
 struct Chunk {
@@ -132,7 +131,7 @@ impl MerchantTable {
     #[inline]
     pub fn touch(&self, slot: u32) {
         if let Some(slot) = self.slot(slot) {
-            bring_near(&slot.version);
+            bring_near(slot.first());
         }
     }
 
@@ -151,13 +150,7 @@ impl MerchantTable {
         let Some(chunk) = self.chunks.get(number) else { return };
         let chunk = chunk.get_or_init(|| Chunk::new(number));
         let (Some(slot), Some(brief)) = (chunk.slots.get(at), chunk.briefs.get(at)) else { return };
-        let version = slot.version.load(Ordering::Relaxed);
-        slot.version.store(version.wrapping_add(1), Ordering::Relaxed);
-        fence(Ordering::Release);
-        for (word, value) in slot.words.iter().zip(words) {
-            word.store(value, Ordering::Relaxed);
-        }
-        slot.version.store(version.wrapping_add(2), Ordering::Release);
+        slot.write(words);
         let class = self.classes.position(record);
         brief.store(Brief { class, trust: record.trust }.to_word(), Ordering::Release);
     }
@@ -190,10 +183,9 @@ pub(super) fn slots_of(chunk: usize) -> usize {
 impl Chunk {
     fn new(number: usize) -> Self {
         let words = pack(&MerchantRecord::UNREGISTERED);
-        let slot = || Slot { version: AtomicU32::new(0), words: words.map(AtomicU32::new) };
         let nobody = Brief { class: 0, trust: 0.0 }.to_word();
         Self {
-            slots: on_large_pages(slots_of(number), slot),
+            slots: on_large_pages(slots_of(number), || Slot::new(words)),
             briefs: (0..slots_of(number)).map(|_| AtomicU64::new(nobody)).collect(),
         }
     }
@@ -221,24 +213,6 @@ const LABEL_MASK: u32 = IS_NEAR - 1;
 const _: () = assert!(Label::ALL & !LABEL_MASK == 0, "labels have room beside the two bits");
 
 const _: () = assert!(HELD_OUT + 2 == WORDS, "a record fills its words");
-
-impl Slot {
-    /// Reads words until none of them changed meanwhile.
-    #[inline]
-    fn read<T>(&self, words: impl Fn(&[AtomicU32; WORDS]) -> T) -> T {
-        loop {
-            let before = self.version.load(Ordering::Acquire);
-            if before.is_multiple_of(2) {
-                let seen = words(&self.words);
-                fence(Ordering::Acquire);
-                if self.version.load(Ordering::Relaxed) == before {
-                    return seen;
-                }
-            }
-            std::hint::spin_loop();
-        }
-    }
-}
 
 fn load(word: &AtomicU32) -> u32 {
     word.load(Ordering::Relaxed)

@@ -22,6 +22,8 @@ mod values;
 mod tests;
 
 pub use audit::{AuditEntries, AuditRange, AuditRetention};
+#[doc(hidden)]
+pub use backup::check_bytes;
 pub use backup::{BackupError, BackupSummary, FolderContent, Restoring, Taken, verify_backup};
 pub use error::StoreError;
 pub use folder::{DATA_VERSION, DataFolder};

@@ -1,7 +1,8 @@
 //! The simulated day: a recommender, its reports and the operators, over gRPC, against a server that is killed again and
 //! again; and the run's own books, which the server's must equal to the exposure.
 //!
-//! The bench of the same name and `tests/simulated_day.rs` share it. Read `run` first, then `books`.
+//! The bench of the same name and `tests/simulated_day.rs` share it; the soak takes its server and population. Read `run`
+//! first, then `books`.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -14,16 +15,16 @@
 
 mod audit;
 mod books;
-mod chance;
+pub(crate) mod chance;
 mod governance;
-mod load;
+pub(crate) mod load;
 mod options;
 pub(crate) mod policy;
-mod population;
+pub(crate) mod population;
 mod replay;
 mod reports;
 mod run;
-mod server;
+pub(crate) mod server;
 mod traffic;
 mod verdict;
 mod world;

@@ -61,7 +61,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<Verdict> {
         population: Mutex::new(Arc::new(Population::new(options))),
         agenda: Mutex::new(Agenda::new(options)),
     };
-    let site = Site { data: path.join("data"), policy, log: path.join("server.log") };
+    let site = Site { data: path.join("data"), policy, log: path.join("server.log"), args: Vec::new() };
     let mut run = Run {
         options: Arc::new(options.clone()),
         lasting: Arc::new(lasting),

@@ -58,14 +58,19 @@ pub(crate) struct Site {
     pub(crate) policy: Option<PathBuf>,
     /// Where the server logs to.
     pub(crate) log: PathBuf,
+    /// More arguments of `serve`.
+    pub(crate) args: Vec<String>,
 }
 
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    /// Where it takes calls.
+    #[allow(dead_code, reason = "the soak connects again and again, the simulated day once")]
+    pub(crate) grpc: String,
     /// Where it answers metrics.
-    http: String,
+    pub(crate) http: String,
     /// The connection of this life.
     pub(crate) channel: Channel,
     /// Its clock.
@@ -83,7 +88,7 @@ impl Server {
         command.args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--insecure"]);
         command.args(["--now", &base.to_string(), "--clock-rate", &rate.to_string()]);
         // Nothing is trimmed: the whole log is replayed at the end.
-        command.args(["--log-retain", "1000000000", "--log", "info,fjall=warn,lsm_tree=warn"]);
+        command.args(["--log-retain", "1000000000", "--log", "info,fjall=warn,lsm_tree=warn"]).args(&site.args);
         if let Some(policy) = &site.policy {
             command.arg("--policy").arg(policy);
         }
@@ -107,7 +112,7 @@ impl Server {
         let status = AdminServiceClient::new(channel.clone()).get_status(GetStatusRequest {}).await?.into_inner();
         let shown = status.state_time.as_ref().map_or(now, timestamp).max(now);
         let time = SimulatedTime { base: now, rate, spawned, asked: (shown, Stopwatch::start()) };
-        Ok(Self { child, http, channel, time, start })
+        Ok(Self { child, grpc, http, channel, time, start })
     }
 
     /// Kills it: SIGKILL, nothing is flushed or finished. Answers the time from which the next life must go on.
@@ -119,9 +124,14 @@ impl Server {
 
     /// Resident memory, MiB; 0 where the system does not say.
     pub(crate) fn resident_mib(&self) -> u64 {
+        self.resident_kib() / 1_024
+    }
+
+    /// Resident memory, KiB; 0 where the system does not say.
+    pub(crate) fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1_024
+        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0)
     }
 
     /// The metrics page.

@@ -5,14 +5,13 @@
 //! another period than it means.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 use super::pace::{Ask, BUDGET, Found, IDLE_MS, KEPT_MS, Pace};
 use super::ring::Ring;
 use super::{Balance, Took};
 use crate::domain::{AccountKey, Day, Renewal, Scene, Scope};
+use crate::state::sync::{AtomicBool, AtomicU64, Mutex};
 use crate::traffic::BITS;
 
 /// Scopes of a programme that are not one member's: over all scenes, of each scene, of the head.
@@ -369,3 +368,6 @@ impl Lane {
         }
     }
 }
+
+#[cfg(all(test, trustflow_loom))]
+mod models;

@@ -32,6 +32,16 @@ pub(super) fn check_row(space: Space, key: &[u8], value: &[u8]) -> Result<(), De
     }
 }
 
+/// [`check_row`] for whatever bytes, in a keyspace of this name: what fuzzing feeds.
+///
+/// # Errors
+/// What is wrong with the row.
+#[doc(hidden)]
+pub fn check_bytes(keyspace: &str, key: &[u8], value: &[u8]) -> Result<(), DecodeProblem> {
+    let space = Space::ALL.into_iter().find(|space| space.name() == keyspace);
+    check_row(space.ok_or(DecodeProblem::Missing { field: "a keyspace that is known" })?, key, value)
+}
+
 /// What a data folder was found to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderContent {

@@ -16,7 +16,7 @@ use super::error::StoreError;
 use crate::log::LogError;
 use crate::record::DecodeProblem;
 
-pub use check::FolderContent;
+pub use check::{FolderContent, check_bytes};
 pub use read::verify_backup;
 pub use restore::Restoring;
 pub use write::Taken;
