@@ -258,3 +258,33 @@ async fn who_never_reads_is_let_go() {
     flooding.await.expect("ended");
     serves(&server).await;
 }
+
+/// The headers of a Score, without those that a server need not have.
+fn score_headers() -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+    // `:method` POST and `:scheme` http by number, then `:path` and `content-type` with their values.
+    [&[0x83, 0x86, 0x04][..], &text(SCORE), &[0x0f, 0x10], &text("application/grpc")].concat()
+}
+
+/// Bodies under way when a call is refused must not count against the connection, which others call over.
+#[tokio::test]
+async fn refusals_that_meet_bodies_under_way_leave_their_connection_alone() {
+    let server = Server::start_with(NOW, |settings| settings.max_calls_per_second = 1).await;
+    let (mut reader, mut writer) = begin(&server).await.into_split();
+    let reading = tokio::spawn(async move { while reader.read(&mut [0; 1_024]).await.is_ok_and(|bytes| bytes > 0) {} });
+    let message = ScoreRequest { scene: 1, target_kind: 1, target_ids: vec![1], ..ScoreRequest::default() };
+    let message = message.encode_to_vec();
+    let body = [&[0][..], &u32::try_from(message.len()).expect("short").to_be_bytes(), &message].concat();
+    let headers = score_headers();
+    for first in (1..2_001_u32).step_by(80) {
+        let ids = (first..first + 80).step_by(2);
+        let all = |kind, flags, payload: &[u8]| {
+            ids.clone().flat_map(|id| frame(kind, flags, id, payload)).collect::<Vec<u8>>()
+        };
+        writer.write_all(&all(1, 0x4, &headers)).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        writer.write_all(&all(0, 0x1, &body)).await.expect("sent");
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!reading.is_finished(), "the connection was ended");
+}

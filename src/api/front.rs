@@ -3,7 +3,6 @@
 //! it.
 
 use std::convert::Infallible;
-use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -117,6 +116,10 @@ fn is_grpc(kind: &[u8]) -> bool {
     rest.first().is_none_or(|next| *next == b';')
 }
 
+fn refused(status: Status, request: Request<Incoming>) -> Answer {
+    Answer::refused(status.into_http(), request.into_body())
+}
+
 impl Service<Request<Incoming>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -128,14 +131,14 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         if let Some(answer) = no_grpc(&request) {
-            return Answer::Now(ready(Ok(answer)));
+            return Answer::refused(answer, request.into_body());
         }
         let is_scoring = is_scoring(request.uri().path());
         let mut caller = None;
         if let Some(session) = &self.session {
             let headers = request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
             match session.admit(request.uri().path(), headers) {
-                Err(denial) => return Answer::refused(wire::denied_status(&denial)),
+                Err(denial) => return refused(wire::denied_status(&denial), request),
                 Ok(admitted) => caller = admitted,
             }
             // Nothing behind the gate needs it, and so nothing can show it.
@@ -143,12 +146,12 @@ impl Service<Request<Incoming>> for Front {
         }
         let patience = patience(request.headers());
         if patience == Some(Duration::ZERO) {
-            return Answer::refused(deadline_passed());
+            return refused(deadline_passed(), request);
         }
         // A server that has much to do is alive: health is always answered.
         let is_limited = is_scoring || access(request.uri().path()) != Some(Access::Open);
         if is_limited && let Err(refusal) = self.bounds.count(caller.as_deref()) {
-            return Answer::refused(refusal);
+            return refused(refusal, request);
         }
         if is_scoring {
             // Scores do not depend on who asks.
@@ -157,7 +160,7 @@ impl Service<Request<Incoming>> for Front {
         }
         let place = match is_limited.then(|| self.bounds.begin(caller.as_deref())).transpose() {
             Ok(place) => place,
-            Err(refusal) => return Answer::refused(refusal),
+            Err(refusal) => return refused(refusal, request),
         };
         request.extensions_mut().insert(self.peer.clone());
         let call_of = caller.zip(self.session.clone()).map(|(caller, session)| {

@@ -1,17 +1,17 @@
 //! What the server takes on: calls a second, of everybody and of each identity, and calls at a time. What is beyond is
-//! refused before its body is read, so that refusing stays far cheaper than answering.
+//! refused before anything is made of its body, so that refusing stays far cheaper than answering.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use hyper::body::{Body as _, Bytes, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
@@ -25,6 +25,10 @@ use crate::wire::{self, Reason};
 
 /// After so many calls, identities whose rate is back at rest are forgotten: between two times no more can come.
 const SWEEP: u32 = 16_384;
+/// How much of the body of a call that is refused is waited for, and for how long. Requests that are longer, and callers
+/// that are slower, are few.
+const BODY_BYTES: usize = 64 << 10;
+const BODY_TIME: Duration = Duration::from_secs(1);
 
 /// What the server takes on.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +123,7 @@ type Answered = Result<Response<Body>, Infallible>;
 /// The answer to a call, now or later.
 pub enum Answer {
     /// Known at once.
-    Now(Ready<Answered>),
+    Refused(Refused),
     /// Of the hot path.
     Score(Score),
     /// Of everything else.
@@ -127,8 +131,9 @@ pub enum Answer {
 }
 
 impl Answer {
-    pub(super) fn refused(status: Status) -> Self {
-        Self::Now(ready(Ok(status.into_http())))
+    /// A refusal of a call whose body nobody will read.
+    pub(super) fn refused(answer: Response<Body>, body: Incoming) -> Self {
+        Self::Refused(Refused { answer: Some(answer), body, left: BODY_BYTES, timer: None })
     }
 }
 
@@ -137,10 +142,56 @@ impl Future for Answer {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
         match self.get_mut() {
-            Self::Now(answer) => Pin::new(answer).poll(context),
+            Self::Refused(refused) => Pin::new(refused).poll(context),
             Self::Score(score) => Pin::new(score).poll(context),
             Self::Other(call) => call.as_mut().poll(context),
         }
+    }
+}
+
+/// A refusal, which is told once the body of the call has come: what is still under way when a call is over counts as
+/// an error of its connection in HTTP/2, and hundreds of those would end it, with all the calls of others on it. Nothing
+/// of the body is kept.
+pub struct Refused {
+    answer: Option<Response<Body>>,
+    body: Incoming,
+    /// Bytes that are still waited for.
+    left: usize,
+    /// The end of waiting, once there is something to wait for.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Refused {
+    /// Reads what has come of the body; ready once it is whole, or too long.
+    fn drain(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while !self.body.is_end_stream() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    match self.left.checked_sub(bytes) {
+                        Some(left) => self.left = left,
+                        None => break,
+                    }
+                }
+                // The caller has gone, or the body is over.
+                Some(Err(_)) | None => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Future for Refused {
+    type Output = Answered;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
+        let this = self.get_mut();
+        if this.drain(context).is_pending() {
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(BODY_TIME)));
+            ready!(timer.as_mut().poll(context));
+        }
+        // Polled again after that, it never answers, as every future may.
+        this.answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)))
     }
 }
 
