@@ -117,7 +117,7 @@ fn is_grpc(kind: &[u8]) -> bool {
 }
 
 fn refused(status: Status, request: Request<Incoming>) -> Answer {
-    Answer::refused(status.into_http(), request.into_body())
+    Answer::refused(status.into_http(), Body::new(request.into_body()))
 }
 
 impl Service<Request<Incoming>> for Front {
@@ -131,7 +131,7 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         if let Some(answer) = no_grpc(&request) {
-            return Answer::refused(answer, request.into_body());
+            return Answer::refused(answer, Body::new(request.into_body()));
         }
         let is_scoring = is_scoring(request.uri().path());
         let mut caller = None;

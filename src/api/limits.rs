@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
-use hyper::body::{Body as _, Bytes, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::BoxFuture;
 use tonic::codegen::http::Response;
+use tonic::codegen::{Body as _, BoxFuture, Bytes};
 
 use crate::auth::Caller;
 use crate::telemetry;
@@ -132,7 +131,7 @@ pub enum Answer {
 
 impl Answer {
     /// A refusal of a call whose body nobody will read.
-    pub(super) fn refused(answer: Response<Body>, body: Incoming) -> Self {
+    pub(super) fn refused(answer: Response<Body>, body: Body) -> Self {
         Self::Refused(Refused { answer: Some(answer), body, left: BODY_BYTES, timer: None })
     }
 }
@@ -154,7 +153,7 @@ impl Future for Answer {
 /// of the body is kept.
 pub struct Refused {
     answer: Option<Response<Body>>,
-    body: Incoming,
+    body: Body,
     /// Bytes that are still waited for.
     left: usize,
     /// The end of waiting, once there is something to wait for.

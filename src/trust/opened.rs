@@ -133,7 +133,7 @@ mod tests {
             for (at, (value, day)) in sent {
                 if at < sums {
                     (parts.sums[at], parts.last_sent[at]) = (value, day);
-                } else if let Some(level) = parts.levels.get_mut(at - sums) {
+                } else if let Some(level) = parts.levels.get_mut(at.saturating_sub(sums)) {
                     *level = Some(Level { day: Day(day), value });
                 }
             }
