@@ -14,6 +14,8 @@
 mod day;
 mod faults;
 mod memory;
+#[path = "../program/mod.rs"]
+mod program;
 mod reads;
 mod run;
 mod site;
@@ -61,26 +63,6 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --all-targets` runs every target, without this flag: nothing to test here.
-    if !words.iter().any(|word| word == "--bench") || words.iter().any(|word| word == "--help") {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let run = || {
-        let options = Options::parse(words.into_iter())?;
-        // One thread: the server is to have the rest of the machine.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(run::run(options))
-    };
-    match run() {
-        Ok(verdict) => {
-            println!("{verdict}");
-            if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let run = async |words: Vec<String>| run::run(Options::parse(words.into_iter())?).await;
+    program::program(USAGE, run, run::Verdict::holds)
 }

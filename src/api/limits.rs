@@ -121,7 +121,7 @@ type Answered = Result<Response<Body>, Infallible>;
 
 /// The answer to a call, now or later.
 pub enum Answer {
-    /// Known at once.
+    /// A refusal.
     Refused(Refused),
     /// Of the hot path.
     Score(Score),

@@ -28,7 +28,7 @@ pub use facts::{CounterId, DayFacts, FIRST_FACTS_DAY, FactKey, MAX_CELLS_PER_ROW
 pub use ids::{ItemId, ItemKind, MerchantId, ProviderId, Scene, Subject, TargetKind};
 pub use items::{Capability, LiveRoom, Product, ServiceProvider, ShortVideo};
 pub use merchant::{Enrolment, Merchant, MerchantKind};
-pub use number::{count_to_f64, share};
+pub use number::{count_to_f64, share, to_f32};
 pub use policy::{PolicyOutcome, PolicyPublish, PolicyState};
 pub use profile::{
     FieldMask, LIVE_ROOM_FIELDS, MERCHANT_FIELDS, PRODUCT_FIELDS, PROVIDER_FIELDS, Profile, ProfileKey,

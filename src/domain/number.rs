@@ -1,10 +1,18 @@
-//! Exact shares of counts and their conversion to f64.
+//! Exact shares of counts, and conversions of numbers.
 
 /// A count as f64. Exact up to 2^53; above, the nearest f64, the same on every machine.
 #[must_use]
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "the one place where counts become floats")]
 pub fn count_to_f64(count: u64) -> f64 {
     count as f64
+}
+
+/// A figure as it is stored and sent: the nearest f32.
+#[must_use]
+#[inline]
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the one place where f64 become f32")]
+pub fn to_f32(value: f64) -> f32 {
+    value as f32
 }
 
 /// Exact comparisons of `part / whole` with a threshold in basis points, by cross-multiplication:

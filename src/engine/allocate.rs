@@ -3,8 +3,8 @@
 
 use super::Engine;
 use super::decisions::{Answer, Decided, Witness};
-use super::score::{Located, member_price, scene_prices, to_f32, touch_prices};
-use crate::domain::{AccountKey, ReservationId, Scene, Scope, TargetKind, Timestamp};
+use super::score::{Located, member_price, scene_prices, touch_prices};
+use crate::domain::{AccountKey, ReservationId, Scene, Scope, TargetKind, Timestamp, to_f32};
 use crate::policy::Policy;
 use crate::state::{Hot, NodeAccounts, NodeLedger};
 use crate::traffic::{

@@ -54,12 +54,6 @@ pub struct ScoreColumns {
     pub unknown: usize,
 }
 
-/// The one cast of a weight or adjusted score to what is sent.
-#[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
-pub(super) fn to_f32(value: f64) -> f32 {
-    value as f32
-}
-
 impl Engine {
     /// Scores targets. Never waits: no lock is held longer than one lookup.
     #[must_use]

@@ -3,7 +3,8 @@
 
 use super::alike::{Alike, Ground, Key, Remembered};
 use super::decisions::Witness;
-use super::score::{ScoreQuery, own_price, score_price, to_f32};
+use super::score::{ScoreQuery, own_price, score_price};
+use crate::domain::to_f32;
 use crate::state::{Hot, World};
 use crate::traffic::{ItemClass, ItemRecord, Lines, MemberPrice, MerchantRow, ScenePrices, SceneRules, mask_of};
 

@@ -12,7 +12,9 @@ use super::rows::{Row, WindowsRow};
 use super::scoped::on_every_core;
 use super::state::{Due, State};
 use super::transition::Transition;
-use crate::domain::{Day, DayFacts, FactRow, ItemId, ItemKind, MerchantId, Profile, Subject, Timestamp, Violation};
+use crate::domain::{
+    Day, DayFacts, FactRow, ItemId, ItemKind, MerchantId, Profile, Subject, Timestamp, Violation, to_f32,
+};
 use crate::policy::Policy;
 use crate::traffic::ItemClass;
 use crate::trust::{Anchors, FactsLayout, ItemView, MerchantFacts, governance};
@@ -121,10 +123,7 @@ impl State {
         let factors = self
             .item_violations(item)
             .map(|(_, violation)| policy.model.violations.factor_of(violation, item.kind.target(), self.meta.now));
-        let factor = factors.fold(1.0, |product, factor| product * factor);
-        #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
-        let factor = factor as f32;
-        factor
+        to_f32(factors.fold(1.0, |product, factor| product * factor))
     }
 
     /// Violations against an item, with the slot of the merchant they are recorded under.

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::table::{MAX_CHUNKS, place, slots_of};
+use super::table::{MAX_CHUNKS, find, find_or_make, slots_of};
 use crate::domain::MerchantId;
 
 /// Merchant ids by slot.
@@ -21,17 +21,16 @@ impl Default for Owners {
 impl Owners {
     /// Whose a slot is; none if it was never given.
     pub(super) fn get(&self, slot: u32) -> Option<MerchantId> {
-        let (chunk, at) = place(slot)?;
-        let id = self.chunks.get(chunk)?.get()?.get(at)?.load(Ordering::Relaxed);
+        let (chunk, at) = find(&self.chunks, slot)?;
+        let id = chunk.get(at)?.load(Ordering::Relaxed);
         (id != 0).then_some(MerchantId(id))
     }
 
     /// Gives a slot.
     pub(super) fn set(&self, slot: u32, id: MerchantId) {
-        let Some((number, at)) = place(slot) else { return };
-        let empty = || (0..slots_of(number)).map(|_| AtomicU64::new(0)).collect();
-        let chunk = self.chunks.get(number).map(|chunk| chunk.get_or_init(empty));
-        if let Some(owner) = chunk.and_then(|chunk| chunk.get(at)) {
+        let empty = |number| (0..slots_of(number)).map(|_| AtomicU64::new(0)).collect();
+        let found = find_or_make(&self.chunks, slot, empty);
+        if let Some(owner) = found.and_then(|(chunk, at)| chunk.get(at)) {
             owner.store(id.0, Ordering::Relaxed);
         }
     }

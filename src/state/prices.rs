@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::{ArcSwap, Guard};
 
 use super::near::{bring_near, on_large_pages};
-use super::table::{MAX_CHUNKS, place, slots_of};
+use super::table::{MAX_CHUNKS, find, find_or_make, slots_of};
 use crate::domain::Scene;
 use crate::traffic::{MemberPrice, PriceBook, ScenePrices};
 
@@ -139,7 +139,7 @@ pub type PriceGuard = Guard<Arc<PriceBook>>;
 /// The published prices.
 pub struct Prices {
     book: ArcSwap<PriceBook>,
-    chunks: Box<[OnceLock<Box<Chunk>>]>,
+    chunks: Box<[OnceLock<Chunk>]>,
     tails: Tails,
     /// By scene index.
     stopped: [AtomicU64; Scene::COUNT],
@@ -200,7 +200,7 @@ impl Prices {
     /// Brings near what says whether a member has a price, before it is read.
     #[inline]
     pub fn touch_told(&self, slot: u32) {
-        if let Some(told) = self.byte(slot) {
+        if let Some(told) = find(&self.chunks, slot).and_then(|(chunk, at)| chunk.told.get(at)) {
             bring_near(told);
         }
     }
@@ -295,10 +295,8 @@ impl Prices {
 
     /// Writes a member's place: who never had one needs none for what is neutral. Control's thread alone calls it.
     fn set_place(&self, slot: u32, is_neutral: bool, write: impl FnOnce(&Place)) {
-        let Some((number, at)) = place(slot) else { return };
-        let Some(chunk) = self.chunks.get(number) else { return };
-        let chunk = if is_neutral { chunk.get() } else { Some(chunk.get_or_init(|| Box::new(Chunk::new(number)))) };
-        let Some(chunk) = chunk else { return };
+        let found = if is_neutral { find(&self.chunks, slot) } else { self.chunk_or_new(slot) };
+        let Some((chunk, at)) = found else { return };
         if let Some(place) = chunk.places.get(at) {
             write(place);
         }
@@ -308,8 +306,7 @@ impl Prices {
     /// What there is to know of a member.
     #[inline]
     fn told(&self, slot: u32) -> Told<'_> {
-        let Some((chunk, at)) = place(slot) else { return Told::Tail(0) };
-        let Some(chunk) = self.chunks.get(chunk).and_then(OnceLock::get) else { return Told::Tail(0) };
+        let Some((chunk, at)) = find(&self.chunks, slot) else { return Told::Tail(0) };
         match chunk.told.get(at).map_or(NOTHING, |told| told.load(Ordering::Acquire)) {
             NOTHING => Told::Tail(0),
             PLACE => chunk.places.get(at).map_or(Told::Tail(0), Told::Place),
@@ -317,20 +314,18 @@ impl Prices {
         }
     }
 
-    #[inline]
-    fn byte(&self, slot: u32) -> Option<&AtomicU8> {
-        let (chunk, at) = place(slot)?;
-        self.chunks.get(chunk)?.get()?.told.get(at)
-    }
-
     fn rest(&self, slot: u32) -> Option<&Rest> {
-        let (chunk, at) = place(slot)?;
-        self.chunks.get(chunk)?.get()?.rest.get(at)
+        let (chunk, at) = find(&self.chunks, slot)?;
+        chunk.rest.get(at)
     }
 
     fn rest_or_new(&self, slot: u32) -> Option<&Rest> {
-        let (number, at) = place(slot)?;
-        self.chunks.get(number)?.get_or_init(|| Box::new(Chunk::new(number))).rest.get(at)
+        let (chunk, at) = self.chunk_or_new(slot)?;
+        chunk.rest.get(at)
+    }
+
+    fn chunk_or_new(&self, slot: u32) -> Option<(&Chunk, usize)> {
+        find_or_make(&self.chunks, slot, Chunk::new)
     }
 }
 

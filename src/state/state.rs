@@ -250,9 +250,9 @@ impl State {
         history: &dyn History,
     ) -> Result<Applied, HistoryError> {
         let request = command.request.as_ref().filter(|request| request.has_id());
-        let before = self.look_before(state_time, &command.body);
         if let Body::ReportExposures { rows } = &command.body {
             // Reports are remembered apart: longer, and only by hashes.
+            let before = self.look_before(state_time, &command.body);
             let applied = self.report_exposures(revision, request, rows);
             self.audit(revision, command, &applied.outcome, before);
             return Ok(applied);
@@ -268,6 +268,7 @@ impl State {
                 None => {}
             }
         }
+        let before = self.look_before(state_time, &command.body);
         let outcome = self.apply_body(revision, command, history)?;
         self.audit(revision, command, &outcome, before);
         // What only has to wait is not an outcome: the caller asks again under the same id.

@@ -146,9 +146,7 @@ impl MerchantTable {
     /// Writes a record. Only one thread may write a slot at a time.
     pub fn write(&self, slot: u32, record: &MerchantRecord) {
         let words = pack(record);
-        let Some((number, at)) = place(slot) else { return };
-        let Some(chunk) = self.chunks.get(number) else { return };
-        let chunk = chunk.get_or_init(|| Chunk::new(number));
+        let Some((chunk, at)) = find_or_make(&self.chunks, slot, Chunk::new) else { return };
         let (Some(slot), Some(brief)) = (chunk.slots.get(at), chunk.briefs.get(at)) else { return };
         slot.write(words);
         let class = self.classes.position(record);
@@ -157,22 +155,35 @@ impl MerchantTable {
 
     #[inline]
     fn slot(&self, slot: u32) -> Option<&Slot> {
-        let (chunk, at) = place(slot)?;
-        self.chunks.get(chunk)?.get()?.slots.get(at)
+        let (chunk, at) = find(&self.chunks, slot)?;
+        chunk.slots.get(at)
     }
 
     #[inline]
     fn brief(&self, slot: u32) -> Option<&AtomicU64> {
-        let (chunk, at) = place(slot)?;
-        self.chunks.get(chunk)?.get()?.briefs.get(at)
+        let (chunk, at) = find(&self.chunks, slot)?;
+        chunk.briefs.get(at)
     }
 }
 
 /// The chunk of a slot, and its place there: of everything that is kept by slot.
 #[inline]
-pub(super) fn place(slot: u32) -> Option<(usize, usize)> {
+fn place(slot: u32) -> Option<(usize, usize)> {
     let slot = usize::try_from(slot).ok()?;
     Some(if slot < CHUNK { (slot / PART, slot % PART) } else { (slot / CHUNK + PARTS - 1, slot % CHUNK) })
+}
+
+/// The chunk of a slot, if it was ever made, and the slot's place there.
+#[inline]
+pub(super) fn find<T>(chunks: &[OnceLock<T>], slot: u32) -> Option<(&T, usize)> {
+    let (chunk, at) = place(slot)?;
+    Some((chunks.get(chunk)?.get()?, at))
+}
+
+/// The same with a chunk that is made, given its number, if it never was.
+pub(super) fn find_or_make<T>(chunks: &[OnceLock<T>], slot: u32, make: impl FnOnce(usize) -> T) -> Option<(&T, usize)> {
+    let (number, at) = place(slot)?;
+    Some((chunks.get(number)?.get_or_init(|| make(number)), at))
 }
 
 /// Slots of a chunk.

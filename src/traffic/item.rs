@@ -1,7 +1,7 @@
 //! What Score needs of an item beside its merchant. Items that are alike share one class.
 
 use super::programme::Programme;
-use crate::domain::TargetKind;
+use crate::domain::{TargetKind, to_f32};
 use crate::trust::ItemView;
 
 /// What Score needs of an item: whose it is, and its class.
@@ -32,9 +32,7 @@ impl ItemClass {
         let mut class = Self { factor, programmes: 0, uplift_factors: Vec::new() };
         for programme in taken {
             class.programmes |= programme.mask();
-            let scaled = programme.item_uplift(kind, item);
-            #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "rounds to the nearest f32")]
-            let scaled = scaled as f32;
+            let scaled = to_f32(programme.item_uplift(kind, item));
             if scaled.to_bits() != 1.0_f32.to_bits() {
                 class.uplift_factors.push((programme.bit, scaled));
             }

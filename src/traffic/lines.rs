@@ -1,6 +1,7 @@
 //! What a target brings to pricing: its factors, the budgets that an exposure of it counts against, and the lines
 //! that support programmes offer (DESIGN section 7, weights and prices).
 
+use crate::domain::to_f32;
 use arrayvec::ArrayVec;
 
 use super::bits::mask_of;
@@ -126,8 +127,7 @@ impl Lines {
     pub fn member_price(&self, mut price: MemberPrice) -> MemberPrice {
         let factor = self.penalty * self.item_factor;
         if factor < 1.0 {
-            #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a factor below one")]
-            let factor = factor as f32;
+            let factor = to_f32(factor);
             if price.additive > 0.0 {
                 price.additive *= factor;
             }

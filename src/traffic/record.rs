@@ -5,7 +5,7 @@ use super::programme::{Eligibility, Programme, ProgrammeKind};
 use super::recipe::Recipe;
 use super::stage::Stage;
 use super::weight::Label;
-use crate::domain::{MerchantKind, Scene, TargetKind, Timestamp};
+use crate::domain::{MerchantKind, Scene, TargetKind, Timestamp, to_f32};
 use crate::trust::{
     Layer, MerchantView, Room, ScoreModel, Seen, SignalRow, Trust, TrustView, consumer_rights, governance, score,
 };
@@ -274,12 +274,6 @@ fn kind_label(kind: MerchantKind) -> u32 {
         MerchantKind::KuaiBrand => Label::KuaiBrand.bit(),
         MerchantKind::Brand => Label::Brand.bit(),
     }
-}
-
-/// The one cast of a score or factor to what is stored and sent.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "rounds to the nearest f32, never fails")]
-fn to_f32(value: f64) -> f32 {
-    value as f32
 }
 
 #[cfg(test)]

@@ -314,12 +314,6 @@ impl MerchantFacts {
         self.sum_cell(id).value
     }
 
-    /// Last day a windowed counter was sent, as far as its window reaches; none if never.
-    #[must_use]
-    pub fn last_sent(&self, id: SumId) -> Option<Day> {
-        Some(self.sum_cell(id).day).filter(|day| *day != NEVER)
-    }
-
     /// The latest level.
     #[must_use]
     pub fn level(&self, id: LevelId) -> Option<Level> {

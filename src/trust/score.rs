@@ -7,7 +7,7 @@ use super::formula::{Formulas, LastCondition};
 use super::governance::Violations;
 use super::signal::{Layer, Signal};
 use super::view::MerchantView;
-use crate::domain::Scene;
+use crate::domain::{Scene, to_f32};
 
 /// Everything the policy says about scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,10 +171,7 @@ impl ScoreModel {
     #[must_use]
     #[inline]
     pub fn tilt_at(&self, scene: Scene, trust: f32) -> f32 {
-        let tilt = self.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(f64::from(trust)));
-        #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "rounds to the nearest f32")]
-        let stored = tilt as f32;
-        stored
+        to_f32(self.tilt.get(scene.index()).map_or(1.0, |curve| curve.at(f64::from(trust))))
     }
 
     /// Position of the tier a score falls in.

@@ -6,7 +6,7 @@ use super::prices::{adjusted, member_price, priced, weight};
 use super::scoring::{base_score, scene, target_kind};
 use super::time::to_proto_time;
 use super::validate::Fields;
-use crate::domain::{CounterId, Day, Decision, TargetKind, Violation};
+use crate::domain::{CounterId, Day, Decision, TargetKind, Violation, to_f32};
 use crate::engine::{ExplainQuery, ExplainedMerchant, ExplainedProgramme, Explanation};
 use crate::policy::{CounterKind, Policy};
 use crate::proto;
@@ -59,16 +59,15 @@ pub fn explain_response(query: &ExplainQuery, explanation: &Explanation) -> prot
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the one cast from f64, as in Score")]
 fn row(explanation: &Explanation) -> proto::ScoreRow {
     let (record, weight) = (&explanation.record, &explanation.weight);
     let [governance_score, consumer_rights_score, experience_score] = record.layers;
     proto::ScoreRow {
         trust_score: record.trust,
-        boost_weight: weight.weight as f32,
+        boost_weight: to_f32(weight.weight),
         programmes: explanation.prices.programmes(weight),
         labels: weight.labels,
-        adjusted_score: explanation.prices.adjusted.map(|bid| bid.score as f32),
+        adjusted_score: explanation.prices.adjusted.map(|bid| to_f32(bid.score)),
         governance_score,
         consumer_rights_score,
         experience_score,

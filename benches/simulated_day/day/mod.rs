@@ -26,7 +26,7 @@ mod reports;
 mod run;
 pub(crate) mod server;
 mod traffic;
-mod verdict;
+pub(crate) mod verdict;
 mod world;
 
 use std::error::Error;

@@ -17,8 +17,7 @@ use tracing::error;
 
 use super::allocate::SlateSlot;
 use super::samples::Sampler;
-use super::score::to_f32;
-use crate::domain::{Scene, TargetKind, Timestamp};
+use crate::domain::{Scene, TargetKind, Timestamp, to_f32};
 use crate::state::{Hot, yield_to_requests};
 use crate::telemetry::RecordMetrics;
 use crate::traffic::{ItemClass, Lines, MerchantRow, SceneRules};

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{Followed, Member, Members};
-use crate::domain::{CounterId, Day, DayFacts, Subject, Violation};
+use crate::domain::{CounterId, Day, DayFacts, Subject, Violation, to_f32};
 use crate::policy::Policy;
 use crate::store::{FactsSnapshot, StoreError};
 use crate::trust::{Anchors, FactsLayout, MerchantFacts, MerchantView, SignalRow, SignalState, score};
@@ -163,8 +163,7 @@ impl View<'_> {
             signals: signals
                 .map(|(signal, row)| {
                     let took_part = matches!(row.state, SignalState::Measured | SignalState::NoData);
-                    #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32; half the memory")]
-                    took_part.then(|| figure(signal.curve.falls(), row.smoothed) as f32)
+                    took_part.then(|| to_f32(figure(signal.curve.falls(), row.smoothed)))
                 })
                 .collect(),
             has_facts: false,

@@ -1,10 +1,9 @@
 //! Whether promises can still be kept: how often a member will be a candidate, against what it must have yet
 //! (DESIGN section 7, online control, step 2).
 
-use crate::domain::{DAY_MS, Timestamp, count_to_f64};
+use crate::domain::{DAY_MS, Timestamp, count_to_f64, to_f32};
 
 use super::forecast::Forecast;
-use super::sketch::narrow;
 use super::terms::span_ms;
 
 /// Standard deviations of appearances that the guard keeps in hand.
@@ -44,7 +43,7 @@ pub(super) struct Requests {
 impl Appearances {
     /// Counting that begins now.
     pub(super) fn new(requests: &Requests) -> Self {
-        Self { by_slot: [0.0; SLOTS], before: requests.by_slot.map(narrow) }
+        Self { by_slot: [0.0; SLOTS], before: requests.by_slot.map(to_f32) }
     }
 
     /// Requests of each hour since counting began.
@@ -133,7 +132,7 @@ impl Ahead {
             let middle = from.plus_ms(to.0.saturating_sub(from.0).div_euclid(2));
             let requests = forecast.expected(from, to);
             if let Some(hour) = sum.get_mut(slot_of(middle)) {
-                *hour += narrow(requests);
+                *hour += to_f32(requests);
             }
             ahead.steps.push((middle, requests));
             ahead.by_slot.push(sum);

@@ -29,7 +29,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
 
-use crate::domain::{Scene, TargetKind, Timestamp};
+use crate::domain::{Scene, TargetKind, Timestamp, to_f32};
 use crate::traffic::bits::mask_of;
 use crate::traffic::price::{MemberPrice, PriceBook};
 
@@ -43,7 +43,7 @@ pub use terms::{ALL_SCENES, BudgetKind, BudgetTerm, Constraints, MemberRule, Mem
 use flight::Flight;
 use guard::{Appearances, Requests};
 use random::Random;
-use sketch::{Sketch, narrow};
+use sketch::Sketch;
 use solve::{ADDITIVE, LOG};
 
 /// Step of a price per request.
@@ -391,7 +391,7 @@ impl Controller {
                 spent |= mask_of(term.programme);
             }
         }
-        MemberPrice { additive: narrow(additive), factor: narrow(libm::exp(log)), spent, must_serve }
+        MemberPrice { additive: to_f32(additive), factor: to_f32(libm::exp(log)), spent, must_serve }
     }
 
     fn write_book(&mut self) {
@@ -407,8 +407,8 @@ impl Controller {
                     let is_open = term.start <= self.now && self.now < term.end;
                     let price = if is_open { priced.price } else { [0.0; 2] };
                     if let (Some(lambda), Some(discount)) = (prices.lambda.get_mut(bit), prices.discount.get_mut(bit)) {
-                        *lambda = narrow(price[ADDITIVE]);
-                        *discount = narrow(libm::exp(-price[LOG]));
+                        *lambda = to_f32(price[ADDITIVE]);
+                        *discount = to_f32(libm::exp(-price[LOG]));
                     }
                     let mask = mask_of(term.bit);
                     prices.spent &= !mask;

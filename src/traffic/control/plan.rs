@@ -6,7 +6,7 @@ use super::guard::{Ahead, is_urgent, planned_end, spare_share};
 use super::solve::{Effort, FIRST, Keys, MemberRows, Pair, Plan, Row, RowState, WARM};
 use super::terms::{ALL_SCENES, MemberRule, Spent, planned_share, span_ms};
 use super::{BudgetKind, Controller, Forecast, Member, MemberTerm, Outlook, Priced, SOLVE_EVERY};
-use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64};
+use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64, to_f32};
 use crate::traffic::bits::BITS;
 use crate::traffic::budget::Pacing;
 
@@ -103,7 +103,7 @@ impl Controller {
         for (prices, bases) in self.book.scenes.iter_mut().zip(&self.bases) {
             for (mean, base) in prices.mean_base.iter_mut().zip(bases) {
                 if base.count > 0.0 && base.sum > 0.0 {
-                    *mean = super::narrow(base.sum / base.count);
+                    *mean = to_f32(base.sum / base.count);
                 }
             }
         }

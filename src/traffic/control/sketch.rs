@@ -13,7 +13,7 @@ use foldhash::fast::FixedState;
 use super::flight::Shown;
 use super::forecast::{HOURS, hour_of};
 use super::random::Random;
-use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64};
+use crate::domain::{DAY_MS, Scene, TargetKind, Timestamp, count_to_f64, to_f32};
 use crate::traffic::price::{Offer, Support};
 
 /// Requests kept of each hour of the day.
@@ -166,7 +166,7 @@ impl Sketch {
         let candidates: Vec<Candidate> = offers
             .map(|offer| {
                 let (member, class) = (self.names.number(offer.member), self.names.class(offer.hard, &offer.supports));
-                Candidate { value: narrow(offer.value), member, class }
+                Candidate { value: to_f32(offer.value), member, class }
             })
             .collect();
         let (scene, kind, slots) = (request.scene, request.kind, request.slots);
@@ -356,12 +356,6 @@ impl Place {
             *kept = sample;
         }
     }
-}
-
-/// A float of half the size.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the nearest f32 is meant")]
-pub(super) fn narrow(value: f64) -> f32 {
-    value as f32
 }
 
 #[cfg(test)]
