@@ -83,11 +83,15 @@ fn deadline<T>(request: &Request<T>) -> Option<Duration> {
     patience(request.metadata().as_ref())
 }
 
-/// What the header `grpc-timeout` says: at most eight digits and a unit.
+/// What the header `grpc-timeout` says: one to eight digits and a unit.
 fn patience(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    // A number in Rust may have a sign, one of gRPC has none.
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
     Some(match unit {
         "H" => Duration::from_secs(count * 3_600),
         "M" => Duration::from_secs(count * 60),
@@ -143,6 +147,13 @@ mod tests {
             ("5", None),
             ("", None),
             ("-1S", None),
+            ("+5S", None),
+            (" 5S", None),
+            ("5 S", None),
+            ("5S ", None),
+            ("5s", None),
+            ("5.0S", None),
+            ("0x5S", None),
         ];
         for (text, expected) in cases {
             let mut headers = HeaderMap::new();
