@@ -211,6 +211,25 @@ async fn slow_handshakes_end_and_do_not_keep_others_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_connections_take_no_turn_of_those_who_speak() {
+    let files = Files::new();
+    let server = files.serve(&["--handshake-ms", "5000", "--max-handshakes", "2"]);
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(dial(server.grpc).await);
+    }
+    let channel = connect_tls(server.grpc.port(), &files.authority, None).await.expect("beside the silent ones");
+    assert_eq!(call(&channel, STATUS, &[]).await.code, Code::Ok);
+    let handshakes = async || series(&get(server.http, "/metrics").await.1, "trustflow_tls_handshakes_total");
+    assert!(handshakes().await[r#"{outcome="timeout"}"#] < 0.5, "without waiting for the end of the silent ones");
+    for stream in silent {
+        assert!(is_closed(stream, PATIENCE).await, "silence has an end");
+    }
+    assert!(handshakes().await[r#"{outcome="timeout"}"#] > 3.5);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_limit_are_closed_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let flags = ["--now", NOW, "--clock-rate", "0", "--max-connections", "3"];
