@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Request, Status};
 
 use crate::auth::Caller;
-use crate::domain::Outcome;
+use crate::domain::{Outcome, Wanted};
 use crate::engine::Engine;
 use crate::state::Applied;
 use crate::wire::{self, Sender};
@@ -128,13 +129,29 @@ async fn off_the_path<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await.map_err(|error| Status::internal(format!("a reading task failed: {error}")))
 }
 
+/// The same for work that takes long. It is told once nobody waits for it any more: its caller has taken the call back or
+/// is gone, or the time that it gave is over.
+async fn off_the_path_while_wanted<T: Send + 'static>(
+    work: impl FnOnce(&Wanted) -> T + Send + 'static,
+) -> Result<T, Status> {
+    let left = CancellationToken::new();
+    let wanted = Wanted::as_long_as({
+        let left = left.clone();
+        move || !left.is_cancelled()
+    });
+    // A call that is not waited for is dropped, wherever it stands, and this with it.
+    let _leaving = left.drop_guard();
+    off_the_path(move || work(&wanted)).await
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use tokio::sync::oneshot;
     use tonic::codegen::http::HeaderMap;
 
-    use super::patience;
+    use super::{Wanted, off_the_path_while_wanted, patience};
 
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {
@@ -160,5 +177,23 @@ mod tests {
             headers.insert("grpc-timeout", text.parse().expect("a header"));
             assert_eq!(patience(&headers), expected, "{text:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn long_work_hears_that_nobody_waits_for_it() {
+        let (begun, has_begun) = oneshot::channel();
+        let (ended, has_ended) = oneshot::channel();
+        let call = off_the_path_while_wanted(move |wanted| {
+            begun.send(wanted.is_over()).expect("it is waited for");
+            while !wanted.is_over() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            ended.send(()).expect("it is waited for");
+        });
+        let call = tokio::spawn(call);
+        assert!(!has_begun.await.expect("it begins"), "somebody waits");
+        call.abort();
+        tokio::time::timeout(Duration::from_secs(60), has_ended).await.expect("in time").expect("it ends");
+        assert!(!off_the_path_while_wanted(Wanted::is_over).await.expect("done"), "waited for to its end");
     }
 }
