@@ -177,14 +177,19 @@ mod points {
         }
     }
 
+    /// How many items there are, all of which can be read.
+    fn count<T, E: std::fmt::Debug>(items: impl Iterator<Item = Result<T, E>>) -> u64 {
+        items.inspect(|item| assert!(item.is_ok(), "{:?}", item.as_ref().err())).count() as u64
+    }
+
     /// Revisions in the log and entries of changes in the audit trail; of both, nothing is missing in between.
     fn lengths(folder: &Path) -> (u64, u64) {
         let folder = DataFolder::open(folder).expect("opens");
         let (log, store) = (folder.log().expect("the log"), folder.store().expect("the store"));
-        let revisions = log.read_after(log.trimmed()).map(|entry| entry.expect("an entry").0).count() as u64;
+        let revisions = count(log.read_after(log.trimmed()));
         assert_eq!(revisions, log.last() - log.trimmed());
         let changes = store.audit(&AuditRange { bulk: false, ..AuditRange::ALL }).expect("reads");
-        let changes = changes.map(|entry| entry.expect("an entry")).count() as u64;
+        let changes = count(changes);
         // The numbers of the first and the last say how many there must be.
         assert_eq!(store.audit_entries()[0], changes);
         (revisions, changes)
