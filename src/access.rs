@@ -11,7 +11,8 @@ use crate::auth::{Gate, JwtSettings};
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::credentials::{self, CredentialError, CredentialFiles};
-use crate::tls::{Tls, tls};
+use crate::telemetry::certificate_ends;
+use crate::tls::{Tls, end_of_chain, tls};
 
 /// What stands between a caller and the services.
 pub struct Access {
@@ -65,6 +66,7 @@ fn open_tls(
         let [chain, key, authorities @ ..] = read else { return Err("files are missing".to_owned()) };
         let tls = tls(chain, key, authorities.first().map(Vec::as_slice))?;
         taken.send_replace(Some(tls));
+        certificate_ends(end_of_chain(chain));
         Ok("certificates that go with the key".to_owned())
     })?);
     Ok(Some(current.subscribe()))

@@ -11,7 +11,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-pub use access::{ConnectionMetrics, CredentialFileMetrics, Handshake, call_denied, call_refused, calls_of};
+pub use access::{
+    ConnectionMetrics, CredentialFileMetrics, Handshake, call_denied, call_refused, calls_of, certificate_ends,
+};
 pub use control::ControlMetrics;
 
 /// Close together where a Score ends, so that a tail that grows by a tenth shows.

@@ -46,6 +46,18 @@ pub fn tls(chain: &[u8], key: &[u8], client_authorities: Option<&[u8]>) -> Resul
     Ok(Arc::new(config))
 }
 
+/// When the first certificate of a chain in PEM ends, in seconds since 1970: then clients refuse the chain. None if that
+/// cannot be told.
+#[must_use]
+pub fn end_of_chain(chain: &[u8]) -> Option<i64> {
+    let end = |der: &CertificateDer| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    };
+    let ends: Option<Vec<i64>> = certificates(chain).ok()?.iter().map(end).collect();
+    ends?.into_iter().min()
+}
+
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let found = found.map_err(|_| "a certificate in it is no PEM")?;

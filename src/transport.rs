@@ -64,9 +64,9 @@ pub struct Limits {
     pub max_concurrent_streams: u32,
     /// Connections; more are closed at once.
     pub max_connections: usize,
-    /// TLS handshakes at a time; more wait their turn.
+    /// TLS handshakes at a time, of clients that have begun to speak; more wait their turn.
     pub max_handshakes: usize,
-    /// Time for a handshake, its turn included; then for the first bytes of HTTP/2.
+    /// Time for a handshake, silence before it and its turn included; then for the first bytes of HTTP/2.
     pub handshake: Duration,
     /// How long the other side may leave unread what was sent to it.
     pub stall: Duration,
@@ -85,6 +85,8 @@ impl Handshakes {
     /// Shakes hands, unless the other side takes too long or is not right.
     async fn shake(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
         let shaken = tokio::time::timeout(self.patience, async {
+            // Who has said nothing yet waits without a turn: the silent would keep out those who have something to say.
+            stream.peek(&mut [0]).await?;
             // Held until the handshake is over. An error would mean that turns are no longer given, which never is.
             let _turn = self.turns.acquire().await;
             let tls = self.tls.borrow().clone();

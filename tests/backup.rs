@@ -54,7 +54,7 @@ mod backups {
             Box::new(self.log.read_after(revision).take_while(ends))
         }
 
-        fn trim(&mut self, _: Revision) -> Result<(), LogError> {
+        fn trim(&mut self, _: Revision) -> Result<bool, LogError> {
             Err(LogError::Poisoned)
         }
     }

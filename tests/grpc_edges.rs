@@ -284,6 +284,9 @@ async fn odd_headers_do_no_harm() {
             ("a timeout of an unknown unit", timeout(b"10x"), good(path)),
             ("a timeout of too many digits", timeout(b"123456789S"), good(path)),
             ("a negative timeout", timeout(b"-1S"), good(path)),
+            // No time at all, if a sign counted.
+            ("a timeout with a sign", timeout(b"+0S"), good(path)),
+            ("a timeout with a blank", timeout(b"0 S"), good(path)),
             ("a timeout that is no text", timeout(b"\xe5\xbf\xab"), good(path)),
             ("an empty timeout", timeout(b""), good(path)),
             ("the longest timeout", timeout(b"99999999H"), good(path)),

@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::access::{eventually, series, token_entry, write};
-use common::calls::merchant;
+use common::calls::{facts, merchant};
 use common::process::get;
-use common::{Client, NOW, PATIENCE, Server};
+use common::{Client, NOW, PATIENCE, Server, plus};
 use h2::client::SendRequest;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,7 +19,9 @@ use tonic::codegen::Bytes;
 use tonic::codegen::http::Request;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use trustflow::proto::{BatchUpsertMerchantsRequest, GetRulesRequest, ImportRequest, ScoreRequest};
+use trustflow::proto::{
+    BatchUpsertMerchantsRequest, GetRulesRequest, ImportRequest, ScoreRequest, ValidateScoresRequest,
+};
 
 const SCORE: &str = "/trustflow.v1.ScoringService/Score";
 const UPSERT: &str = "/trustflow.v1.ProfileService/BatchUpsertMerchants";
@@ -148,6 +150,38 @@ async fn a_call_whose_deadline_has_passed_does_nothing() {
     assert_eq!(server.client.status().await.revision, before, "nothing was written");
     let status = call(&mut sender, SCORE, "10S", Some(ScoreRequest::default().encode_to_vec())).await;
     assert_eq!(status.code(), Code::InvalidArgument, "a call in time is looked at: {status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_work_ends_when_nobody_waits_for_it() {
+    const CLOSED: &str = "2023-02-28";
+    let server = Server::start().await;
+    let client = &server.client;
+    client.upsert((1..=200).map(merchant).collect()).await;
+    for back in 0..60 {
+        let shipped = |id: u64| [("shipments_due", 10), ("shipped_on_time", id % 10), ("paid_orders", 10)];
+        let rows = (1..=200).map(|id| facts(id, &plus(CLOSED, -back), &shipped(id)));
+        client.record(rows.collect()).await;
+    }
+    let long = ValidateScoresRequest {
+        from_date: plus(CLOSED, -50),
+        to_date: plus(CLOSED, -10),
+        every_days: 1,
+        horizon_days: 7,
+        resamples: 2_000,
+        ..ValidateScoresRequest::default()
+    };
+    let short = ValidateScoresRequest { to_date: long.from_date.clone(), resamples: 1, ..long.clone() };
+    let mut insight = client.insight.clone();
+    let mut limited = tonic::Request::new(long);
+    limited.set_timeout(Duration::from_secs(2));
+    let ended = insight.validate_scores(limited).await.expect_err("it takes minutes");
+    assert!(matches!(ended.code(), Code::DeadlineExceeded | Code::Cancelled), "{ended}");
+    // One at a time: it waits until the other has ended.
+    let found = tokio::time::timeout(PATIENCE / 2, insight.validate_scores(short)).await.expect("in time");
+    let outcomes = found.expect("validated").into_inner().outcomes;
+    assert!(outcomes.iter().any(|outcome| outcome.dates.len() == 1), "{outcomes:?}");
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ mod failures {
             self.log.read_after(revision)
         }
 
-        fn trim(&mut self, upto: Revision) -> Result<(), LogError> {
+        fn trim(&mut self, upto: Revision) -> Result<bool, LogError> {
             self.log.trim(upto)
         }
     }

@@ -75,6 +75,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("subtle", &["auth"]),
     ("tokio_rustls", &["tls", "transport"]),
     ("webpki", &["tls"]),
+    ("x509_parser", &["tls"]),
     ("cel", &["policy"]),
     ("governor", &["api"]),
     ("schemars", &["policy"]),

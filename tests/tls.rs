@@ -20,6 +20,10 @@ use tonic::Code;
 
 const SCORE: &str = "/trustflow.v1.ScoringService/Score";
 const STATUS: &str = "/trustflow.v1.AdminService/GetStatus";
+const EXPIRY: &str = "trustflow_tls_certificate_expiry_timestamp_seconds";
+/// The beginnings of 2040 and 2050, in seconds since 1970.
+const END: f64 = 2_208_988_800.0;
+const END_2050: f64 = 2_524_608_000.0;
 
 /// A folder with what a secured server reads.
 struct Files {
@@ -41,7 +45,10 @@ impl Files {
 
     /// Puts a certificate of the server there, signed by an authority.
     fn put_server(&self, authority: &Authority) {
-        let own = authority.issue("localhost");
+        self.put(&authority.issue("localhost"));
+    }
+
+    fn put(&self, own: &Issued) {
         write(self.path(), "server.pem", &own.certificate);
         write(self.path(), "server.key", &own.key);
     }
@@ -80,6 +87,8 @@ async fn connections_are_secured_and_certificates_change_without_a_restart() {
     let port = server.grpc.port();
     let channel = connect_tls(port, &files.authority, None).await.expect("a connection");
     assert_eq!(call(&channel, STATUS, &[]).await.code, Code::Ok);
+    let end = async || series(&get(server.http, "/metrics").await.1, EXPIRY)[""];
+    assert!((end().await - END).abs() < 0.5, "{}", end().await);
     let stranger = Authority::new();
     assert!(connect_tls(port, &stranger, None).await.is_err(), "signed by another authority");
     let plain = tonic::transport::Endpoint::from_shared(format!("http://{}", server.grpc)).expect("an address");
@@ -89,9 +98,10 @@ async fn connections_are_secured_and_certificates_change_without_a_restart() {
     assert!(asked.expect("an end").is_err(), "not secured");
 
     let next = Authority::new();
-    files.put_server(&next);
+    files.put(&next.issue_until("localhost", 2_050));
     eventually("the new certificate", async || connect_tls(port, &next, None).await.is_ok()).await;
     assert!(connect_tls(port, &files.authority, None).await.is_err(), "the old certificate is gone");
+    assert!((end().await - END_2050).abs() < 0.5, "{}", end().await);
     assert_eq!(call(&channel, STATUS, &[]).await.code, Code::Ok, "open connections stay");
 
     // A key that does not go with the certificate.
@@ -99,6 +109,7 @@ async fn connections_are_secured_and_certificates_change_without_a_restart() {
     let problem = async || series(&get(server.http, "/metrics").await.1, "trustflow_credential_problem");
     eventually("the problem", async || problem().await[r#"{file="tls"}"#] > 0.5).await;
     assert!(connect_tls(port, &next, None).await.is_ok(), "the last good pair serves on");
+    assert!((end().await - END_2050).abs() < 0.5, "that of the pair that serves: {}", end().await);
     files.put_server(&files.authority);
     eventually("the mended pair", async || connect_tls(port, &files.authority, None).await.is_ok()).await;
     assert!(problem().await[r#"{file="tls"}"#] < 0.5);
@@ -196,6 +207,25 @@ async fn slow_handshakes_end_and_do_not_keep_others_out() {
     assert_eq!(call(&channel, STATUS, &[]).await.code, Code::Ok, "what is secured has no such limit");
     let metrics = get(server.http, "/metrics").await.1;
     assert!(series(&metrics, "trustflow_tls_handshakes_total")[r#"{outcome="timeout"}"#] >= 3.0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_connections_take_no_turn_of_those_who_speak() {
+    let files = Files::new();
+    let server = files.serve(&["--handshake-ms", "5000", "--max-handshakes", "2"]);
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(dial(server.grpc).await);
+    }
+    let channel = connect_tls(server.grpc.port(), &files.authority, None).await.expect("beside the silent ones");
+    assert_eq!(call(&channel, STATUS, &[]).await.code, Code::Ok);
+    let handshakes = async || series(&get(server.http, "/metrics").await.1, "trustflow_tls_handshakes_total");
+    assert!(handshakes().await[r#"{outcome="timeout"}"#] < 0.5, "without waiting for the end of the silent ones");
+    for stream in silent {
+        assert!(is_closed(stream, PATIENCE).await, "silence has an end");
+    }
+    assert!(handshakes().await[r#"{outcome="timeout"}"#] > 3.5);
     server.stop().await;
 }
 

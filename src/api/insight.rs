@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
-use super::{Waiter, deadline, off_the_path};
-use crate::domain::{ProfileKey, Subject};
+use super::{Waiter, deadline, off_the_path, off_the_path_while_wanted};
+use crate::domain::{ProfileKey, Subject, Wanted};
 use crate::engine::Engine;
 use crate::proto::insight_service_server::InsightService;
 use crate::proto::{
@@ -148,11 +148,11 @@ impl InsightService for InsightApi {
         let turn = self.validating.clone().acquire_owned().await;
         let turn = turn.map_err(|error| Status::internal(format!("waiting for a turn: {error}")))?;
         let engine = self.engine.clone();
-        let work = move || {
+        let work = move |wanted: &Wanted| {
             // Kept until the work is done, also when the caller has gone.
             let _turn = turn;
-            engine.validate(&query).map(|validation| wire::validation_response(&query, &validation))
+            engine.validate(&query, wanted).map(|validation| wire::validation_response(&query, &validation))
         };
-        off_the_path(work).await?.map(Response::new).map_err(|error| wire::read_status(&error))
+        off_the_path_while_wanted(work).await?.map(Response::new).map_err(|error| wire::read_status(&error))
     }
 }

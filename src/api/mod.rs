@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Request, Status};
 
 use crate::auth::Caller;
-use crate::domain::Outcome;
+use crate::domain::{Outcome, Wanted};
 use crate::engine::Engine;
 use crate::state::Applied;
 use crate::wire::{self, Sender};
@@ -83,11 +84,15 @@ fn deadline<T>(request: &Request<T>) -> Option<Duration> {
     patience(request.metadata().as_ref())
 }
 
-/// What the header `grpc-timeout` says: at most eight digits and a unit.
+/// What the header `grpc-timeout` says: one to eight digits and a unit.
 fn patience(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    // A number in Rust may have a sign, one of gRPC has none.
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
     Some(match unit {
         "H" => Duration::from_secs(count * 3_600),
         "M" => Duration::from_secs(count * 60),
@@ -124,13 +129,29 @@ async fn off_the_path<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await.map_err(|error| Status::internal(format!("a reading task failed: {error}")))
 }
 
+/// The same for work that takes long. It is told once nobody waits for it any more: its caller has taken the call back or
+/// is gone, or the time that it gave is over.
+async fn off_the_path_while_wanted<T: Send + 'static>(
+    work: impl FnOnce(&Wanted) -> T + Send + 'static,
+) -> Result<T, Status> {
+    let left = CancellationToken::new();
+    let wanted = Wanted::as_long_as({
+        let left = left.clone();
+        move || !left.is_cancelled()
+    });
+    // A call that is not waited for is dropped, wherever it stands, and this with it.
+    let _leaving = left.drop_guard();
+    off_the_path(move || work(&wanted)).await
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use tokio::sync::oneshot;
     use tonic::codegen::http::HeaderMap;
 
-    use super::patience;
+    use super::{Wanted, off_the_path_while_wanted, patience};
 
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {
@@ -143,11 +164,36 @@ mod tests {
             ("5", None),
             ("", None),
             ("-1S", None),
+            ("+5S", None),
+            (" 5S", None),
+            ("5 S", None),
+            ("5S ", None),
+            ("5s", None),
+            ("5.0S", None),
+            ("0x5S", None),
         ];
         for (text, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().expect("a header"));
             assert_eq!(patience(&headers), expected, "{text:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn long_work_hears_that_nobody_waits_for_it() {
+        let (begun, has_begun) = oneshot::channel();
+        let (ended, has_ended) = oneshot::channel();
+        let call = off_the_path_while_wanted(move |wanted| {
+            begun.send(wanted.is_over()).expect("it is waited for");
+            while !wanted.is_over() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            ended.send(()).expect("it is waited for");
+        });
+        let call = tokio::spawn(call);
+        assert!(!has_begun.await.expect("it begins"), "somebody waits");
+        call.abort();
+        tokio::time::timeout(Duration::from_secs(60), has_ended).await.expect("in time").expect("it ends");
+        assert!(!off_the_path_while_wanted(Wanted::is_over).await.expect("done"), "waited for to its end");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status};
 
-use super::{accepted, author, deadline, off_the_path, signed};
+use super::{accepted, author, deadline, off_the_path, off_the_path_while_wanted, signed};
 use crate::domain::{Body, Outcome, Rejection, RequestKey};
 use crate::engine::Engine;
 use crate::proto;
@@ -64,8 +64,8 @@ impl PolicyService for PolicyApi {
         let text = wire::policy_text(request.into_inner().files)?;
         let engine = self.engine.clone();
         let _turn = self.turn().await?;
-        let response = off_the_path(move || {
-            let problems = engine.judge(&text).err().unwrap_or_default();
+        let response = off_the_path_while_wanted(move |wanted| {
+            let problems = engine.judge_while(wanted, &text).err().unwrap_or_default();
             engine.read(|state| wire::validate_response(&text, &problems, state))
         });
         Ok(Response::new(response.await?))
@@ -144,10 +144,10 @@ impl PolicyService for PolicyApi {
         let query = self.engine.read(|state| request.query(state)).map_err(no_version)?;
         let running = self.simulating.clone().try_acquire_owned().map_err(|_| wire::simulation_running())?;
         let engine = self.engine.clone();
-        let simulated = off_the_path(move || {
-            // A caller that goes away does not end the work: the next one waits for it.
+        let simulated = off_the_path_while_wanted(move |wanted| {
+            // Kept until the work is done: that ends soon when the caller goes away, but not at once.
             let _running = running;
-            engine.simulate(&query).map(|simulation| wire::simulate_response(&simulation))
+            engine.simulate(&query, wanted).map(|simulation| wire::simulate_response(&simulation))
         });
         simulated.await?.map(Response::new).map_err(|error| wire::simulate_status(&error))
     }

@@ -14,6 +14,7 @@ mod profile;
 mod right;
 mod time;
 mod violation;
+mod wanted;
 mod words;
 
 pub use allocation::{
@@ -37,4 +38,5 @@ pub use profile::{
 pub use right::HeldRight;
 pub use time::{DAY_MS, Day, HOUR_MS, Timestamp, WEEK_HOURS, Week};
 pub use violation::{Decision, OrderContext, Violation};
+pub use wanted::Wanted;
 pub use words::Words;

@@ -3,6 +3,7 @@
 use tracing::error;
 
 use super::Engine;
+use super::faults::{Faults, Step};
 use crate::domain::{AuditEntry, AuditSubject, Timestamp};
 use crate::store::{AuditRange, AuditRetention, Store, StoreError};
 
@@ -100,15 +101,22 @@ impl AuditTrimmer {
     ///
     /// # Errors
     /// When the database failed.
-    pub(super) fn trim(&mut self, store: &Store, now: Timestamp, limit: usize) -> Result<bool, StoreError> {
+    pub(super) fn trim(
+        &mut self,
+        store: &Store,
+        now: Timestamp,
+        limit: usize,
+        faults: &mut dyn Faults,
+    ) -> Result<bool, String> {
         if now < self.due {
             return Ok(false);
         }
+        faults.at(Step::TrimmingAudit)?;
         match store.trim_audit(now, &self.keep, limit) {
             Ok(true) => Ok(true),
             Ok(false) => {
                 self.due = now.plus_ms(TRIM_EVERY_MS);
-                Ok(false)
+                faults.at(Step::TrimmingAudit).map(|()| false)
             }
             // No write hangs on it, and who reads that far is told.
             Err(cause @ StoreError::Damaged { .. }) => {
@@ -116,7 +124,7 @@ impl AuditTrimmer {
                 self.due = Timestamp(i64::MAX);
                 Ok(false)
             }
-            Err(cause) => Err(cause),
+            Err(cause) => Err(cause.to_string()),
         }
     }
 }

@@ -55,6 +55,9 @@ pub enum ReadError {
     /// The store cannot be read.
     #[error("{0}")]
     Store(String),
+    /// Nobody waited for the answer any more.
+    #[error("nobody waits for this answer any more")]
+    Abandoned,
 }
 
 /// Whether writes are taken.

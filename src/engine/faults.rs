@@ -15,6 +15,10 @@ pub enum Step {
     Published,
     /// A slice of a second world is about to be made.
     Building,
+    /// A batch of the log is about to be forgotten; also when the last one is.
+    TrimmingLog,
+    /// A slice of the audit trail is about to be removed; also when the last one is.
+    TrimmingAudit,
 }
 
 /// Decides what becomes of a step.

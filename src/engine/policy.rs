@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Engine;
 use super::error::WriteError;
 use crate::clock::Stopwatch;
-use crate::domain::{Body, Outcome, PolicyPublish, PolicyState, PolicyText, Rejection, RequestKey, Timestamp};
+use crate::domain::{Body, Outcome, PolicyPublish, PolicyState, PolicyText, Rejection, RequestKey, Timestamp, Wanted};
 use crate::policy::{self, Policy, Problem};
 use crate::state::{Applied, State, behind_requests};
 use crate::telemetry;
@@ -29,8 +29,16 @@ impl Engine {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn judge(&self, text: &PolicyText) -> Result<Policy, Vec<Problem>> {
+        self.judge_while(&Wanted::to_the_end(), text)
+    }
+
+    /// The same as long as somebody wants to know.
+    ///
+    /// # Errors
+    /// As above; what was found so far, perhaps nothing, once nobody wants to know any more.
+    pub fn judge_while(&self, wanted: &Wanted, text: &PolicyText) -> Result<Policy, Vec<Problem>> {
         let mut dictionary = self.read(State::dictionary);
-        behind_requests(|| policy::compile(text, 0, &mut dictionary))
+        behind_requests(|| policy::compile_while(wanted, text, 0, &mut dictionary))
     }
 
     /// Judges a text unless it is a version already: what was accepted once stays publishable.

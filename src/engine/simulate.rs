@@ -8,7 +8,7 @@ use super::Engine;
 use super::error::ReadError;
 use super::tally::{Move, Tally};
 use crate::clock::Stopwatch;
-use crate::domain::{PolicyText, Scene, Subject, TargetKind, count_to_f64};
+use crate::domain::{PolicyText, Scene, Subject, TargetKind, Wanted, count_to_f64};
 use crate::policy::{self, Policy, Problem};
 use crate::state::{HistoryError, State, World, disabled_signals, yield_to_requests};
 use crate::traffic::{
@@ -39,7 +39,7 @@ pub struct SimulateQuery {
 pub enum SimulateError {
     /// The candidate has problems.
     BadPolicy(Vec<Problem>),
-    /// Stored facts cannot be read.
+    /// Stored facts cannot be read, or nobody waits for the simulation any more.
     Read(ReadError),
     /// Another policy or day became current meanwhile.
     Overtaken,
@@ -106,18 +106,19 @@ struct Candidate<'a> {
 
 impl Engine {
     /// Simulates a candidate. Works on every core for a second or so per million merchants; the state's lock is held
-    /// for milliseconds at a time.
+    /// for milliseconds at a time. Ends soon after it is not wanted any more.
     ///
     /// # Errors
-    /// When the candidate has problems, or stored facts cannot be read.
-    pub fn simulate(&self, query: &SimulateQuery) -> Result<Simulation, SimulateError> {
+    /// When the candidate has problems, stored facts cannot be read, or the simulation is not wanted any more.
+    pub fn simulate(&self, query: &SimulateQuery, wanted: &Wanted) -> Result<Simulation, SimulateError> {
         let took = Stopwatch::start();
         let (current, mut dictionary, unseen, now) = self.read(|state| {
             let meta = state.meta();
             (state.policy().clone(), state.dictionary(), meta.unseen_at_close.clone(), meta.now)
         });
         let version = current.version.saturating_add(1);
-        let candidate = policy::compile(&query.text, version, &mut dictionary).map_err(SimulateError::BadPolicy)?;
+        let candidate = policy::compile_while(wanted, &query.text, version, &mut dictionary)
+            .map_err(|problems| abandoned_or(wanted, SimulateError::BadPolicy(problems)))?;
         let revision = self.hot().revision();
         // One world for all: a policy that is published meanwhile does not mix into the comparison.
         let world = std::sync::Arc::clone(&self.hot().world());
@@ -126,7 +127,7 @@ impl Engine {
         }
         let is_relaid = candidate.layout_fingerprint != current.layout_fingerprint;
         let backfill = if is_relaid {
-            self.backfill(&current, &candidate)
+            self.backfill(&current, &candidate, wanted)
                 .map_err(|error| SimulateError::Read(ReadError::Store(error.to_string())))?
         } else {
             HashMap::default()
@@ -150,8 +151,13 @@ impl Engine {
             programmes: compared(&world.policy, &candidate),
             scene: query.scene,
         };
-        let tally = self.tally(&shared, query.movers).ok_or(SimulateError::Overtaken)?;
-        let movers = tally.movers().into_iter().filter_map(|moved| self.mover(&shared, moved)).collect();
+        let tally = self.tally(&shared, query.movers, wanted);
+        let tally = tally.ok_or_else(|| abandoned_or(wanted, SimulateError::Overtaken))?;
+        let movers = tally.movers().into_iter().take_while(|_| !wanted.is_over());
+        let movers = movers.filter_map(|moved| self.mover(&shared, moved)).collect();
+        if wanted.is_over() {
+            return Err(SimulateError::Read(ReadError::Abandoned));
+        }
         Ok(Simulation {
             revision,
             policy: world.policy.clone(),
@@ -165,18 +171,25 @@ impl Engine {
     }
 }
 
+/// Why work ended early: it was not wanted any more, or the other cause.
+fn abandoned_or(wanted: &Wanted, other: SimulateError) -> SimulateError {
+    if wanted.is_over() { SimulateError::Read(ReadError::Abandoned) } else { other }
+}
+
 impl Engine {
     /// The sums of merchants with stored rows in windows that the candidate adds.
     fn backfill(
         &self,
         current: &Policy,
         candidate: &Policy,
+        wanted: &Wanted,
     ) -> Result<HashMap<u32, MerchantFacts, foldhash::fast::FixedState>, HistoryError> {
         let (from, to) = (&current.model.layout, &candidate.model.layout);
         let day = self.read(State::facts_day);
         let new_sums = to.new_sums(from);
         let mut sums: HashMap<u32, MerchantFacts, foldhash::fast::FixedState> = HashMap::default();
-        for stored in crate::state::History::rows(&self.store, to.days_to_read(from, day, day)) {
+        let rows = crate::state::History::rows(&self.store, to.days_to_read(from, day, day));
+        for stored in rows.take_while(|_| !wanted.is_over()) {
             let (key, row) = stored?;
             let Subject::Merchant(id) = key.subject else { continue };
             self.read(|state| {
@@ -193,14 +206,18 @@ impl Engine {
         Ok(sums)
     }
 
-    /// Counts the whole population, on every core. None if another policy or day became current meanwhile.
-    fn tally(&self, candidate: &Candidate, movers: usize) -> Option<Tally> {
+    /// Counts the whole population, on every core. None if another policy or day became current meanwhile, or nobody
+    /// waits any more.
+    fn tally(&self, candidate: &Candidate, movers: usize, wanted: &Wanted) -> Option<Tally> {
         let next = AtomicU32::new(0);
         let work = || {
             yield_to_requests();
             let mut tally = Tally::new(candidate.programmes.len(), movers);
             let mut scratch = Vec::new();
             loop {
+                if wanted.is_over() {
+                    return None;
+                }
                 let first = next.fetch_add(SLICE, Ordering::Relaxed);
                 let goes_on = self.read(|state| {
                     if !candidate.is_of(state) {

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Engine;
 use super::error::ReadError;
-use crate::domain::{Day, HeldRight, Merchant, MerchantId, Violation};
+use crate::domain::{Day, HeldRight, Merchant, MerchantId, Violation, Wanted};
 use crate::policy::Policy;
 use crate::trust::Layer;
 
@@ -177,30 +177,35 @@ impl Members {
 
 impl Engine {
     /// Rebuilds scores of earlier days and measures them by what came after. Reads the whole history: not for a path
-    /// that somebody waits on.
+    /// that somebody waits on. Ends soon after it is not wanted any more.
     ///
     /// # Errors
-    /// When stored facts cannot be read.
-    pub fn validate(&self, query: &ValidationQuery) -> Result<Validation, ReadError> {
+    /// When stored facts cannot be read, or the validation is not wanted any more.
+    pub fn validate(&self, query: &ValidationQuery, wanted: &Wanted) -> Result<Validation, ReadError> {
         let (policy, facts_day, registered) =
             self.read(|state| (state.policy().clone(), state.facts_day(), state.merchant_count()));
-        let members = self.members(query, registered);
+        let members = self.members(query, registered, wanted);
         // After the members: what is read of them is at least as new.
         let (revision, snapshot) = (self.hot.revision(), self.store.snapshot());
         let (days, open_days) = days(query, facts_day);
         let failed = |error: crate::store::StoreError| ReadError::Store(error.to_string());
         let outcomes = policy.validation.outcomes.iter().map(|outcome| outcome.id.as_str());
-        let wanted = outcomes.map(|id| query.outcome.as_deref().is_none_or(|only| only == id)).collect::<Vec<_>>();
-        let followed = outcomes::follow(&snapshot, &members, (&policy, &wanted), (&days, query)).map_err(failed)?;
-        let scored = as_of::score_days(&snapshot, &members, &policy, &days, &followed).map_err(failed)?;
-        let outcomes = measure::measure(&policy, query, &days, &followed, &scored);
+        let asked = outcomes.map(|id| query.outcome.as_deref().is_none_or(|only| only == id)).collect::<Vec<_>>();
+        let followed = outcomes::follow(&snapshot, &members, (&policy, &asked), (&days, query), wanted);
+        let followed = followed.map_err(failed)?;
+        let scored = as_of::score_days(&snapshot, &members, &policy, &days, &followed, wanted).map_err(failed)?;
+        let outcomes = measure::measure(&policy, query, &days, &followed, &scored, wanted);
+        // What was left in the middle is no answer.
+        if wanted.is_over() {
+            return Err(ReadError::Abandoned);
+        }
         let sampled = u64::try_from(members.list.len()).unwrap_or(u64::MAX);
         let registered = u64::try_from(registered).unwrap_or(u64::MAX);
         Ok(Validation { revision, policy, registered, sampled, days, open_days, outcomes })
     }
 
     /// Copies the merchants to look at, a few at a time.
-    fn members(&self, query: &ValidationQuery, registered: usize) -> Members {
+    fn members(&self, query: &ValidationQuery, registered: usize, wanted: &Wanted) -> Members {
         let limit = sample_limit(query.max_merchants, registered);
         let mut members = Members::default();
         let mut first: u32 = 0;
@@ -223,7 +228,7 @@ impl Engine {
                 }
                 false
             });
-            if is_end || last == u32::MAX {
+            if is_end || last == u32::MAX || wanted.is_over() {
                 return members;
             }
             first = last;

@@ -304,6 +304,7 @@ impl Writer {
                         let _ = reply.send(Ok(applied));
                     }
                 }
+                self.trim();
             }
             Err(cause) => {
                 error!(%cause, "a commit failed; writes are refused until the process is restarted");
@@ -354,7 +355,6 @@ impl Writer {
         let rows = self.state.write().take_rows(SLICE);
         self.store.write(revision, rows).map_err(|error| error.to_string())?;
         self.faults.at(Step::Written)?;
-        self.trim();
         Ok(applied)
     }
 
@@ -417,11 +417,11 @@ impl Writer {
             let state = self.state.read();
             (state.meta().now, state.transition().is_some())
         };
-        match self.audit.trim(&self.store, now, SLICE) {
+        match self.audit.trim(&self.store, now, SLICE, &mut *self.faults) {
             Ok(is_more) => is_more || is_waiting,
             Err(cause) => {
                 error!(%cause, "trimming the audit trail failed; writes are refused until the process is restarted");
-                self.poison(cause.to_string());
+                self.poison(cause);
                 false
             }
         }
@@ -437,11 +437,20 @@ impl Writer {
         if upto < self.trimmed.saturating_add(TRIM_SLACK) {
             return;
         }
-        match self.log.trim(upto) {
+        match self.trim_log(upto) {
             Ok(()) => self.trimmed = upto,
             // A log that stays long is safe; the next group tries again.
             Err(cause) => warn!(%cause, "trimming the log failed"),
         }
+    }
+
+    fn trim_log(&mut self, upto: u64) -> Result<(), String> {
+        let mut is_more = true;
+        while is_more {
+            self.faults.at(Step::TrimmingLog)?;
+            is_more = self.log.trim(upto).map_err(|error| error.to_string())?;
+        }
+        self.faults.at(Step::TrimmingLog)
     }
 
     /// Compares wall clock and monotonic clock since they last agreed. Simulated time jumps on purpose.

@@ -167,20 +167,21 @@ impl Log for EmbeddedLog {
         Box::new(Entries { rows: entries, before: revision, last: self.last, is_over: false })
     }
 
-    fn trim(&mut self, upto: Revision) -> Result<(), LogError> {
+    fn trim(&mut self, upto: Revision) -> Result<bool, LogError> {
         let upto = upto.min(self.last);
-        while self.trimmed < upto {
-            let end = upto.min(self.trimmed.saturating_add(TRIM_BATCH));
-            let mut batch = self.db.batch();
-            for revision in self.trimmed.saturating_add(1)..=end {
-                batch.remove(&self.entries, revision.to_be_bytes());
-            }
-            batch.insert(&self.meta, TRIMMED, end.to_be_bytes());
-            // Without a sync: the next append's covers it, and an entry that comes back does no harm.
-            batch.commit()?;
-            self.trimmed = end;
+        if self.trimmed >= upto {
+            return Ok(false);
         }
-        Ok(())
+        let end = upto.min(self.trimmed.saturating_add(TRIM_BATCH));
+        let mut batch = self.db.batch();
+        for revision in self.trimmed.saturating_add(1)..=end {
+            batch.remove(&self.entries, revision.to_be_bytes());
+        }
+        batch.insert(&self.meta, TRIMMED, end.to_be_bytes());
+        // Without a sync: the next append's covers it, and an entry that comes back does no harm.
+        batch.commit()?;
+        self.trimmed = end;
+        Ok(end < upto)
     }
 }
 

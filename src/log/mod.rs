@@ -38,11 +38,12 @@ pub trait Log: Send {
         revision: Revision,
     ) -> Box<dyn Iterator<Item = Result<(Revision, Command), LogError>> + 'a>;
 
-    /// Forgets commands up to and including a revision; their rows are durable in the store.
+    /// Forgets commands up to and including a revision, the first of them and a batch at most; their rows are durable in
+    /// the store. Answers whether there are more.
     ///
     /// # Errors
     /// When the log cannot be written.
-    fn trim(&mut self, upto: Revision) -> Result<(), LogError>;
+    fn trim(&mut self, upto: Revision) -> Result<bool, LogError>;
 }
 
 /// Why the log failed.

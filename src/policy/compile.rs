@@ -17,7 +17,7 @@ use super::schema::{
 use super::spanned::Spanned;
 use super::stages::{ranking, stages};
 use super::{check_size, rules, signals::signals, text_hash};
-use crate::domain::{PolicyText, Scene};
+use crate::domain::{PolicyText, Scene, Wanted};
 use crate::traffic::{Holdout, ProviderRanking, Recipe, Stage, WeightRules};
 use crate::trust::consumer_rights::Right;
 use crate::trust::governance::{Violations, WaiverRule};
@@ -43,11 +43,17 @@ const MAX_CATEGORIES: usize = 256;
 const MAX_TTL_MS: u32 = 3_600_000;
 
 /// See [`super::compile`].
-pub(super) fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Vec<Problem>> {
+pub(super) fn compile(
+    text: &PolicyText,
+    version: u64,
+    dictionary: &mut Dictionary,
+    wanted: &Wanted,
+) -> Result<Policy, Vec<Problem>> {
     check_size(text)?;
-    let (policy, names, problems) = compiled(text, version, dictionary, Problems::default());
+    let (policy, names, problems) = compiled(text, version, dictionary, Problems::wanted(wanted.clone()));
     match policy {
-        Some(policy) if problems.is_empty() => {
+        // What was left in the middle has no problems, and is no policy either.
+        Some(policy) if problems.is_empty() && !wanted.is_over() => {
             *dictionary = names;
             Ok(policy)
         }

@@ -37,7 +37,7 @@ pub use model::{BIT_REUSED_AFTER_DAYS, CounterDef, CounterKind, Dictionary, Poli
 pub use problem::{Problem, Unusable};
 pub use size::{MAX_BYTES, MAX_FILES, check_size};
 
-use crate::domain::PolicyText;
+use crate::domain::{PolicyText, Wanted};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Every file of `policy/default`, sorted by path.
@@ -83,7 +83,20 @@ const EMBEDDED: [(&str, &str); 31] = [
 /// # Errors
 /// Everything that is wrong with it, at once; the dictionary is left as it was.
 pub fn compile(text: &PolicyText, version: u64, dictionary: &mut Dictionary) -> Result<Policy, Vec<Problem>> {
-    compile::compile(text, version, dictionary)
+    compile::compile(text, version, dictionary, &Wanted::to_the_end())
+}
+
+/// The same as long as somebody wants to know.
+///
+/// # Errors
+/// As above; what was found so far, perhaps nothing, once nobody wants to know any more.
+pub fn compile_while(
+    wanted: &Wanted,
+    text: &PolicyText,
+    version: u64,
+    dictionary: &mut Dictionary,
+) -> Result<Policy, Vec<Problem>> {
+    compile::compile(text, version, dictionary, wanted)
 }
 
 /// Compiles a text that was judged before: by an earlier program, perhaps, whose checks were others. Whatever makes a

@@ -4,6 +4,8 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::ops::Range;
 
+use crate::domain::Wanted;
+
 /// One thing that is wrong with a policy text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -46,12 +48,18 @@ pub enum Unusable {
 pub(super) struct Problems {
     list: Vec<Problem>,
     is_unjudged: bool,
+    wanted: Wanted,
 }
 
 impl Problems {
     /// Of a text that was accepted before: whatever is found, it means what it meant.
     pub(super) fn unjudged() -> Self {
-        Self { list: Vec::new(), is_unjudged: true }
+        Self { is_unjudged: true, ..Self::default() }
+    }
+
+    /// Of a text that is judged as long as somebody wants to know.
+    pub(super) fn wanted(wanted: Wanted) -> Self {
+        Self { wanted, ..Self::default() }
     }
 
     /// Whether nothing was found so far.
@@ -88,9 +96,9 @@ impl<'a> Report<'a> {
         !self.problems.is_unjudged
     }
 
-    /// Whether no more problems are taken: what would only find more may be left.
+    /// Whether no more problems are taken, or nobody asks for them any more: what would only find more may be left.
     pub(super) fn is_full(&self) -> bool {
-        self.judges() && self.problems.list.len() >= MAX_PROBLEMS
+        self.judges() && (self.problems.list.len() >= MAX_PROBLEMS || self.problems.wanted.is_over())
     }
 
     /// Notes a problem at a place of the file. After the most that are named, one says so.
@@ -125,8 +133,11 @@ impl<'a> Report<'a> {
         self.at(span.start.saturating_add(offset)..span.end, message, suggestion);
     }
 
-    /// Reads the file as TOML of a given shape; what does not fit becomes a problem.
+    /// Reads the file as TOML of a given shape; what does not fit becomes a problem. None as well if nobody asks any more.
     pub(super) fn read<T: DeserializeOwned>(&mut self) -> Option<T> {
+        if self.problems.wanted.is_over() {
+            return None;
+        }
         match toml::from_str(self.text) {
             Ok(value) => Some(value),
             Err(error) => {

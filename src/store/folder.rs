@@ -41,7 +41,7 @@ impl DataFolder {
     /// # Errors
     /// When the folder is in use by another process, was written by another version, or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(path).map_err(io_error(path))?;
+        make_folder(path, sync_folder).map_err(io_error(path))?;
         let mut version = VersionFile::lock(path)?;
         let is_complete = version.check()?;
         if !is_complete {
@@ -110,7 +110,7 @@ impl UnfinishedFolder {
         if !Self::is_empty(path, "")? {
             return Ok(None);
         }
-        fs::create_dir_all(path).map_err(io_error(path))?;
+        make_folder(path, sync_folder).map_err(io_error(path))?;
         let mut version = VersionFile::lock(path)?;
         // Again, now that nobody else begins: a server may have made it its own meanwhile.
         if !Self::is_empty(path, "VERSION")? {
@@ -176,10 +176,29 @@ impl VersionFile {
             self.file.write_all(format!("{text}\n").as_bytes())?;
             self.file.sync_all()?;
             // The names of the file and of the database in their folder.
-            File::open(&self.folder)?.sync_all()
+            sync_folder(&self.folder)
         };
         write().map_err(io_error(&self.folder))
     }
+}
+
+/// Makes a folder and those above it that are missing. The name of each is made durable in the folder that holds it:
+/// otherwise a machine that loses power can lose what was synced inside.
+fn make_folder(path: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    // The last ancestor of a relative path is empty: the folder that the process works in.
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path)?;
+    for folder in missing {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Removes a database whose creation did not come to its end, which fjall would not open. One that holds a keyspace of
@@ -207,4 +226,31 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::path::Path;
+
+    use super::{make_folder, sync_folder};
+
+    #[test]
+    fn the_name_of_every_folder_that_is_made_is_synced() {
+        let above = tempfile::tempdir().expect("a folder");
+        let synced = RefCell::new(Vec::new());
+        let make = |path: &Path| {
+            let sync = |folder: &Path| {
+                synced.borrow_mut().push(folder.to_owned());
+                sync_folder(folder)
+            };
+            make_folder(path, sync).expect("made");
+            synced.take()
+        };
+        let [one, two] = ["one", "one/two"].map(|name| above.path().join(name));
+        assert_eq!(make(&one), [above.path()]);
+        assert!(make(&one).is_empty(), "it is there already");
+        assert_eq!(make(&two.join("three")), [two.clone(), one]);
+        assert!(two.join("three").is_dir());
+    }
 }

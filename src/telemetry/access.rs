@@ -54,6 +54,13 @@ impl CredentialFileMetrics {
     }
 }
 
+/// Says when the chain of certificates that new connections get ends, in seconds since 1970; 0 where that cannot be told,
+/// so that nobody takes it for good.
+#[expect(clippy::cast_precision_loss, reason = "seconds of this age of the world are exact")]
+pub fn certificate_ends(end: Option<i64>) {
+    gauge!("trustflow_tls_certificate_expiry_timestamp_seconds").set(end.unwrap_or(0) as f64);
+}
+
 /// Connections and their handshakes.
 #[derive(Clone)]
 pub struct ConnectionMetrics {

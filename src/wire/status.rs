@@ -317,6 +317,8 @@ pub fn read_status(error: &ReadError) -> Status {
             status(Reason::RevisionNotReached, error.to_string(), Some(Duration::from_millis(100)))
         }
         ReadError::Store(_) => status(Reason::StoreFailed, error.to_string(), None),
+        // Nobody hears of it.
+        ReadError::Abandoned => Status::cancelled(error.to_string()),
     }
 }
 

@@ -113,7 +113,13 @@ impl Authority {
 
     /// A certificate of a DNS name, or of a URI.
     pub fn issue(&self, name: &str) -> Issued {
+        self.issue_until(name, 2_040)
+    }
+
+    /// The same, valid until a year begins.
+    pub fn issue_until(&self, name: &str, year: i32) -> Issued {
         let mut params = CertificateParams::default();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         let text = name.try_into().expect("ASCII");
         params.subject_alt_names = vec![if name.contains("://") { SanType::URI(text) } else { SanType::DnsName(text) }];
         let key = KeyPair::generate().expect("a key");

@@ -40,8 +40,8 @@ impl Log for MemoryLog {
         Box::new(numbered.skip_while(move |(at, _)| *at <= revision).map(Ok))
     }
 
-    fn trim(&mut self, _: Revision) -> Result<(), LogError> {
-        Ok(())
+    fn trim(&mut self, _: Revision) -> Result<bool, LogError> {
+        Ok(false)
     }
 }
 

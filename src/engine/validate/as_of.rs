@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{Followed, Member, Members};
-use crate::domain::{CounterId, Day, DayFacts, Subject, Violation, to_f32};
+use crate::domain::{CounterId, Day, DayFacts, Subject, Violation, Wanted, to_f32};
 use crate::policy::Policy;
 use crate::store::{FactsSnapshot, StoreError};
 use crate::trust::{Anchors, FactsLayout, MerchantFacts, MerchantView, SignalRow, SignalState, score};
@@ -34,6 +34,7 @@ struct Sweep<'a> {
     layout: &'a FactsLayout,
     facts: Vec<Option<Box<MerchantFacts>>>,
     seen: Vec<bool>,
+    wanted: &'a Wanted,
 }
 
 /// Scores the members that `followed` asks about, as of each day.
@@ -43,10 +44,11 @@ pub(super) fn score_days(
     policy: &Policy,
     days: &[Day],
     followed: &[Followed],
+    wanted: &Wanted,
 ) -> Result<Vec<ScoredDay>, StoreError> {
     let layout = &policy.model.layout;
     let facts = members.list.iter().map(|_| None).collect();
-    let mut sweep = Sweep { members, layout, facts, seen: Vec::new() };
+    let mut sweep = Sweep { members, layout, facts, seen: Vec::new(), wanted };
     let mut scored = Vec::with_capacity(days.len());
     let mut before: Option<Day> = None;
     for (at, day) in days.iter().enumerate() {
@@ -64,7 +66,7 @@ impl Sweep<'_> {
         let (older, from) = before.map_or((&nothing, day), |before| (self.layout, before));
         let new_sums = self.layout.new_sums(older);
         for range in self.layout.days_to_read(older, from, day) {
-            for item in snapshot.day(range) {
+            for item in snapshot.day(range).take_while(|_| !self.wanted.is_over()) {
                 let (key, row) = item?;
                 let Subject::Merchant(id) = key.subject else { continue };
                 let Some(position) = self.members.position(id) else { continue };
@@ -109,7 +111,7 @@ impl Sweep<'_> {
             signals.map(|signal| any_seen && policy.signal_counters(signal).into_iter().any(unseen)).collect();
         let empty = MerchantFacts::empty(self.layout);
         let (mut rows, mut scored) = (Vec::new(), ScoredDay::default());
-        for (position, _, _) in asked.flatten() {
+        for (position, _, _) in asked.flatten().take_while(|_| !self.wanted.is_over()) {
             let Ok(at) = usize::try_from(*position) else { continue };
             let Some(member) = self.members.list.get(at).filter(|_| !scored.contains_key(position)) else { continue };
             let facts = self.facts.get(at).and_then(Option::as_deref);

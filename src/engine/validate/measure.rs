@@ -8,7 +8,7 @@ use super::{
     Calibration, DateValidation, Estimate, Followed, OutcomeValidation, Predictor, PredictorKind, PredictorValidation,
     ValidationQuery,
 };
-use crate::domain::{Day, count_to_f64};
+use crate::domain::{Day, Wanted, count_to_f64};
 use crate::policy::Policy;
 use crate::trust::validation::{Ranking, VIOLATIONS, interval, mean, z_scores};
 use crate::trust::{Layer, SignalKind};
@@ -23,8 +23,9 @@ pub(super) fn measure(
     days: &[Day],
     followed: &[Followed],
     scored: &[ScoredDay],
+    wanted: &Wanted,
 ) -> Vec<OutcomeValidation> {
-    followed.iter().filter_map(|followed| measure_outcome(policy, query, days, followed, scored)).collect()
+    followed.iter().filter_map(|followed| measure_outcome(policy, query, days, followed, scored, wanted)).collect()
 }
 
 /// One merchant on one day: its position, what was foretold, what came.
@@ -49,6 +50,7 @@ fn measure_outcome(
     days: &[Day],
     followed: &Followed,
     scored: &[ScoredDay],
+    wanted: &Wanted,
 ) -> Option<OutcomeValidation> {
     let predictors = predictors(policy);
     let by_day: Vec<DayCases> = followed
@@ -57,7 +59,8 @@ fn measure_outcome(
         .zip(scored)
         .map(|(judged, scored)| {
             let cases = cases(judged, scored, followed.outcome.is_none());
-            let rankings = predictors.iter().map(|predictor| rank(policy, predictor, &cases)).collect();
+            let ranked = predictors.iter().take_while(|_| !wanted.is_over());
+            let rankings = ranked.map(|predictor| rank(policy, predictor, &cases)).collect();
             let bad = cases.iter().filter(|case| case.is_bad).count();
             DayCases { is_measured: bad.min(cases.len() - bad) >= LEAST_OF_A_SORT, cases, rankings }
         })
@@ -70,8 +73,8 @@ fn measure_outcome(
         DateValidation { day: *day, merchants, bad, average }
     });
     let dates: Vec<DateValidation> = dates.collect();
-    let drawn = resample(&by_day, query);
-    let predictors = compare(predictors, &by_day, &drawn);
+    let drawn = resample(&by_day, query, wanted);
+    let predictors = compare(predictors, &by_day, &drawn, wanted);
     let best_single = best(policy, &predictors);
     let outcome = followed.outcome.and_then(|position| policy.validation.outcomes.get(position));
     let (id, name, name_zh) = outcome.map_or((VIOLATIONS, "Violations", "违规"), |o| (&o.id, &o.name, &o.name_zh));
@@ -131,7 +134,7 @@ fn rank(policy: &Policy, predictor: &Predictor, cases: &[Case]) -> Ranking {
 
 /// How often each merchant was drawn, by position, for each resample. Merchants are drawn and not cases, so that all
 /// days of a merchant come or go together: days of one merchant resemble each other.
-fn resample(by_day: &[DayCases], query: &ValidationQuery) -> Vec<Vec<u16>> {
+fn resample(by_day: &[DayCases], query: &ValidationQuery, wanted: &Wanted) -> Vec<Vec<u16>> {
     let mut merchants: Vec<u32> = by_day.iter().flat_map(|day| day.cases.iter().map(|case| case.merchant)).collect();
     merchants.sort_unstable();
     merchants.dedup();
@@ -149,7 +152,7 @@ fn resample(by_day: &[DayCases], query: &ValidationQuery) -> Vec<Vec<u16>> {
         }
         times
     };
-    (0..query.resamples).map(|_| draw()).collect()
+    (0..query.resamples).take_while(|_| !wanted.is_over()).map(|_| draw()).collect()
 }
 
 /// The AUCs of a ranking by day; with `times`, of the merchants drawn.
@@ -177,17 +180,25 @@ fn ahead(one: &[Option<f64>], other: &[Option<f64>]) -> Option<f64> {
     mean(&both.collect::<Vec<_>>())
 }
 
-fn compare(predictors: Vec<Predictor>, by_day: &[DayCases], drawn: &[Vec<u16>]) -> Vec<PredictorValidation> {
+fn compare(
+    predictors: Vec<Predictor>,
+    by_day: &[DayCases],
+    drawn: &[Vec<u16>],
+    wanted: &Wanted,
+) -> Vec<PredictorValidation> {
+    let redrawn = |at: usize| -> Vec<Vec<Option<f64>>> {
+        drawn.iter().take_while(|_| !wanted.is_over()).map(|times| aucs(at, by_day, Some(times))).collect()
+    };
     // The trust score is the first predictor.
     let trust = aucs(0, by_day, None);
-    let trust_drawn: Vec<Vec<Option<f64>>> = drawn.iter().map(|times| aucs(0, by_day, Some(times))).collect();
+    let trust_drawn = redrawn(0);
     let mut compared = Vec::new();
-    for (at, predictor) in predictors.into_iter().enumerate() {
+    for (at, predictor) in predictors.into_iter().enumerate().take_while(|_| !wanted.is_over()) {
         let plain = aucs(at, by_day, None);
         // Signals that took no part on any day have nothing to compare, those that said the same of all neither.
         let is_flat = by_day.iter().all(|day| day.rankings.get(at).is_none_or(Ranking::is_flat));
         let Some(auc) = mean_of(&plain).filter(|_| !is_flat || at == 0) else { continue };
-        let redrawn: Vec<Vec<Option<f64>>> = drawn.iter().map(|times| aucs(at, by_day, Some(times))).collect();
+        let redrawn = redrawn(at);
         let estimate = |value: f64, drawn: Vec<f64>| {
             let (low, high) = interval(drawn).unwrap_or((value, value));
             Estimate { value, low, high }

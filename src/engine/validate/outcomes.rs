@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Members, ValidationQuery};
-use crate::domain::{Day, Subject};
+use crate::domain::{Day, Subject, Wanted};
 use crate::policy::Policy;
 use crate::store::{FactsSnapshot, StoreError};
 use crate::trust::DayRange;
@@ -26,20 +26,22 @@ pub(crate) struct Followed {
 pub(super) fn follow(
     snapshot: &FactsSnapshot,
     members: &Members,
-    (policy, wanted): (&Policy, &[bool]),
+    (policy, asked): (&Policy, &[bool]),
     (days, query): (&[Day], &ValidationQuery),
+    wanted: &Wanted,
 ) -> Result<Vec<Followed>, StoreError> {
     let horizon = i32::from(query.horizon_days);
     let outcomes = &policy.validation.outcomes;
     let mut counts: Vec<Vec<Counts>> = outcomes.iter().map(|_| vec![Counts::default(); days.len()]).collect();
     if let (Some(first), Some(last)) = (days.first(), days.last())
-        && wanted.contains(&true)
+        && asked.contains(&true)
     {
-        for item in snapshot.day(DayRange { first: first.plus(1), last: last.plus(horizon) }) {
+        let rows = snapshot.day(DayRange { first: first.plus(1), last: last.plus(horizon) });
+        for item in rows.take_while(|_| !wanted.is_over()) {
             let (key, row) = item?;
             let Subject::Merchant(id) = key.subject else { continue };
             let Some(member) = members.position(id) else { continue };
-            for ((outcome, by_day), _) in outcomes.iter().zip(&mut counts).zip(wanted).filter(|(_, wanted)| **wanted) {
+            for ((outcome, by_day), _) in outcomes.iter().zip(&mut counts).zip(asked).filter(|(_, asked)| **asked) {
                 let mut said = OutcomeCounts::default();
                 if !outcome.count(&row, &mut said) {
                     continue;
@@ -52,7 +54,7 @@ pub(super) fn follow(
         }
     }
     let mut followed: Vec<Followed> = Vec::new();
-    for (position, by_day) in counts.into_iter().enumerate().filter(|(at, _)| wanted.get(*at) == Some(&true)) {
+    for (position, by_day) in counts.into_iter().enumerate().filter(|(at, _)| asked.get(*at) == Some(&true)) {
         let min = outcomes.get(position).map_or(1, |outcome| outcome.min);
         let judged: Vec<_> = by_day.into_iter().map(|counts| judge(counts, min)).collect();
         if judged.iter().any(|(members, _)| !members.is_empty()) {

@@ -1,14 +1,16 @@
-//! Rebuilt scores are those that served; what foretells is found to foretell, and what comes later is not seen.
+//! Rebuilt scores are those that served; what foretells is found to foretell, and what comes later is not seen. Work that
+//! nobody waits for any more ends, here and in simulations.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Followed, PredictorKind, Validation, ValidationQuery, as_of, sample_limit};
 use crate::clock::SimulatedClock;
 use crate::domain::{
-    Body, Day, DayFacts, Decision, FactRow, HeldRight, Merchant, MerchantId, MerchantKind, Outcome, Subject, Upsert,
-    Violation, Words,
+    Body, Day, DayFacts, Decision, FactRow, HeldRight, Merchant, MerchantId, MerchantKind, Outcome, Scene, Subject,
+    Upsert, Violation, Wanted, Words,
 };
-use crate::engine::{Engine, WriterSettings};
+use crate::engine::{Engine, ReadError, SimulateError, SimulateQuery, WriterSettings};
 use crate::policy::{Policy, embedded};
 use crate::store::AuditRetention;
 use crate::trust::score;
@@ -103,7 +105,7 @@ impl Bench {
     }
 
     fn validate(&self, query: &ValidationQuery) -> Validation {
-        self.engine.validate(query).expect("the store can be read")
+        self.engine.validate(query, &Wanted::to_the_end()).expect("the store can be read")
     }
 }
 
@@ -170,12 +172,13 @@ async fn rebuilt_scores_are_those_that_served_on_the_day() {
                 .collect::<Vec<_>>()
         }));
     }
-    let members = bench.engine.members(&query(FIRST), 40);
+    let members = bench.engine.members(&query(FIRST), 40, &Wanted::to_the_end());
     assert_eq!(members.list.len(), 40);
     let all: Vec<(u32, bool, f64)> = (0..40).map(|member| (member, false, 0.0)).collect();
     let followed = [Followed { outcome: None, days: vec![all; days.len()], averages: vec![0.0; days.len()] }];
     let snapshot = bench.engine.store.snapshot();
-    let rebuilt = as_of::score_days(&snapshot, &members, &bench.policy, &days, &followed).expect("read");
+    let rebuilt =
+        as_of::score_days(&snapshot, &members, &bench.policy, &days, &followed, &Wanted::to_the_end()).expect("read");
     for ((day, served), rebuilt) in days.iter().zip(&served).zip(&rebuilt) {
         for (slot, (trust, tier)) in (0_u32..).zip(served) {
             let found = &rebuilt[&slot];
@@ -284,6 +287,42 @@ async fn violations_are_an_outcome_of_every_history() {
     assert!((outcome.dates[0].average - 0.2).abs() < 1e-12);
     // Eight of the twenty late ones: half of those below are ties of the other late ones at worst.
     assert!(trust(&found, "violations") > 0.6, "{}", trust(&found, "violations"));
+    bench.engine.shut_down();
+}
+
+/// Work that is wanted until it has asked so often; answers what it came to, and how often it asked.
+fn until<T>(times: u64, work: impl FnOnce(&Wanted) -> T) -> (T, u64) {
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = asked.clone();
+    let wanted = Wanted::as_long_as(move || counted.fetch_add(1, Ordering::Relaxed) < times);
+    (work(&wanted), asked.load(Ordering::Relaxed))
+}
+
+/// Checks that work asks again and again, and comes to no answer whenever it is not wanted any more.
+fn ends_early<T>(what: &str, work: impl Fn(&Wanted) -> T, is_answer: impl Fn(&T) -> bool) {
+    let (answer, times) = until(u64::MAX, &work);
+    assert!(is_answer(&answer) && times >= 10, "{what} asks {times} times");
+    for enough in [0, 1, times / 4, times / 2, times * 3 / 4] {
+        assert!(!is_answer(&until(enough, &work).0), "{what} ends after it asked {enough} of {times} times");
+    }
+}
+
+#[tokio::test]
+async fn work_that_nobody_waits_for_any_more_ends_in_the_middle() {
+    let turn = FIRST.plus(60);
+    let bench = turncoats(turn, turn.plus(40)).await;
+    bench.register(3_000).await;
+    let engine = &bench.engine;
+    ends_early("judging", |wanted| engine.judge_while(wanted, &embedded()), Result::is_ok);
+    let asked = SimulateQuery { text: embedded(), scene: Scene::Live, movers: 5 };
+    let simulate = |wanted: &Wanted| engine.simulate(&asked, wanted).map(drop);
+    ends_early("a simulation", simulate, Result::is_ok);
+    let ended = until(0, simulate).0;
+    assert!(matches!(ended, Err(SimulateError::Read(ReadError::Abandoned))), "{ended:?}");
+    let asked = query(turn);
+    let validate = |wanted: &Wanted| engine.validate(&asked, wanted).map(drop);
+    ends_early("a validation", validate, Result::is_ok);
+    assert_eq!(until(0, validate).0, Err(ReadError::Abandoned));
     bench.engine.shut_down();
 }
 

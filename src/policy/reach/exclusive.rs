@@ -38,6 +38,9 @@ pub(in crate::policy) fn exclusive_groups(
 ) {
     let programme = |id: &str| programmes.iter().find(|programme| programme.id == id && !programme.is_shadow);
     for (at, later) in members.iter().enumerate() {
+        if Report::new(later.file.0, later.file.1, problems).is_full() {
+            return;
+        }
         let Some(second) = programme(&later.id) else { continue };
         for earlier in members.iter().take(at) {
             let Some(first) = programme(&earlier.id) else { continue };
