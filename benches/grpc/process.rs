@@ -176,6 +176,33 @@ pub(crate) fn pinned(core: &str, executable: &Path) -> Command {
     command
 }
 
+/// Keeps the main thread, and all it starts, on the core of clients until it is dropped.
+pub(crate) struct OnClientCore {
+    before: String,
+}
+
+impl OnClientCore {
+    pub(crate) fn begin() -> Result<Self, Box<dyn Error>> {
+        let last = thread::available_parallelism()?.get() - 1;
+        move_to(CLIENT_CORE)?;
+        Ok(Self { before: format!("0-{last}") })
+    }
+}
+
+impl Drop for OnClientCore {
+    fn drop(&mut self) {
+        // Parts that come later would have one core for what is to have all: better none of them.
+        move_to(&self.before).expect("taskset worked before");
+    }
+}
+
+/// Moves the main thread of this process to some cores.
+fn move_to(cores: &str) -> Result<(), Box<dyn Error>> {
+    let own = std::process::id().to_string();
+    let moved = Command::new("taskset").args(["-cp", cores, &own]).stdout(Stdio::null()).status()?;
+    if moved.success() { Ok(()) } else { Err(format!("taskset -cp {cores}: {moved}").into()) }
+}
+
 /// Reads the addresses from the `listening` line; a thread drains what follows, so that the server never blocks.
 fn await_listening(stdout: BufReader<impl std::io::Read + Send + 'static>) -> Option<(SocketAddr, SocketAddr)> {
     let (found, address) = sync_channel(1);

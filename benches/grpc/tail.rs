@@ -1,8 +1,9 @@
 //! The tail of Score at a constant rate: quiet, beside writes, beside publishes, beside closings of days.
 //!
-//! Server and client share all cores: the server runs as it is shipped, and the work beside it needs a place. The four
-//! conditions take turns in five rounds, so that a change of the machine hits all; each is held against the quiet of
-//! its own round.
+//! Server and client have a core each, as two machines would: on cores that they share, most of the server's tail beside
+//! writes is the client that sends them. All threads of the server share its core, so that whatever works beside Score
+//! is in its way. The four conditions take turns in five rounds, so that a change of the machine hits all; each is held
+//! against the quiet of its own round.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::fresh;
 use crate::open_loop::{Rate, drive, latencies};
 use crate::policy::{publish, variants};
 use crate::population::{Random, close_day, connect, live_room, one_day};
-use crate::process::{Cores, Process, Tuning};
+use crate::process::{Cores, OnClientCore, Process, Tuning};
 use crate::report::{Bar, Report, Spread};
 use crate::site::Site;
 
@@ -108,7 +109,8 @@ pub(crate) fn run(args: &Args, runtime: &Runtime, report: &mut Report) -> Result
     let tuning = Tuning::arguments(&["--now", &now, "--close-days", "false"]);
     let site = Site::new(false)?;
     load(runtime, &site, &tuning, merchants)?;
-    let server = site.start_tuned(Cores::All, &tuning)?;
+    let _client = OnClientCore::begin()?;
+    let server = site.start_tuned(Cores::One, &tuning)?;
     server.await_idle()?;
     let capacity = capacity(&server, merchants)?;
     eprintln!("tails with {merchants} merchants: {capacity:.0} calls/s at most");

@@ -40,7 +40,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::domain::{Body, Day, DayFacts, FactKey, Outcome, Rejection, RequestKey, Subject, Timestamp};
 use crate::log::{Log, LogError};
-use crate::state::{Applied, Hot, NodeAccounts, RestoreError, State};
+use crate::state::{Applied, Hot, NodeAccounts, RestoreError, State, behind_requests};
 use crate::store::{DataFolder, Store, StoreError};
 use crate::trust::DayRange;
 
@@ -150,7 +150,8 @@ impl Engine {
     /// # Errors
     /// When the folder is in use, damaged, of another version, or of another kind of time.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>, settings: WriterSettings) -> Result<Self, StartError> {
-        let folder = DataFolder::open(folder)?;
+        // The database's own threads are as nice as the one that opens it.
+        let folder = behind_requests(|| DataFolder::open(folder))?;
         Self::start(Box::new(folder.log()?), folder.store()?, clock, settings)
     }
 

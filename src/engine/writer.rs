@@ -17,7 +17,7 @@ use super::settle::Settle;
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::{Body, Command, Day, Outcome, RequestKey, SEMANTICS, Timestamp};
 use crate::log::Log;
-use crate::state::{Applied, State, Transition};
+use crate::state::{Applied, State, Transition, yield_to_requests};
 use crate::store::{AuditRetention, Store};
 use crate::telemetry::WriterMetrics;
 
@@ -200,7 +200,12 @@ impl Writer {
     pub(super) fn spawn(self) -> std::io::Result<WriterHandle> {
         let (messages, inbox) = sync_channel(QUEUE);
         let status = self.status.subscribe();
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || self.run(&inbox))?;
+        let work = move || {
+            // Where both want the processor, a request goes first; who writes waits for a disk anyway.
+            yield_to_requests();
+            self.run(&inbox);
+        };
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(work)?;
         Ok(WriterHandle { messages, status, thread: Mutex::new(Some(thread)) })
     }
 

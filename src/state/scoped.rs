@@ -1,7 +1,8 @@
 //! Work on every core that somebody waits for: a start, or the records of a large import.
 //!
 //! The threads of [`super::parallel`] let everything else on the machine go first. That is right for a second world,
-//! which nobody waits for, and wrong here: on a busy machine the one who waits would get a tenth of a core.
+//! which nobody waits for, and wrong at a start: on a busy machine the one who waits would get a tenth of a core. These
+//! are as nice as whoever starts them: those of an import as the writer, which lets requests go first.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
