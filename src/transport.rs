@@ -84,7 +84,8 @@ struct Handshakes {
 impl Handshakes {
     /// Shakes hands, unless the other side takes too long or is not right.
     async fn shake(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-        let shaken = tokio::time::timeout(self.patience, async {
+        // Pinned here, so that a connection that is given up is counted before the other side can see its end.
+        let shaken = pin!(tokio::time::timeout(self.patience, async {
             // Who has said nothing yet waits without a turn: the silent would keep out those who have something to say.
             stream.peek(&mut [0]).await?;
             // Held until the handshake is over. An error would mean that turns are no longer given, which never is.
@@ -92,7 +93,7 @@ impl Handshakes {
             let tls = self.tls.borrow().clone();
             let tls = tls.ok_or_else(|| std::io::Error::other("no certificate has been read"))?;
             TlsAcceptor::from(tls).accept(stream).await
-        });
+        }));
         let (stream, outcome) = match shaken.await {
             Ok(Ok(stream)) => (Some(stream), Handshake::Done),
             Ok(Err(error)) => {

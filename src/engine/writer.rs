@@ -200,16 +200,12 @@ impl Writer {
     pub(super) fn spawn(self) -> std::io::Result<WriterHandle> {
         let (messages, inbox) = sync_channel(QUEUE);
         let status = self.status.subscribe();
-        let work = move || {
-            // Where both want the processor, a request goes first; who writes waits for a disk anyway.
-            yield_to_requests();
-            self.run(&inbox);
-        };
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(work)?;
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || self.run(&inbox))?;
         Ok(WriterHandle { messages, status, thread: Mutex::new(Some(thread)) })
     }
 
     fn run(mut self, inbox: &Receiver<Message>) {
+        yield_to_requests();
         let mut is_busy = true;
         loop {
             let (mut jobs, shut_down) = self.collect(inbox, if is_busy { Duration::ZERO } else { IDLE });
