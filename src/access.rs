@@ -65,8 +65,9 @@ fn open_tls(
     files.push(CredentialFiles::begin("tls", paths, move |read| {
         let [chain, key, authorities @ ..] = read else { return Err("files are missing".to_owned()) };
         let tls = tls(chain, key, authorities.first().map(Vec::as_slice))?;
-        taken.send_replace(Some(tls));
+        // Said before they serve: whoever is shown the new chain finds its end in the metrics.
         certificate_ends(end_of_chain(chain));
+        taken.send_replace(Some(tls));
         Ok("certificates that go with the key".to_owned())
     })?);
     Ok(Some(current.subscribe()))

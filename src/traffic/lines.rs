@@ -1,7 +1,6 @@
 //! What a target brings to pricing: its factors, the budgets that an exposure of it counts against, and the lines
 //! that support programmes offer (DESIGN section 7, weights and prices).
 
-use crate::domain::to_f32;
 use arrayvec::ArrayVec;
 
 use super::bits::mask_of;
@@ -11,6 +10,7 @@ use super::priced::{NEVER, PricedLines};
 use super::record::{Boost, MAX_BOOSTS, MerchantRow};
 use super::rules::SceneRules;
 use super::weight::{Label, Weight};
+use crate::domain::to_f32;
 
 /// A target before prices.
 #[derive(Clone, Debug, PartialEq)]
